@@ -1,0 +1,1 @@
+"""UEGR in NumPy alone."""

@@ -1,0 +1,1 @@
+"""UEGR in PyTorch on real models and corpora."""
