@@ -1,0 +1,48 @@
+"""What several files share: sums and means over an axis, sigmoid, softplus, unit vectors, mid-ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .checks import Floats
+
+
+def total(x: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """Sum over `axis`, which stays as 1."""
+    return np.asarray(np.sum(x, axis=axis, keepdims=True))
+
+
+def mean(x: Floats, axis: int) -> Floats:
+    """Mean over `axis`, which goes."""
+    return np.asarray(np.mean(x, axis=axis))
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1 / (1 + exp(-x)), with full relative precision in both tails (keep probabilities are divided by)."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def softplus(x: float) -> float:
+    """ln(1 + exp(x)) of a number."""
+    return float(np.logaddexp(0.0, x))
+
+
+def unit(g: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """g / ||g||_2 along `axis`; zero where the vector is zero or not finite.
+
+    Dividing by the largest entry first keeps the squares from overflowing and from vanishing.
+    """
+    largest = np.max(np.abs(g), axis=axis, keepdims=True, initial=0)
+    usable = np.isfinite(largest) & (largest > 0)
+    with np.errstate(invalid="ignore"):
+        g = np.where(usable, g / np.where(usable, largest, 1), 0)
+    length = np.sqrt(total(g * g, axis))
+    return g / np.where(usable, length, 1)
+
+
+def mid_ranks(x: Floats) -> Floats:
+    """Ranks 0 .. n-1, ascending, of a flat array; equal values share the middle of their ranks. (n,) -> (n,)."""
+    _, group, size = np.unique(x, return_inverse=True, return_counts=True)
+    first = np.cumsum(size) - size
+    return (first + (size - 1) / 2)[group.reshape(x.shape)]
