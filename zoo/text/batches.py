@@ -1,0 +1,119 @@
+"""Batches: padded to their longest text, of similar lengths, in an order that (seed, epoch) alone decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.text.corpus import Split
+
+if TYPE_CHECKING:
+    import torch
+
+POOL = 64
+
+
+@dataclass
+class Batch:
+    """tokens: (B, T) int64, padded with 0. mask: (B, T) bool, True = a real token. labels, index: (B,) int64.
+
+    index holds the row numbers in the split.
+    """
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    labels: torch.Tensor
+    index: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def batch_rows(
+    lengths: np.ndarray,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    shuffle: bool = True,
+    bucketed: bool = True,
+) -> list[np.ndarray]:
+    """Return the row numbers of each batch; each row is in exactly one batch.
+
+    lengths: (n,). shuffle: a random order, a pure function of (seed, epoch), which are non-negative; with
+    `bucketed`, pools of 64 batches are sorted by length before they are cut, and the batches are then
+    shuffled. Without `shuffle`: sorted by length (or, not bucketed, in the order of the split).
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; expected at least 1")
+    n = len(lengths)
+    if not shuffle:
+        order = np.argsort(lengths, kind="stable") if bucketed else np.arange(n)
+        return [order[i : i + batch_size] for i in range(0, n, batch_size)]
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(n)
+    if not bucketed:
+        return [order[i : i + batch_size] for i in range(0, n, batch_size)]
+    rows = []
+    for i in range(0, n, POOL * batch_size):
+        pool = order[i : i + POOL * batch_size]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        rows += [pool[j : j + batch_size] for j in range(0, len(pool), batch_size)]
+    return [rows[i] for i in rng.permutation(len(rows))]
+
+
+def sentence_layout(split: Split, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each token goes when every sentence fills whole lines of `width` places.
+
+    A sentence longer than a line goes on in the next one. Returns (place, lengths): place (total tokens,) is
+    the token's place in its flattened text; lengths (n,), multiples of width, are those of the flattened texts.
+    """
+    total = len(split.ids)
+    number = np.arange(total)
+    in_sentence = number - np.maximum.accumulate(np.where(split.starts, number, 0))
+    new_line = in_sentence % width == 0
+    line = np.cumsum(new_line) - 1
+    first_line = line[split.offsets[:-1]]
+    lines = np.diff(np.append(first_line, line[-1] + 1))
+    place = (line - np.repeat(first_line, split.lengths)) * width + in_sentence % width
+    return place, lines * width
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    shuffle: bool = True,
+    bucketed: bool = True,
+    words_per_sentence: int = 0,
+    device: torch.device | str | None = None,
+) -> Iterator[Batch]:
+    """Yield the batches of one epoch; see `batch_rows` for their order.
+
+    words_per_sentence = W > 0 lays each text out as (S, W), a sentence a line, padded inside each line and
+    flattened to T = S * W (for `han`); a sentence longer than W goes on in the next line.
+    """
+    import torch
+
+    if words_per_sentence:
+        place, lengths = sentence_layout(split, words_per_sentence)
+    else:
+        place, lengths = (
+            np.arange(len(split.ids)) - np.repeat(split.offsets[:-1], split.lengths),
+            split.lengths,
+        )
+    for rows in batch_rows(lengths, batch_size, seed=seed, epoch=epoch, shuffle=shuffle, bucketed=bucketed):
+        part = split.take(rows)
+        where = np.concatenate([place[split.offsets[row] : split.offsets[row + 1]] for row in rows])
+        line = np.repeat(np.arange(len(rows)), part.lengths)
+        tokens = np.zeros((len(rows), int(lengths[rows].max())), np.int64)
+        mask = np.zeros(tokens.shape, bool)
+        tokens[line, where] = part.ids
+        mask[line, where] = True
+        arrays = (tokens, mask, part.labels, rows.astype(np.int64))
+        yield Batch(*(torch.from_numpy(array).to(device or "cpu", non_blocking=True) for array in arrays))

@@ -1,0 +1,105 @@
+"""Labelled rows as read from files, before cleaning; and the checks that every source shares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.errors import UserError
+
+# The three parts of a corpus and the file names under which each is found, the first one preferred.
+PART_NAMES = {"train": ("train",), "validation": ("dev", "validation", "valid", "val"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Texts and their class indices, in the order of the source."""
+
+    texts: list[str]
+    labels: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class RawCorpus:
+    """What a source holds: `parts` has "train" and maybe "validation" and "test" as published."""
+
+    name: str
+    language: str
+    labels: tuple[str, ...]
+    parts: dict[str, Rows]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus was found. `read` does the work; `files` alone decide what `read` returns."""
+
+    name: str
+    layout: str
+    files: tuple[Path, ...]
+    read: Callable[[], RawCorpus] = field(compare=False)
+
+    def fingerprint(self) -> str:
+        """Return a sha256 over the layout and the content of all files, wherever they lie."""
+        digest = hashlib.sha256(f"{self.name}\0{self.layout}\0".encode())
+        for path in self.files:
+            digest.update(f"{path.parent.name}/{path.name}\0".encode("utf-8", "surrogateescape"))
+            try:
+                with path.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            except OSError as error:
+                raise UserError(
+                    f"{path}: cannot be read ({error.strerror}); expected a readable file"
+                ) from error
+        return digest.hexdigest()
+
+
+class LabelTable:
+    """Class names to indices; learns the names from the first part read where none are given."""
+
+    def __init__(self, names: Sequence[str] | None, origin: str) -> None:
+        self._index = {name: i for i, name in enumerate(names)} if names is not None else None
+        self._origin = origin
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names in the order of their indices."""
+        return tuple(self._index or ())
+
+    def indices(self, labelled: Iterable[tuple[str, str]]) -> list[int]:
+        """Return the index of each (place, label). Raises `UserError` with the place of an unknown label."""
+        pairs = list(labelled)
+        if self._index is None:
+            self._index = {name: i for i, name in enumerate(natural_order({label for _, label in pairs}))}
+        try:
+            return [self._index[label] for _, label in pairs]
+        except KeyError:
+            place, label = next(pair for pair in pairs if pair[1] not in self._index)
+            shown = ", ".join(self.names[:6]) + (", ..." if len(self._index) > 6 else "")
+            raise UserError(f"{place}: label {label!r} is unknown; {self._origin} has {shown}") from None
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Return the names sorted: by value if all are whole numbers, else by code point."""
+    names = list(names)
+    if all(name.lstrip("-").isdecimal() for name in names):
+        return sorted(names, key=int)
+    return sorted(names)
+
+
+def check_parts(corpus: RawCorpus, where: str) -> RawCorpus:
+    """Return the corpus unchanged. Raises `UserError` for a missing or empty part, or fewer than two classes."""
+    if "train" not in corpus.parts:
+        raise UserError(f"{where}: no training part found; expected train.jsonl.gz or train.jsonl")
+    for part, rows in corpus.parts.items():
+        if not len(rows):
+            raise UserError(f"{where}: the {part} part of {corpus.name} is empty; expected at least one row")
+    if len(classes := set(corpus.parts["train"].labels)) < 2:
+        only = corpus.labels[classes.pop()]
+        raise UserError(f"{where}: every training row has the label {only!r}; expected at least two classes")
+    return corpus
