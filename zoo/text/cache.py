@@ -36,7 +36,7 @@ def cache_key(**parts: Any) -> str:
 
 
 def write_arrays(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray], report: Report) -> None:
-    """Write a cache file under a temporary name and rename it; a folder that cannot be written is only reported."""
+    """Write a cache file under a temporary name and rename it; a failure to write is only reported."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def read_corpus(path: Path, report: Report) -> Corpus | None:
 
 @contextlib.contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Let one process at a time make this file; go on without a lock where none can be had (renaming is atomic)."""
+    """Let one process at a time make this file; without a lock where none can be had (renaming is atomic)."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=600)

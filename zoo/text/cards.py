@@ -39,7 +39,7 @@ class Card:
 
 
 def cards_folder() -> Path:
-    """Return the folder of the cards: inside the package if installed from a wheel, else the clone's `data/`."""
+    """Return the folder of the cards: inside the package (from a wheel), else the clone's `data/`."""
     packaged = Path(__file__).parent / "cards"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "data"
 

@@ -53,7 +53,7 @@ def paragraphs(text: str, language: str, max_length: int) -> list[str]:
 
 
 def duplicate_key(text: str) -> bytes:
-    """Return 16 bytes, equal for texts with the same letters and digits, whatever their case, width or spacing.
+    """Return 16 bytes, equal for texts with the same letters and digits, whatever case, width or spacing.
 
     A text without letters and digits (an emoji, "?!") is compared as it stands, without its white space.
     """

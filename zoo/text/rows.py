@@ -93,7 +93,7 @@ def natural_order(names: Iterable[str]) -> list[str]:
 
 
 def check_parts(corpus: RawCorpus, where: str) -> RawCorpus:
-    """Return the corpus unchanged. Raises `UserError` for a missing or empty part, or fewer than two classes."""
+    """Return the corpus unchanged. Raises `UserError` for a missing or empty part, or under two classes."""
     if "train" not in corpus.parts:
         raise UserError(f"{where}: no training part found; expected train.jsonl.gz or train.jsonl")
     for part, rows in corpus.parts.items():

@@ -13,7 +13,7 @@ SMALLEST_EVALUATION = 500
 
 
 def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a random order of the rows with the classes in proportion in every prefix, to within a row or so.
+    """Return a random order of the rows with the classes in proportion in every prefix, to about a row.
 
     labels: (n,). Returns (n,) row numbers. Prefixes of different lengths are nested, which makes a smaller
     fraction a subset of a larger one.
@@ -31,7 +31,7 @@ def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray
 def stratified_fraction(
     labels: np.ndarray, count: int, rng: np.random.Generator, every_class: bool
 ) -> np.ndarray:
-    """Return `count` ascending row numbers, classes in proportion; `every_class`: at least one row of each."""
+    """Return `count` ascending row numbers, in proportion; `every_class`: at least one row of each."""
     order = stratified_order(labels, rng)
     taken = order[:count]
     if every_class:

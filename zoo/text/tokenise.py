@@ -75,7 +75,7 @@ def _characters(text: str) -> list[str]:
 
 
 def make_cutter(name: str) -> Cut:
-    """Return the function that cuts a cleaned paragraph into tokens. Raises `UserError` without its library."""
+    """Return the function that cuts a clean paragraph into tokens; `UserError` without its library."""
     if name == "characters":
         return _characters
     return _chinese_cutter() if name == "jieba" else _english_cutter()

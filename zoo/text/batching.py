@@ -69,7 +69,7 @@ def sentence_layout(split: Split, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return where each token goes when every sentence fills whole lines of `width` places.
 
     A sentence longer than a line goes on in the next one. Returns (place, lengths): place (total tokens,) is
-    the token's place in its flattened text; lengths (n,), multiples of width, are those of the flattened texts.
+    the token's place in its flattened text; lengths (n,) are multiples of width.
     """
     total = len(split.ids)
     number = np.arange(total)
