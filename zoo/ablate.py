@@ -1,0 +1,303 @@
+"""The command line of the ablation: `python -m zoo.ablate --arch texthan`.
+
+    python -m zoo.ablate [options]             run what is missing of a grid, then print its table
+    python -m zoo.ablate report [--out DIR]    rebuild tables and figures from a folder of results
+    python -m zoo.ablate show CELL             one cell in full
+
+Heavy imports stand inside the functions: `--help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from zoo.errors import UserError
+from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, lookup, parse_setting, resolve_recipe
+from zoo.settings import ARCHS, PRESETS, ModelSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from zoo.training.grid import Job, Places
+
+EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments[:1] == ["report"]:
+            return _report(arguments[1:])
+        if arguments[:1] == ["show"]:
+            return _show(arguments[1:])
+        return _run(_parse(arguments))
+    except UserError as error:
+        print(f"zoo.ablate: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:  # `| head` closed the pipe: not our error, and nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m zoo.ablate",
+        description="Compare the training methods of Table IV on real text. Finished cells are kept: the "
+        "same command again runs only what is missing.",
+        epilog="Other commands: `python -m zoo.ablate report --out DIR`, `python -m zoo.ablate show CELL`.",
+    )
+    add = parser.add_argument
+    add("--preset", default="demo", help=f"sizes and corpora: {', '.join(PRESETS)} (default demo)")
+    add(
+        "--arch", nargs="+", default=["texthan"], help=f"models: {', '.join(ARCHS)}, or all (default texthan)"
+    )
+    add(
+        "--corpus", nargs="+", help="corpora by name, or a folder or file of your own (default: the preset's)"
+    )
+    add(
+        "--recipe",
+        nargs="+",
+        default=list(TABLE_IV),
+        help=f"methods: {', '.join(RECIPES)} (default: Table IV)",
+    )
+    add("--recipe-preset", default="paper", help=f"readings of the paper: {', '.join(RECIPE_PRESETS)}")
+    add("--seeds", nargs="+", type=int, help="seeds by number, e.g. 0 1 2 (default: the preset's)")
+    add("--folds", type=int, default=0, help="k for k-fold cross-validation (default: one fixed split)")
+    add("--epochs", type=int, help="epochs of training")
+    add("--batch", type=int, help="examples a batch")
+    add("--fraction", type=float, help="share of each corpus' rows to use, 0 to 1")
+    add("--vectors", help="word vectors: random, word2vec (trained on the training part), or a file")
+    add("--tokeniser", help="auto (words, or jieba for Chinese), words, jieba, characters")
+    add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="any setting of recipe, model or training")
+    add("--data-dir", type=Path, help="folder with the corpora (default: the variable UEGR_DATA)")
+    add("--cache-dir", type=Path, help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
+    add("--out", type=Path, default=Path("runs"), help="folder for the results (default: runs)")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: cuda if there is one")
+    add("--jobs", type=int, help="cells at a time (default: one a core on a CPU, one on a GPU)")
+    add("--dry-run", action="store_true", help="print the cells and stop")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    places, jobs = _plan(options)
+    if options.dry_run:
+        return _dry_run(options, places, jobs)
+
+    from zoo.results.store import Store
+    from zoo.training.pool import run_grid
+    from zoo.training.progress import GridProgress, duration
+
+    store = Store(places.out)
+    missing = {job.id for job in jobs if not store.done(job.id)}
+    _say(f"{len(jobs)} cells, {len(missing)} to run, results in {places.out}/")
+    interrupted = False
+    try:
+        with GridProgress(jobs, missing) as progress:
+            run_grid(jobs, places, _workers(options, places), progress.send)
+    except KeyboardInterrupt:
+        interrupted = True
+        _say("interrupted: finished cells are kept, the same command again runs the rest")
+    results = [store.read(job.id) for job in jobs if store.path(job.id).exists()]
+    seconds = time.perf_counter() - began
+    _print_results(options, places, results, seconds)
+    if not options.json:
+        print(_closing_line(options, len(jobs) - len(missing), duration(seconds)))
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED_CELLS if any(result["status"] == "failed" for result in results) else 0
+
+
+def _plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
+    """Settings from preset and options, then the list of cells."""
+    preset = lookup(PRESETS, options.preset, "preset")
+    archs = list(ARCHS) if options.arch == ["all"] else options.arch
+    for arch in archs:
+        lookup(dict.fromkeys(ARCHS), arch, "arch")
+    changes = _assignments(options.set)
+    recipe_changes = {key: value for key, value in changes.items() if key in _fields(Recipe)}
+    recipes = {name: resolve_recipe(name, options.recipe_preset, recipe_changes) for name in options.recipe}
+    model = _settings(ModelSettings, preset["model"], changes)
+    given = {"epochs": options.epochs, "batch_size": options.batch, "vectors": options.vectors}
+    train = _settings(TrainSettings, preset["train"], changes, given)
+    for name in ("epochs", "batch_size"):
+        if getattr(train, name) < 1:
+            raise UserError(f"{name} is {getattr(train, name)}: expected at least 1")
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: expected at least 1")
+
+    from zoo.text import TextSettings  # after the cheap checks: it imports torch
+
+    given = {"fraction": options.fraction, "folds": options.folds, "tokeniser": options.tokeniser}
+    text = _settings(TextSettings, preset["text"], changes, given)
+    unknown = (
+        set(changes)
+        - _fields(Recipe)
+        - _fields(ModelSettings)
+        - _fields(TrainSettings)
+        - _fields(TextSettings)
+    )
+    for key in unknown:
+        lookup(
+            dict.fromkeys(sorted(_fields(Recipe) | _fields(ModelSettings) | _fields(TrainSettings))),
+            key,
+            "setting",
+        )
+
+    from zoo.training.grid import Places, plan_jobs
+
+    places = Places(options.out, options.data_dir, options.cache_dir, _device(options.device))
+    jobs = plan_jobs(
+        options.corpus or preset["corpora"],
+        archs,
+        recipes,
+        options.seeds if options.seeds is not None else preset["seeds"],
+        model,
+        train,
+        text,
+        preset["fractions"] if options.fraction is None else {},
+        places,
+        _say,
+    )
+    return places, jobs
+
+
+def _settings(
+    kind: type, preset: dict[str, Any], changes: dict[str, str], given: dict[str, Any] | None = None
+) -> Any:
+    """A settings dataclass: its defaults, then the preset, then options, then --set."""
+    values = dict(preset)
+    values |= {key: value for key, value in (given or {}).items() if value is not None}
+    values |= {key: parse_setting(kind, key, text) for key, text in changes.items() if key in _fields(kind)}
+    return kind(**values)
+
+
+def _fields(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise UserError(f"--set {text}: expected NAME=VALUE, for example --set alpha=1")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
+    return name
+
+
+def _workers(options: argparse.Namespace, places: Places) -> int:
+    if options.jobs is not None:
+        return options.jobs
+    return 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
+
+
+def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:
+    from zoo.results.store import Store
+
+    store = Store(places.out)
+    cells = [{"id": job.id, "done": store.done(job.id)} for job in jobs]
+    if options.json:
+        print(json.dumps({"cells": cells}))
+        return 0
+    for cell in cells:
+        print(f"{'done   ' if cell['done'] else 'missing'}  {cell['id']}")
+    print(f"{len(cells)} cells, {sum(not cell['done'] for cell in cells)} to run")
+    return 0
+
+
+def _print_results(
+    options: argparse.Namespace, places: Places, results: list[dict[str, Any]], seconds: float
+) -> None:
+    from zoo.results.report import table_json, terminal_report, write_report
+
+    paper = options.preset == "paper"
+    written = [str(path) for path in write_report(places.out, results, paper=paper)] if results else []
+    if options.json:
+        light = [{k: v for k, v in result.items() if k not in ("predictions", "truth")} for result in results]
+        table = table_json(results, paper=paper)
+        print(json.dumps({"cells": light, "table": table, "seconds": seconds, "written": written}))
+        return
+    print(terminal_report(results, paper=paper))
+
+
+def _closing_line(options: argparse.Namespace, kept: int, took: str) -> str:
+    arch = " ".join(options.arch)
+    done = f"Took {took}" + (f", {kept} cells were there already" if kept else "") + "."
+    if options.preset == "demo" and not options.corpus:
+        return (
+            f"{done} This was the demo: two small corpora and small models. The paper's corpora: "
+            f"python -m zoo.ablate --arch {arch} --preset quick --data-dir DIR"
+        )
+    return done
+
+
+def _report(arguments: Sequence[str]) -> int:
+    from zoo.results.report import table_json, terminal_report, write_report
+    from zoo.results.store import Store
+
+    parser = _Parser(
+        prog="python -m zoo.ablate report", description="Rebuild tables and figures from results."
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder with the results")
+    parser.add_argument("--paper", action="store_true", help="the paper's numbers beside the measured ones")
+    parser.add_argument("--json", action="store_true", help="print the tables as JSON")
+    options = parser.parse_args(arguments)
+    results = list(Store(options.out).cells())
+    if not results:
+        raise UserError(f"{options.out}: holds no results; expected a folder that a run has written to")
+    paths = write_report(options.out, results, paper=options.paper)
+    if options.json:
+        print(
+            json.dumps(
+                {"table": table_json(results, paper=options.paper), "written": [str(p) for p in paths]}
+            )
+        )
+    else:
+        print(terminal_report(results, paper=options.paper))
+        print("Written: " + ", ".join(str(path) for path in paths))
+    return 0
+
+
+def _show(arguments: Sequence[str]) -> int:
+    from zoo.results.report import show_cell
+    from zoo.results.store import Store
+
+    parser = _Parser(prog="python -m zoo.ablate show", description="One cell in full.")
+    parser.add_argument("cell", help="its name, or the beginning of it")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder with the results")
+    options = parser.parse_args(arguments)
+    matches = [result for result in Store(options.out).cells() if result["id"].startswith(options.cell)]
+    if len(matches) != 1:
+        found = ", ".join(result["id"] for result in matches) or "none"
+        raise UserError(f"{options.out}: expected one cell that begins with {options.cell!r}, found {found}")
+    print(show_cell(matches[0]))
+    return 0
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

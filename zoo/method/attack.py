@@ -1,0 +1,105 @@
+"""Adversarial perturbation of the embedded input (Eq. 2).
+
+    fgsm        delta = epsilon * sign(G)
+    fgm         delta = epsilon * G / ||G||_2     norm per example, token, batch, or word (`table`)
+    token_linf  delta_t = epsilon * G_t / (max_d |G_td| + 1e-8)
+
+G = dL_clean / d(vectors), (B, T, D). delta is a constant, zero at padding, and zero where G is zero or not
+finite (for the scope of the norm). Normalising makes it free of the loss's reduction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from zoo.recipes import Recipe
+from zoo.text import Batch
+
+
+def attack(
+    recipe: Recipe,
+    vectors: Tensor,
+    gradient: Tensor,
+    batch: Batch,
+    gradient_at: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """delta (B, T, D) of a recipe from the clean gradient; attack_steps > 1 go on climbing (PGD).
+
+    Args:
+        vectors: (B, T, D) clean word vectors, for the unit of epsilon.
+        gradient_at: the clean loss's gradient at other vectors; called attack_steps - 1 times.
+    """
+    epsilon = torch.as_tensor(recipe.epsilon, dtype=vectors.dtype, device=vectors.device)
+    if recipe.epsilon_unit == "rms":
+        epsilon = epsilon * embedding_rms(vectors, batch.mask)
+    kind = (recipe.attack, recipe.attack_scope, batch.tokens)
+    if recipe.attack_steps == 1:
+        return perturbation(gradient, batch.mask, epsilon, *kind)
+    step = 1.5 / recipe.attack_steps * epsilon  # reaches the border with a third to spare
+    delta = torch.zeros_like(vectors)
+    for i in range(recipe.attack_steps):
+        if i > 0:
+            gradient = gradient_at(vectors + delta)
+        delta = project(delta + perturbation(gradient, batch.mask, step, *kind), epsilon, recipe.attack)
+    return delta
+
+
+def project(delta: Tensor, epsilon: Tensor | float, attack: str) -> Tensor:
+    """Back into the permitted set: a max norm for the sign forms, an l2 norm per example for fgm."""
+    if attack != "fgm":
+        return torch.maximum(torch.minimum(delta, torch.as_tensor(epsilon)), -torch.as_tensor(epsilon))
+    norm = delta.flatten(1).norm(dim=1)[:, None, None]
+    return delta * torch.where(norm > epsilon, epsilon / norm.clamp_min(1e-30), 1.0)
+
+
+def perturbation(
+    gradient: Tensor,
+    mask: Tensor,
+    epsilon: Tensor | float,
+    attack: str = "fgsm",
+    scope: str = "example",
+    tokens: Tensor | None = None,
+) -> Tensor:
+    """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table."""
+    valid = mask[:, :, None]
+    gradient = torch.where(valid, gradient, 0.0)
+    finite = torch.isfinite(gradient).flatten(1).all(1)[:, None, None]
+    gradient = torch.where(finite, gradient, 0.0)
+    if attack == "fgsm":
+        direction = gradient.sign()
+    elif attack == "token_linf":
+        direction = gradient / (gradient.abs().amax(2, keepdim=True) + 1e-8)
+    elif scope == "table":
+        direction = _table_direction(gradient, tokens)
+    else:
+        over = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}[scope]
+        direction = _unit(gradient, over)
+    return torch.where(valid, epsilon * direction, 0.0)
+
+
+def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
+    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon."""
+    valid = mask[:, :, None].to(vectors.dtype)
+    count = (valid.sum() * vectors.shape[2]).clamp_min(1)
+    return ((vectors.square() * valid).sum() / count).sqrt()
+
+
+def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
+    # Dividing by the largest entry first keeps the squares of tiny gradients from underflowing.
+    scale = gradient.abs().amax(over, keepdim=True)
+    scaled = gradient / torch.where(scale > 0, scale, 1.0)
+    norm = scaled.square().sum(over, keepdim=True).sqrt()
+    return scaled / torch.where(norm > 0, norm, 1.0)
+
+
+def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:
+    """All occurrences of a word share the shift of its row; one norm over the whole table (R-AT's code)."""
+    if tokens is None:
+        raise ValueError("tokens: got None, wanted the (B, T) word ids that scope='table' sums over")
+    words, index = tokens.unique(return_inverse=True)
+    rows = gradient.new_zeros(len(words), gradient.shape[2])
+    rows.index_add_(0, index.flatten(), gradient.flatten(0, 1))
+    return _unit(rows, (0, 1))[index]

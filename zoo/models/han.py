@@ -1,0 +1,77 @@
+"""HAN: the two-level hierarchical attention network of Yang et al. 2016.
+
+Words -> BiGRU -> attention = sentence vector; sentences -> BiGRU -> attention = text vector -> linear.
+The contract stays flat: a text of S sentences comes as T = S * W tokens, each sentence padded to W
+(`words_per_sentence`), so the model folds (B, S * W) back into (B * S, W).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.method.dropout import AdaptiveDropout
+from zoo.models.contract import TextClassifier
+from zoo.models.layers import AdditiveAttention, BiRecurrent
+from zoo.settings import ModelSettings
+
+
+class HAN(TextClassifier):
+    """Sites: `embedding` (optional), `sentences` (sentence vectors), `pooled` before the classifier."""
+
+    default_sites = ("sentences", "pooled")
+
+    def __init__(self, vocabulary: int, classes: int, settings: ModelSettings) -> None:
+        super().__init__(vocabulary, settings.embedding)
+        self.words_per_sentence = settings.words_per_sentence
+        width = 2 * settings.han_hidden
+        self.word_layer = BiRecurrent(nn.GRU, settings.embedding, settings.han_hidden)
+        self.word_attention = AdditiveAttention(width)
+        self.sentence_layer = BiRecurrent(nn.GRU, width, settings.han_hidden)
+        self.sentence_attention = AdditiveAttention(width)
+        self.classifier = nn.Linear(width, classes)
+        self.sites["embedding"] = AdaptiveDropout(settings.embedding)
+        self.sites["sentences"] = AdaptiveDropout(width)
+        self.sites["pooled"] = AdaptiveDropout(width)
+
+    def _fold(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D), (B, T) -> (B, S, W, D), (B, S, W); T is filled up to a multiple of W."""
+        w = self.words_per_sentence
+        missing = -vectors.shape[1] % w
+        vectors, mask = F.pad(vectors, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+        return vectors.unflatten(1, (-1, w)), mask.unflatten(1, (-1, w))
+
+    def _word_states(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """States (S', W, U) and mask (S', W) of the S' sentences that hold a word, row by row."""
+        filled = mask.any(2)
+        words = mask[filled]
+        return self.word_layer(vectors[filled], words), words
+
+    def _attention(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Word weights (S', W), sentence states (B, S, U) and sentence weights (B, S)."""
+        vectors, mask = self._fold(self.sites["embedding"](vectors, mask), mask)
+        states, words = self._word_states(vectors, mask)
+        word_weights = self.word_attention.weights(states, words)
+        filled = mask.any(2)  # (B, S): empty sentences cost nothing and weigh nothing
+        sentences = states.new_zeros(*filled.shape, states.shape[2])
+        sentences[filled] = (word_weights[:, None, :] @ states).squeeze(1)
+        sentences = self.sites["sentences"](sentences, filled)
+        sentence_states = self.sentence_layer(sentences, filled)
+        return word_weights, sentence_states, self.sentence_attention.weights(sentence_states, filled)
+
+    def trunk(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(B, S * W, D) -> (B, U)."""
+        _, states, weights = self._attention(vectors, mask)
+        return (weights[:, None, :] @ states).squeeze(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """(B, U) -> (B, C)."""
+        return self.classifier(self.sites["pooled"](features))
+
+    def attend(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids (B, S * W) -> word weights (B, S, W), summing to 1 a sentence, and sentence weights (B, S)."""
+        word_weights, _, sentence_weights = self._attention(self.embed(tokens), mask)
+        _, folded = self._fold(self.embed(tokens), mask)
+        words = word_weights.new_zeros(folded.shape)
+        words[folded.any(2)] = word_weights
+        return words, sentence_weights

@@ -1,0 +1,50 @@
+"""TextCNN: convolutions of several widths, ReLU, maximum over time, linear layer (uegr.md section 7)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.method.dropout import AdaptiveDropout
+from zoo.models.contract import TextClassifier
+from zoo.settings import ModelSettings
+
+
+class TextCNN(TextClassifier):
+    """Sites: `embedding` (optional), `pooled` before the classifier."""
+
+    def __init__(self, vocabulary: int, classes: int, settings: ModelSettings) -> None:
+        super().__init__(vocabulary, settings.embedding)
+        self.widths = settings.widths
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(settings.embedding, settings.filters, width) for width in settings.widths
+        )
+        units = settings.filters * len(settings.widths)
+        self.classifier = nn.Linear(units, classes)
+        self.sites["embedding"] = AdaptiveDropout(settings.embedding)
+        self.sites["pooled"] = AdaptiveDropout(units)
+
+    def trunk(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, D) -> (B, filters * widths).
+
+        A window counts where it lies inside the text; a text shorter than the filter has one window,
+        filled up with zeros. So the result does not depend on padding.
+        """
+        vectors = self.sites["embedding"](vectors, mask) * mask[:, :, None]
+        missing = max(self.widths) - vectors.shape[1]
+        if missing > 0:
+            vectors = F.pad(vectors, (0, 0, 0, missing))
+        lengths, inputs = mask.sum(1), vectors.transpose(1, 2)
+        pooled = []
+        for width, convolution in zip(self.widths, self.convolutions, strict=True):
+            responses = F.relu(convolution(inputs))
+            start = torch.arange(responses.shape[2], device=mask.device)
+            inside = start < (lengths[:, None] - width + 1).clamp_min(1)
+            # ReLU leaves nothing below 0, so 0 never wins over a window inside the text.
+            pooled.append((responses * inside[:, None, :]).amax(2))
+        return torch.cat(pooled, dim=1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """(B, filters * widths) -> (B, C)."""
+        return self.classifier(self.sites["pooled"](features))
