@@ -5,7 +5,8 @@
     token_linf  delta_t = epsilon * G_t / (max_d |G_td| + 1e-8)
 
 G = dL_clean / d(vectors), (B, T, D). delta is a constant, zero at padding, and zero where G is zero or not
-finite (for the scope of the norm). Normalising makes it free of the loss's reduction.
+finite: over the example (fgsm, fgm), the token (token_linf, fgm by token), or everything (fgm by batch or
+table). Normalising makes it free of the loss's reduction.
 """
 
 from __future__ import annotations
@@ -66,17 +67,16 @@ def perturbation(
     """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table."""
     valid = mask[:, :, None]
     gradient = torch.where(valid, gradient, 0.0)
-    finite = torch.isfinite(gradient).flatten(1).all(1)[:, None, None]
-    gradient = torch.where(finite, gradient, 0.0)
     if attack == "fgsm":
-        direction = gradient.sign()
+        usable = torch.isfinite(gradient).all((1, 2), keepdim=True)
+        direction = torch.where(usable, gradient, 0.0).sign()
     elif attack == "token_linf":
-        direction = gradient / (gradient.abs().amax(2, keepdim=True) + 1e-8)
+        largest = gradient.abs().amax(2, keepdim=True)
+        direction = torch.where(torch.isfinite(largest), gradient / (largest + 1e-8), 0.0)
     elif scope == "table":
         direction = _table_direction(gradient, tokens)
     else:
-        over = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}[scope]
-        direction = _unit(gradient, over)
+        direction = _unit(gradient, {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}[scope])
     return torch.where(valid, epsilon * direction, 0.0)
 
 
@@ -88,11 +88,13 @@ def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
 
 
 def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
+    """gradient / norm over the axes; zero where the norm is zero or not finite."""
     # Dividing by the largest entry first keeps the squares of tiny gradients from underflowing.
     scale = gradient.abs().amax(over, keepdim=True)
-    scaled = gradient / torch.where(scale > 0, scale, 1.0)
+    usable = torch.isfinite(scale) & (scale > 0)
+    scaled = torch.where(usable, gradient / torch.where(usable, scale, 1.0), 0.0)
     norm = scaled.square().sum(over, keepdim=True).sqrt()
-    return scaled / torch.where(norm > 0, norm, 1.0)
+    return scaled / torch.where(usable, norm, 1.0)
 
 
 def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:

@@ -148,6 +148,11 @@ class DropoutSites:
         rates = [self.recipe.base_rate(k + 1) for k in range(passes)]
         self._plan(rates, self._statistics(source[self.recipe.statistics]), watch=False)
 
+    def stop_watching(self) -> None:
+        """Further backward passes of this step leave the statistics alone."""
+        for site in self.active.values():
+            site.watch = False
+
     @contextmanager
     def same_mask(self) -> Iterator[None]:
         """All passes of the block, which must have one shape, see one mask."""

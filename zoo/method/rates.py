@@ -53,13 +53,14 @@ def drop_rates(
 
 
 def _activity(norms: Tensor, kind: str, gamma: float) -> Tensor:
-    """The a_u that the rates are proportional to, with mean 1."""
+    """What the rates are proportional to, largest 1: n^gamma, the rank, or (control) their opposite."""
+    power = (norms / norms.amax(-1, keepdim=True)) ** gamma
     if kind == "rank":
-        norms = mid_ranks(norms)
+        power = mid_ranks(norms)
     elif kind == "inverse":
-        norms = norms.amax(-1, keepdim=True) + norms.amin(-1, keepdim=True) - norms
-    activity = (norms / norms.amax(-1, keepdim=True).clamp_min(1e-300)) ** gamma
-    return activity / activity.mean(-1, keepdim=True)
+        power = 1 + power.amin(-1, keepdim=True) - power
+    largest = power.amax(-1, keepdim=True)
+    return torch.where(largest > 0, power / largest, 1.0)
 
 
 def mid_ranks(x: Tensor) -> Tensor:
@@ -75,23 +76,32 @@ def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float)
 
     Its slope gains a_u / U where unit u leaves q_min (at q_min / a_u) and loses it again where the unit
     reaches q_max; so sort these points, sum up the slopes, and interpolate in the right segment. Units
-    with a_u = 0 stay at q_min; where they keep the mean out of reach, all others are at q_max.
+    with a_u = 0 rise above q_min only where the others, all at q_max, cannot make up the mean.
     """
     units = activity.shape[-1]
-    safe = activity.clamp_min(1e-30)
+    safe = activity.clamp_min(1e-200)
     points, order = torch.cat([q_min / safe, q_max / safe], -1).sort(-1)
     slope = torch.cat([activity, -activity], -1).gather(-1, order).cumsum(-1) / units
-    gains = slope[..., :-1] * points.diff(dim=-1)
+    gains = slope[..., :-1].clamp_min(0) * points.diff(dim=-1)
     means = q_min + torch.cat([torch.zeros_like(gains[..., :1]), gains.cumsum(-1)], -1)
-    means = means.expand(*target.shape[:-1], -1).contiguous()
-    segment = (torch.searchsorted(means, target.expand(*means.shape[:-1], 1).contiguous()) - 1).clamp(
-        0, means.shape[-1] - 2
-    )
-    expand = means.shape
-    left, height = points.expand(expand).gather(-1, segment), means.gather(-1, segment)
-    rise = slope.expand(expand).gather(-1, segment).clamp_min(1e-30)
-    c = left + (target - height).clamp_min(0) / rise
-    return (c * activity).clamp(q_min, q_max)
+    shape = torch.broadcast_shapes(means.shape, target.shape[:-1] + means.shape[-1:])
+    means, points = means.expand(shape).contiguous(), points.expand(shape)
+    wanted = target.expand(*shape[:-1], 1).contiguous()
+    segment = (torch.searchsorted(means, wanted) - 1).clamp(0, shape[-1] - 2)
+    # In the middle of the segment it is plain which units lie between the limits; the rest is one division.
+    middle = (points.gather(-1, segment) + points.gather(-1, segment + 1)) / 2 * activity
+    free = (middle > q_min) & (middle < q_max)
+    low, high = (x.sum(-1, keepdim=True).to(activity) for x in (middle <= q_min, middle >= q_max))
+    limits = q_min * low + q_max * high
+    c = (wanted * units - limits) / (free * activity).sum(-1, keepdim=True).clamp_min(1e-200)
+    rates = torch.where(free, c * activity, middle).clamp(q_min, q_max)
+    positive = activity > 0
+    many = positive.sum(-1, keepdim=True).to(activity)
+    rest = (target * units - many * q_max) / (units - many).clamp_min(1)
+    out_of_reach = many * q_max + (units - many) * q_min <= target * units
+    # torch.where takes a Python number as float32, so give it a tensor.
+    at_the_limit = torch.where(positive, rest.new_tensor(q_max), rest.clamp(q_min, q_max))
+    return torch.where(out_of_reach, at_the_limit, rates)
 
 
 def _solve_logistic(norms: Tensor, target: Tensor, gamma: float, q_min: float, q_max: float) -> Tensor:

@@ -57,24 +57,19 @@ def rank_normalise(saliency: Tensor) -> Tensor:
 
 
 def minmax_normalise(saliency: Tensor) -> Tensor:
-    """(s - min) / (max - min) over the non-zero entries; zeros get 0. Degenerate: docs/decisions.md."""
-    active = saliency > 0
-    if not active.any():
-        return torch.zeros_like(saliency)
-    low, high = saliency[active].min(), saliency[active].max()
-    width = high - low
-    scaled = (saliency - low) / width if width > 0 else torch.full_like(saliency, 0.5)
-    return torch.where(active, scaled, 0.0)
+    """(s - min) / (max - min), zeros included; 0.5 where all are equal. Degenerate: docs/decisions.md."""
+    if len(saliency) == 0:
+        return saliency
+    low, width = saliency.min(), saliency.max() - saliency.min()
+    return torch.where(width > 0, (saliency - low) / width, 0.5)
 
 
 def log_minmax_normalise(saliency: Tensor) -> Tensor:
     """Min-max of log s over the non-zero entries; zeros get 0."""
+    result = torch.zeros_like(saliency)
     active = saliency > 0
-    shifted = torch.where(active, saliency, 1.0).log()
-    if active.any():
-        # minmax leaves zeros out, so keep every log above 0: the shift cancels in (s - min).
-        shifted = shifted - shifted[active].min() + 1.0
-    return minmax_normalise(torch.where(active, shifted, 0.0))
+    result[active] = minmax_normalise(saliency[active].log())
+    return result
 
 
 NORMALISERS = {"rank": rank_normalise, "minmax": minmax_normalise, "log_minmax": log_minmax_normalise}
@@ -110,8 +105,8 @@ class SelectiveUpdate:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.rule, self.saliency, self.decay = rule or KeepRule(), saliency, decay
         self.rescale, self.resample, self.generator = rescale, resample, generator
-        # These two need an entry for every parameter at every step, so they take no row shortcut.
-        self.dense = saliency in ("ema", "epoch") or resample == "epoch"
+        # These need an entry for every parameter at every step (min-max its zeros): no row shortcut.
+        self.dense = saliency in ("ema", "epoch") or resample == "epoch" or self.rule.normalise == "minmax"
         self.running: Tensor | None = None
         self.last_epoch: Tensor | None = None
         self.steps = 0

@@ -117,13 +117,14 @@ def compute_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
     divergence = None if recipe.adversarial else _divergence(recipe, logits)
     loss = clean.mean() + _weighted(recipe, divergence)
     loss.backward(retain_graph=per_sample)
-    record: dict[str, Any] = {"loss_clean": clean.detach().mean(), "drop_rates": sites.mean_rates()}
+    sites.stop_watching()
+    record: dict[str, Any] = {"loss_clean": clean.detach().mean()}
 
     examples = [clean]
-    total, gradient = loss.detach(), x.grad
+    total, gradient = loss.detach(), _grad(x)
     if recipe.adversarial:
         delta = attack(
-            recipe, x.detach(), x.grad, batch, lambda point: _clean_gradient(trainee, batch, point)
+            recipe, x.detach(), gradient, batch, lambda point: _clean_gradient(trainee, batch, point)
         )
         x_adv = x + delta if per_sample else (x.detach() + delta).requires_grad_()
         sites.plan_passes(recipe.adversarial)
@@ -135,8 +136,8 @@ def compute_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
         loss.backward(retain_graph=per_sample)
         examples.append(adversarial)
         total = total + loss.detach()
-        gradient = x.grad if per_sample else gradient + x_adv.grad
-        record |= {"loss_adversarial": adversarial.detach().mean(), "drop_rates": sites.mean_rates()}
+        gradient = _grad(x) if per_sample else gradient + _grad(x_adv)
+        record["loss_adversarial"] = adversarial.detach().mean()
         record["perturbation"] = embedding_rms(delta, batch.mask) / embedding_rms(x.detach(), batch.mask)
     if not per_sample and vectors.requires_grad:
         vectors.backward(gradient)
@@ -147,7 +148,7 @@ def compute_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
         record["squares"] = _per_sample_squares(trainee, torch.stack(examples).sum(0))
     if divergence is not None:
         record["divergence"] = divergence.detach().mean()
-    record |= {f"drop_rate/{name}": rate for name, rate in record.pop("drop_rates").items()}
+    record |= {f"drop_rate/{name}": rate for name, rate in sites.mean_rates().items()}
     return record | {"loss": total, "logits": logits.detach()}
 
 
@@ -161,6 +162,11 @@ def classify_passes(trainee: Trainee, x: Tensor, mask: Tensor, passes: int) -> T
     else:
         logits = model.classify(x.repeat(passes, 1, 1), mask.repeat(passes, 1))
     return logits.unflatten(0, (passes, -1))
+
+
+def _grad(x: Tensor) -> Tensor:
+    """The gradient that a backward pass left at x; zeros where x does not reach the loss."""
+    return torch.zeros_like(x) if x.grad is None else x.grad
 
 
 def _clean_gradient(trainee: Trainee, batch: Batch, point: Tensor) -> Tensor:
@@ -204,8 +210,8 @@ def freelb_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
             logits = classify_passes(trainee, x, mask, 1)
             loss = cross_entropy(logits, batch.labels).mean() / recipe.ascent_steps
             loss.backward()
-            total, gradient = total + loss.detach(), gradient + x.grad
-            delta = delta + perturbation(x.grad, mask, recipe.ascent_rate, "fgm")
+            total, gradient = total + loss.detach(), gradient + _grad(x)
+            delta = delta + perturbation(_grad(x), mask, recipe.ascent_rate, "fgm")
             if recipe.maximum_norm > 0:
                 delta = project(delta, recipe.maximum_norm, "fgm")
     if vectors.requires_grad:
