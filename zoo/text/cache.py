@@ -21,17 +21,22 @@ from zoo.text.settings import Report
 
 
 @cache
-def code_version() -> str:
-    """Return a hash of this package's own source: any change of the code makes older cache files invalid."""
+def code_version(modules: tuple[str, ...] = ()) -> str:
+    """Return a hash of the source of these modules of the package, or of all but `batching`.
+
+    A change of the code so makes older cache files invalid by itself.
+    """
+    folder = Path(__file__).parent
+    names = modules or sorted(path.stem for path in folder.glob("*.py") if path.stem != "batching")
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name in names:
+        digest.update(name.encode() + b"\0" + (folder / f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 
-def cache_key(**parts: Any) -> str:
-    """Return 24 hex digits of a sha256 over the parts and the code version."""
-    canonical = json.dumps({**parts, "code": code_version()}, sort_keys=True, ensure_ascii=True)
+def cache_key(modules: tuple[str, ...] = (), **parts: Any) -> str:
+    """Return 24 hex digits of a sha256 over the parts and the code version of `modules`."""
+    canonical = json.dumps({**parts, "code": code_version(modules)}, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 

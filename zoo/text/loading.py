@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from zoo.errors import UserError
 from zoo.text import cache
 from zoo.text.corpus import Corpus, Split, fingerprint
+from zoo.text.near import near_duplicates
 from zoo.text.normalise import duplicate_key
-from zoo.text.rows import RawCorpus
+from zoo.text.rows import RawCorpus, Rows
+from zoo.text.segment import read_tokens, tokenise_rows, write_tokens
 from zoo.text.settings import UNK_ID, Report, TextSettings, resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources import find_source
 from zoo.text.splits import (
@@ -24,7 +28,7 @@ from zoo.text.splits import (
     fold_numbers,
     stratified_fraction,
 )
-from zoo.text.tokenise import Tokens, tokenise_all, tokeniser_name, tokeniser_version
+from zoo.text.tokenise import Tokens, tokeniser_name, tokeniser_version
 from zoo.text.vocabulary import build_vocabulary
 
 
@@ -57,21 +61,40 @@ def load_corpus(
         if (stored := cache.read_corpus(path, silent)) is not None:
             return stored
         started = time.monotonic()
-        corpus = prepare(source.read(), settings, report)
+        corpus = prepare(source.read(), settings, report, cache_folder)
         if (seconds := time.monotonic() - started) > 2:
             report(f"{source.name}: prepared in {seconds:.1f} s, kept in {cache_folder}")
         cache.write_corpus(path, corpus, report)
     return corpus
 
 
-def prepare(raw: RawCorpus, settings: TextSettings, report: Report = silent) -> Corpus:
-    """Return the prepared corpus of rows in memory; every choice seeded by `settings.split_seed`."""
-    texts = [text for rows in raw.parts.values() for text in rows.texts]
-    labels = np.array([label for rows in raw.parts.values() for label in rows.labels], np.int64)
+def load_texts(
+    name_or_path: str,
+    settings: TextSettings,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    report: Report = silent,
+) -> dict[str, Rows]:
+    """Return the raw texts and labels of the rows of `load_corpus`'s parts, in the same order."""
+    folder = resolve_cache_dir(cache_dir)
+    raw = find_source(name_or_path, resolve_data_dir(data_dir), folder, report).read()
+    texts, labels = _end_to_end(raw)
+    chosen, _ = _choose_rows(raw, texts, labels, settings)
+    return {part: Rows([texts[i] for i in rows], labels[rows].tolist()) for part, rows in chosen.items()}
+
+
+def prepare(
+    raw: RawCorpus, settings: TextSettings, report: Report = silent, cache_folder: Path | None = None
+) -> Corpus:
+    """Return the prepared corpus of rows in memory; every choice seeded by `settings.split_seed`.
+
+    cache_folder: where to keep the tokens if cutting them lasts, for other settings of the same rows.
+    """
+    texts, labels = _end_to_end(raw)
     chosen, notes = _choose_rows(raw, texts, labels, settings)
     name = tokeniser_name(settings.tokeniser, raw.language)
     used = np.sort(np.concatenate(list(chosen.values())))
-    tokens = tokenise_all([texts[i] for i in used], raw.language, name, settings.max_length, report, raw.name)
+    tokens = _tokens(raw, [texts[i] for i in used], name, settings.max_length, report, cache_folder)
     # Places of the chosen rows among the used ones, which alone were tokenised.
     places = {part: np.searchsorted(used, rows) for part, rows in chosen.items()}
     words, id_of_form = _vocabulary(tokens, places["train"], settings)
@@ -83,9 +106,37 @@ def prepare(raw: RawCorpus, settings: TextSettings, report: Report = silent) -> 
         labels=raw.labels,
         words=words,
         fingerprint=fingerprint(raw.labels, words, splits),
-        notes=(*raw.notes, *notes, *_duplicate_notes(texts, chosen), *_empty_note(tokens)),
+        notes=(*raw.notes, *notes, *_duplicate_notes(texts, chosen, tokens, places), *_empty_note(tokens)),
         **splits,
     )
+
+
+def _end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
+    """Return the texts and labels of all parts, laid end to end."""
+    texts = [text for rows in raw.parts.values() for text in rows.texts]
+    return texts, np.array([label for rows in raw.parts.values() for label in rows.labels], np.int64)
+
+
+def _tokens(
+    raw: RawCorpus, texts: list[str], name: str, max_length: int, report: Report, folder: Path | None
+) -> Tokens:
+    """Return the texts' tokens, kept on disk by their content if cutting them lasted over two seconds."""
+    if folder is None:
+        return tokenise_rows(texts, raw.language, name, max_length, report, raw.name)
+    content = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    key = cache.cache_key(
+        modules=("normalise", "tokenise", "segment"),
+        content=content,
+        tokeniser=[raw.language, name, tokeniser_version(name), max_length],
+    )
+    path = folder / "tokens" / f"{raw.name}-{key}.npz"
+    if (stored := read_tokens(path, report)) is not None:
+        return stored
+    begun = time.monotonic()
+    tokens = tokenise_rows(texts, raw.language, name, max_length, report, raw.name)
+    if time.monotonic() - begun > 2:
+        write_tokens(path, tokens, report)
+    return tokens
 
 
 def _choose_rows(
@@ -125,6 +176,9 @@ def _choose_rows(
             chosen[part] = rows[
                 stratified_fraction(labels[rows], count, part_rng, every_class=part == "train")
             ]
+    for part in ("train", "validation", "test"):
+        if not len(chosen[part]):
+            raise UserError(f"{raw.name}: {len(texts):,} rows leave none for {part}; expected more rows")
     return {part: chosen[part] for part in ("train", "validation", "test")}, notes
 
 
@@ -159,11 +213,20 @@ def _empty_note(tokens: Tokens) -> tuple[str, ...]:
     return (f"{empty:,} texts without a token (each is one <unk>)",) if empty else ()
 
 
-def _duplicate_notes(texts: list[str], chosen: dict[str, np.ndarray]) -> list[str]:
-    """Return a note for validation and for test if it shares texts (same letters and digits) with train."""
+def _duplicate_notes(
+    texts: list[str], chosen: dict[str, np.ndarray], tokens: Tokens, places: dict[str, np.ndarray]
+) -> list[str]:
+    """Return a note for validation and for test on the texts it shares with train, exactly or nearly.
+
+    Exactly: the same letters and digits. Nearly: see `near`; what is cut off a long text is not compared.
+    """
     train = {duplicate_key(texts[i]) for i in chosen["train"]}
     notes = []
-    for part in ("validation", "test"):
-        if shared := sum(duplicate_key(texts[i]) in train for i in chosen[part]):
-            notes.append(f"{shared:,} of {len(chosen[part]):,} {part} texts are also in train")
+    measured = ("validation", "test")
+    nearly = near_duplicates(tokens, places["train"], [places[part] for part in measured])
+    for part, near in zip(measured, nearly, strict=True):
+        exact = sum(duplicate_key(texts[i]) in train for i in chosen[part])
+        if exact or near:
+            counts = f"{exact:,} of {len(chosen[part]):,} texts are in train too"
+            notes.append(f"{part}: {counts}, {near:,} nearly")
     return notes

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import UserError
-from zoo.text.rows import PART_NAMES, LabelTable, RawCorpus, Rows, Source, check_parts
+from zoo.text.rows import PART_NAMES, LabelTable, RawCorpus, Source, check_parts
 
 SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line) of a UTF-8 file, gzip if named .gz, blank lines left out.
+def text_lines(path: Path, keep_blank: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line) of a UTF-8 file, gzip if named .gz; blank lines only if asked for.
 
     Raises `UserError` with file and line for a missing or unreadable file, broken gzip or bad UTF-8.
     """
@@ -24,20 +24,21 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                if text.strip():
+                if keep_blank or text.strip():
                     yield number, text
     except UnicodeDecodeError as error:
+        bad = error.object[error.start]
+        place = f"{path}, line {number}"
         raise UserError(
-            f"{path}, line {number}: not UTF-8 (byte {error.start + 1} of the line); expected UTF-8"
+            f"{place}: byte {error.start + 1} (0x{bad:02x}) is not UTF-8; expected UTF-8"
         ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
-            f"{path}, after line {number}: broken gzip file ({error}); expected a complete one"
+            f"{path}, after line {number}: broken gzip ({error}); expected a whole file"
         ) from None
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error}); expected a readable file"
-        ) from None
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({reason}); expected a readable file") from None
 
 
 def read_labels(path: Path) -> list[str]:
@@ -53,25 +54,28 @@ def read_labels(path: Path) -> list[str]:
     return names
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (place, text, label) of each row. Raises `UserError` for a row without `text` and `label`."""
+def read_jsonl(
+    path: Path, text_key: str = "text", label_key: str = "label"
+) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number, text, label) of each row. Raises `UserError` for a row without the two keys."""
+    wanted = f"expected an object with {text_key} and {label_key}"
     for number, line in text_lines(path):
         place = f"{path}, line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{place}: not JSON ({error}); expected an object with text and label") from None
-        if not isinstance(row, dict) or "text" not in row or "label" not in row:
+            raise UserError(f"{place}: not JSON ({error}); {wanted}") from None
+        if not isinstance(row, dict) or text_key not in row or label_key not in row:
             found = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-            raise UserError(f"{place}: found {found or 'nothing'}; expected an object with text and label")
+            raise UserError(f"{place}: found {found or 'nothing'}; {wanted}")
         if "text_pair" in row:
             raise UserError(f"{place}: rows are sentence pairs (text_pair); expected single texts")
-        text, label = row["text"], row["label"]
+        text, label = row[text_key], row[label_key]
         if not isinstance(text, str):
-            raise UserError(f"{place}: text is {type(text).__name__}; expected a string")
+            raise UserError(f"{place}: {text_key} is {type(text).__name__}; expected a string")
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise UserError(f"{place}: label is {type(label).__name__}; expected a string or a whole number")
-        yield place, text, str(label)
+        yield number, text, str(label)
 
 
 def part_files(folder: Path) -> dict[str, Path]:
@@ -93,16 +97,13 @@ def simple_source(name: str, folder: Path, language: str | None) -> Source | Non
     all_files = (*files.values(), *([labels_file] if labels_file.is_file() else []))
 
     def read() -> RawCorpus:
-        known = read_labels(labels_file) if labels_file.is_file() else None
-        table = LabelTable(known, str(labels_file) if known else str(files["train"]))
-        parts = {}
-        for part, path in files.items():
-            places, texts, labels = (
-                map(list, zip(*read_jsonl(path), strict=True)) if path.stat().st_size else ([],) * 3
-            )
-            parts[part] = Rows(texts, table.indices(zip(places, labels, strict=True)))
+        named = labels_file.is_file()
+        table = LabelTable(
+            read_labels(labels_file) if named else None, labels_file if named else files["train"]
+        )
+        parts = {part: table.rows(path, read_jsonl(path)) for part, path in files.items()}
         corpus = RawCorpus(name, language or guess_language(parts["train"].texts), table.names, parts)
-        return check_parts(dev_as_test(corpus), str(folder))
+        return check_parts(dev_as_test(corpus), folder)
 
     return Source(name, "simple", all_files, read)
 

@@ -1,78 +1,148 @@
-"""Word vectors for a prepared corpus: random, or trained on its training part with gensim's word2vec."""
+"""Word vectors for a prepared corpus: random, trained on its training part with gensim, or from a file."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from zoo.errors import UserError
 from zoo.text import cache
 from zoo.text.corpus import Corpus
-from zoo.text.settings import PAD_ID, resolve_cache_dir, silent
+from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent
+from zoo.text.vector_files import read_vectors
 
 RANDOM_SCALE = 0.1
 WORD2VEC = {"sg": 0, "window": 5, "negative": 5, "epochs": 10, "min_count": 1, "sample": 1e-3}
 
+Found = tuple[np.ndarray, dict[str, Any]]
+
+
+class WordVectors(Protocol):
+    """What a torchtext `Vectors` object has: word to row, and a (words, dimensions) tensor."""
+
+    stoi: Mapping[str, int]
+    vectors: Any
+
 
 def load_vectors(
-    kind: str, corpus: Corpus, dimensions: int, seed: int, cache_dir: Path | None = None
+    kind: str | WordVectors,
+    corpus: Corpus,
+    dimensions: int,
+    seed: int,
+    cache_dir: Path | None = None,
+    report: Report = silent,
 ) -> tuple[np.ndarray | None, dict[str, Any]]:
     """Return float32 vectors (len(corpus.words), dimensions) with a zero row for <pad>, and what they are.
 
     kind: "random" (normal, standard deviation 0.1), "word2vec" (gensim, trained on corpus.train, repeatable:
-    one worker, seeded; cached), "none" (None: the model starts its own), or the path of a vectors file.
-    The second value has "kind", "coverage" (share of the vocabulary whose vector is not random) and more.
+    one worker, seeded), "none" (None: the model starts its own), the path of a vectors file (see
+    `vector_files`), or a torchtext `Vectors` object. Words that a file lacks get random rows of its scale.
+    The second value has "kind" and "coverage" (share of the words whose vector is not random); for files also
+    "token_coverage" (share of the training tokens), "format" and "rows".
     Raises `UserError` for an unknown kind or a file that cannot be used.
     """
     if dimensions < 1:
         raise UserError(f"dimensions is {dimensions}; expected at least 1")
+    if not isinstance(kind, str):
+        matrix = np.asarray(kind.vectors.detach().cpu(), np.float32)
+        return _of_words("torchtext", dict(kind.stoi), matrix, corpus, dimensions, seed)
     if kind == "none":
         return None, {"kind": "none", "coverage": 0.0}
     if kind == "random":
         return _random(corpus, dimensions, seed), {"kind": "random", "coverage": 0.0, "scale": RANDOM_SCALE}
+    folder = resolve_cache_dir(cache_dir) / "vectors"
+    identity: dict[str, Any] = {"corpus": corpus.fingerprint, "dimensions": dimensions, "seed": seed}
     if kind == "word2vec":
-        return _word2vec(corpus, dimensions, seed, resolve_cache_dir(cache_dir))
-    raise UserError(
-        f"vectors {kind!r}: no such kind or file; expected random, word2vec, none or a vectors file"
-    )
+        path = folder / f"{corpus.name}-{cache.cache_key(settings=WORD2VEC, **identity)}.npz"
+        return _cached(path, report, lambda: _word2vec(corpus, dimensions, seed, report))
+    file = Path(kind).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"vectors {kind!r}: no such kind or file; expected random, word2vec, none or a vectors file"
+        )
+    status = file.stat()
+    stamp = [str(file.resolve()), status.st_size, status.st_mtime_ns]
+    path = folder / f"{corpus.name}-{cache.cache_key(file=stamp, **identity)}.npz"
+    return _cached(path, report, lambda: _from_file(file, corpus, dimensions, seed, report))
 
 
-def _random(corpus: Corpus, dimensions: int, seed: int) -> np.ndarray:
+def _cached(path: Path, report: Report, make: Callable[[], Found]) -> Found:
+    if (stored := cache.read_arrays(path, report)) is not None:
+        return stored[1]["vectors"], stored[0]
+    with cache.only_one(path):
+        if (stored := cache.read_arrays(path, silent)) is not None:
+            return stored[1]["vectors"], stored[0]
+        vectors, info = make()
+        cache.write_arrays(path, info, {"vectors": vectors}, report)
+    return vectors, info
+
+
+def _random(corpus: Corpus, dimensions: int, seed: int, scale: float = RANDOM_SCALE) -> np.ndarray:
     rng = np.random.default_rng([seed, 2])
-    vectors = (RANDOM_SCALE * rng.standard_normal((len(corpus.words), dimensions))).astype(np.float32)
+    vectors = (scale * rng.standard_normal((len(corpus.words), dimensions))).astype(np.float32)
     vectors[PAD_ID] = 0.0
     return vectors
 
 
-def _word2vec(
-    corpus: Corpus, dimensions: int, seed: int, cache_dir: Path
-) -> tuple[np.ndarray, dict[str, Any]]:
-    key = cache.cache_key(corpus=corpus.fingerprint, dimensions=dimensions, seed=seed, settings=WORD2VEC)
-    path = cache_dir / "vectors" / f"{corpus.name}-{key}.npz"
-    info: dict[str, Any] = {"kind": "word2vec", "coverage": 1.0, **WORD2VEC}
-    if (stored := cache.read_arrays(path, silent)) is not None:
-        return stored[1]["vectors"], info
-    with cache.only_one(path):
-        if (stored := cache.read_arrays(path, silent)) is not None:
-            return stored[1]["vectors"], info
-        vectors = _random(corpus, dimensions, seed)
-        _train(corpus, vectors, seed)
-        cache.write_arrays(path, {}, {"vectors": vectors}, silent)
-    return vectors, info
+def _from_file(file: Path, corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:
+    report(f"{file.name}: reading vectors")
+    found = read_vectors(file)
+    if found.vectors.shape[1] != dimensions:
+        stored = found.vectors.shape[1]
+        raise UserError(
+            f"{file}: vectors of {stored} dimensions; expected {dimensions}, the model's embedding"
+        )
+    vectors, info = _of_words(str(file), found.index, found.vectors, corpus, dimensions, seed)
+    covered = f"{info['coverage']:.1%} of the words, {info['token_coverage']:.1%} of the tokens"
+    report(f"{file.name}: vectors for {covered}")
+    return vectors, {**info, "format": found.format}
 
 
-def _train(corpus: Corpus, vectors: np.ndarray, seed: int) -> None:
-    """Overwrite the rows of all words seen in training: all but <pad>, and <unk> where no word was cut."""
+def _of_words(
+    kind: str, index: Mapping[str, int], matrix: np.ndarray, corpus: Corpus, dimensions: int, seed: int
+) -> Found:
+    """Return the rows of the corpus's words; random rows of the same scale for those that are missing."""
+    if matrix.ndim != 2 or matrix.shape[1] != dimensions:
+        raise UserError(
+            f"{kind}: vectors are {matrix.shape}; expected {dimensions} columns, the model's embedding"
+        )
+    rows = np.array([index.get(word, -1) for word in corpus.words])
+    rows[[PAD_ID, UNK_ID]] = -1
+    known = rows >= 0
+    if not known.any():
+        raise UserError(
+            f"{kind}: has none of the {len(rows) - 2:,} words of {corpus.name}; expected its language"
+        )
+    vectors = _random(corpus, dimensions, seed, scale=float(matrix[rows[known]].std()))
+    vectors[known] = matrix[rows[known]]
+    tokens = np.bincount(corpus.train.ids, minlength=len(rows))
+    return vectors, {
+        "kind": kind,
+        "coverage": float(known[UNK_ID + 1 :].mean()),
+        "token_coverage": float(tokens[known].sum() / tokens.sum()),
+        "rows": len(matrix),
+    }
+
+
+def _word2vec(corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:
+    """Train on the training part: all words get a vector, <unk> too where words were cut off."""
     try:
         from gensim.models import Word2Vec
     except ImportError as error:
         raise UserError("word2vec vectors need gensim: pip install gensim") from error
     logging.getLogger("gensim").setLevel(logging.WARNING)
+    begun = time.monotonic()
+    report(f"{corpus.name}: training word2vec on {len(corpus.train.ids):,} tokens")
     texts = [[str(i) for i in corpus.train.row(row)] for row in range(len(corpus.train))]
     # More than one worker would make the vectors depend on the threads' timing.
-    model = Word2Vec(texts, vector_size=vectors.shape[1], seed=seed, workers=1, **WORD2VEC)
+    model = Word2Vec(texts, vector_size=dimensions, seed=seed, workers=1, **WORD2VEC)
+    vectors = _random(corpus, dimensions, seed)
     for token, index in model.wv.key_to_index.items():
         vectors[int(token)] = model.wv.vectors[index]
+    report(f"{corpus.name}: word2vec trained in {time.monotonic() - begun:.1f} s")
+    return vectors, {"kind": "word2vec", "coverage": 1.0, **WORD2VEC}

@@ -7,10 +7,13 @@ load with an `OSError`. It is imported when first needed, so that nothing else d
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import UserError
+from zoo.text.rows import RawCorpus, Rows, check_parts, natural_order
 from zoo.text.settings import PAD, UNK
 
 if TYPE_CHECKING:
@@ -49,3 +52,69 @@ def corpus_vocabulary(corpus: Corpus) -> Any:
     counts = np.bincount(corpus.train.ids, minlength=len(corpus.words))
     frequencies = Counter({word: int(n) for word, n in zip(corpus.words, counts, strict=True)})
     return build_vocabulary(frequencies, max_size=len(corpus.words), min_count=1)
+
+
+def raw_corpus_from_torchtext(
+    name: str, language: str, train: Any, test: Any = None, validation: Any = None
+) -> RawCorpus:
+    """Return torchtext data sets as rows for `zoo.text.prepare`.
+
+    train, test, validation: a `torchtext.data.Dataset` whose examples have `text` (a string or tokens) and
+    `label`, or a `TextClassificationDataset` (labels and token ids, with its vocabulary). Tokens are joined
+    again and cut by our own tokeniser. Raises `UserError` for anything else.
+    """
+    parts = {"train": train, "validation": validation, "test": test}
+    rows = {part: list(_labelled(data, language)) for part, data in parts.items() if data is not None}
+    labels = natural_order({label for _, label in rows["train"]})
+    for part, pairs in rows.items():
+        if unknown := next((label for _, label in pairs if label not in labels), None):
+            raise UserError(
+                f"torchtext {part} part: label {unknown!r} is unknown; train has {', '.join(labels)}"
+            )
+    index = {label: i for i, label in enumerate(labels)}
+    texts = {
+        part: Rows([text for text, _ in pairs], [index[label] for _, label in pairs])
+        for part, pairs in rows.items()
+    }
+    return check_parts(RawCorpus(name, language, tuple(labels), texts, ("from torchtext",)), "torchtext")
+
+
+def _labelled(data: Any, language: str) -> Iterator[tuple[str, str]]:
+    between = "" if language == "zh" else " "
+    if (examples := getattr(data, "examples", None)) is not None:
+        for number, example in enumerate(examples):
+            if not hasattr(example, "text") or not hasattr(example, "label"):
+                raise UserError(f"torchtext example {number}: no fields text and label; expected both")
+            text = example.text
+            yield text if isinstance(text, str) else between.join(text), str(example.label)
+    elif hasattr(data, "get_vocab"):
+        words = data.get_vocab().itos
+        for label, ids in data:
+            yield between.join(words[i] for i in ids.tolist()), str(label)
+    else:
+        kind = type(data).__name__
+        raise UserError(
+            f"{kind} is no torchtext data set; expected data.Dataset or TextClassificationDataset"
+        )
+
+
+def torchtext_vectors(path: Path) -> Any:
+    """Return a text file of vectors as a torchtext `Vectors` object, without torchtext's two side effects.
+
+    `Vectors` turns TLS verification off for the whole process, and prefers a `.pt` copy of the file from an
+    earlier call, however stale. Here the first is undone and the second never found: its cache is temporary.
+    """
+    import ssl
+    import tempfile
+
+    vocab = torchtext_module("vocab")
+    before = ssl._create_default_https_context
+    try:
+        with tempfile.TemporaryDirectory(prefix="uegr-") as cache:
+            return vocab.Vectors(str(path), cache=cache)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UserError(
+            f"{path}: torchtext cannot read it ({error}); expected a word and its numbers a line"
+        ) from None
+    finally:
+        ssl._create_default_https_context = before
