@@ -83,7 +83,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="any setting of recipe, model or training")
     add("--data-dir", type=Path, help="folder with the corpora (default: the variable UEGR_DATA)")
     add("--cache-dir", type=Path, help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
-    add("--out", type=Path, default=Path("runs"), help="folder for the results (default: runs)")
+    add("--out", type=Path, help="folder for the results (default: runs/PRESET)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: cuda if there is one")
     add("--jobs", type=int, help="cells at a time (default: one a core on a CPU, one on a GPU)")
     add("--dry-run", action="store_true", help="print the cells and stop")
@@ -159,7 +159,12 @@ def _plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
 
     from zoo.training.grid import Places, plan_jobs
 
-    places = Places(options.out, options.data_dir, options.cache_dir, _device(options.device))
+    places = Places(
+        options.out or Path("runs") / options.preset,
+        options.data_dir,
+        options.cache_dir,
+        _device(options.device),
+    )
     jobs = plan_jobs(
         options.corpus or preset["corpora"],
         archs,
@@ -235,8 +240,14 @@ def _print_results(
     written = [str(path) for path in write_report(places.out, results, paper=paper)] if results else []
     if options.json:
         light = [{k: v for k, v in result.items() if k not in ("predictions", "truth")} for result in results]
-        table = table_json(results, paper=paper)
-        print(json.dumps({"cells": light, "table": table, "seconds": seconds, "written": written}))
+        answer = {
+            "cells": [result for result in light if result["cell"]["arch"] != "-"],
+            "reference": [result for result in light if result["cell"]["arch"] == "-"],
+            "table": table_json(results, paper=paper),
+            "seconds": seconds,
+            "written": written,
+        }
+        print(json.dumps(answer))
         return
     print(terminal_report(results, paper=paper))
 
@@ -259,7 +270,9 @@ def _report(arguments: Sequence[str]) -> int:
     parser = _Parser(
         prog="python -m zoo.ablate report", description="Rebuild tables and figures from results."
     )
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder with the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), help="folder with the results (default: runs/demo)"
+    )
     parser.add_argument("--paper", action="store_true", help="the paper's numbers beside the measured ones")
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
     options = parser.parse_args(arguments)
@@ -285,7 +298,9 @@ def _show(arguments: Sequence[str]) -> int:
 
     parser = _Parser(prog="python -m zoo.ablate show", description="One cell in full.")
     parser.add_argument("cell", help="its name, or the beginning of it")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder with the results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), help="folder with the results (default: runs/demo)"
+    )
     options = parser.parse_args(arguments)
     matches = [result for result in Store(options.out).cells() if result["id"].startswith(options.cell)]
     if len(matches) != 1:

@@ -8,6 +8,7 @@ bit whatever the number of workers (and two one-thread workers are as fast as on
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import traceback
@@ -18,6 +19,8 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.recipes import Recipe
+from zoo.results.baseline import baseline_cell, run_baseline
+from zoo.results.names import BASELINE
 from zoo.results.store import Store, cell_id
 from zoo.settings import CORPUS_LENGTH, ModelSettings, TrainSettings
 from zoo.text import TextSettings, load_corpus
@@ -30,7 +33,7 @@ Send = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One cell with all that a worker needs to run it."""
+    """One cell with all that a worker needs to run it. The reference row has one too, without a network."""
 
     id: str
     cell: Cell
@@ -87,23 +90,24 @@ def plan_jobs(
                 "words": len(corpus.words),
                 "notes": list(corpus.notes),
             }
-            for arch in archs:
-                for seed in seeds:
-                    for name, recipe in recipes.items():
-                        cell = Cell(corpus.name, arch, name, seed, fold if text.folds else None)
-                        resolved = CellSettings(recipe, model, train, settings)
-                        jobs.append(
-                            Job(
-                                cell_id(cell_dict(cell), resolved.as_dict(), corpus.fingerprint),
-                                cell,
-                                resolved,
-                                info,
-                                source,
-                                (recipe.clean + recipe.adversarial + (recipe.step == "freelb"))
-                                * len(corpus.train.ids)
-                                * train.epochs,
-                            )
-                        )
+            name = baseline_cell(corpus, settings)[2]
+            plain = CellSettings(Recipe(), model, train, settings)
+            where = fold if text.folds else None
+            jobs.append(Job(name, Cell(corpus.name, "-", BASELINE, 0, where), plain, info, source, 0.0))
+            for arch, seed, (name, recipe) in itertools.product(archs, seeds, recipes.items()):
+                cell = Cell(corpus.name, arch, name, seed, where)
+                resolved = CellSettings(recipe, model, train, settings)
+                passes = recipe.ascent_steps if recipe.step == "freelb" else recipe.clean + recipe.adversarial
+                jobs.append(
+                    Job(
+                        cell_id(cell_dict(cell), resolved.as_dict(), corpus.fingerprint),
+                        cell,
+                        resolved,
+                        info,
+                        source,
+                        float(passes * len(corpus.train.ids) * train.epochs),
+                    )
+                )
     return jobs
 
 
@@ -120,6 +124,9 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
     }
     try:
         corpus = load_corpus(job.source, job.settings.text, places.data_dir, places.cache_dir)
+        if job.cell.recipe == BASELINE:
+            _finish(run_baseline(corpus, job.settings.text), places, send, number)
+            return
         device = torch.device(places.device)
         result = train_cell(
             job.cell,
@@ -140,9 +147,12 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
         Store(places.out).write(head | {"status": "failed", "reason": reason, "traceback": detail})
         send(("failed", number, {"reason": reason}))
     else:
-        result = head | {"status": "done", **result}
-        Store(places.out).write(result)
-        send(("done", number, {"accuracy": result["test_accuracy"], "seconds": result["seconds"]["total"]}))
+        _finish(head | {"status": "done", **result}, places, send, number)
+
+
+def _finish(result: dict[str, Any], places: Places, send: Send, number: int) -> None:
+    Store(places.out).write(result)
+    send(("done", number, {"accuracy": result["test_accuracy"], "seconds": result["seconds"]["total"]}))
 
 
 def work(jobs: list[Job], places: Places, send: Send, tried: set[str] | None = None) -> None:

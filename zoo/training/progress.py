@@ -77,7 +77,7 @@ class GridProgress:
     def _line(self, job: Job, kind: str, payload: dict[str, Any]) -> str:
         cell = job.cell
         fold = "" if cell.fold is None else f" fold {cell.fold}"
-        name = f"{cell.corpus} {cell.arch} {cell.recipe} seed {cell.seed}{fold}"
+        name = f"{cell.corpus} {cell.arch} {cell.recipe} seed {cell.seed}{fold}".replace(" - ", " ")
         end = (
             f"failed: {payload['reason']}"
             if kind == "failed"
