@@ -36,9 +36,12 @@ _ROW_INCHES = 0.2
 
 
 def draw_differences(tables: Sequence[Table], stem: Path) -> list[Path]:
-    """Write `<stem>.png` and `<stem>.svg`; no file where no table has a difference."""
+    """Write `<stem>.png` and `<stem>.svg`; without a difference to draw, remove those of an earlier call."""
+    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     tables = [table for table in tables if _recipes([table])]
     if not tables:
+        for path in paths:
+            path.unlink(missing_ok=True)
         return []
     import matplotlib
 
@@ -46,7 +49,6 @@ def draw_differences(tables: Sequence[Table], stem: Path) -> list[Path]:
         # A user's corpus may have a name in a script that the default font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = _figure(tables)
-        paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
         figure.savefig(paths[0], dpi=200, facecolor="white")
         figure.savefig(paths[1], facecolor="white", metadata={"Date": None})
     return paths
