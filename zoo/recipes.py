@@ -120,13 +120,8 @@ class Recipe:
                 raise UserError(f"recipe setting {name}={value}: expected a number from {low} to {high}")
         if not self.base_rates or not all(0 <= rate < 1 for rate in self.base_rates):
             raise UserError(f"recipe setting base_rates={self.base_rates}: expected drop rates in [0, 1)")
-        if self.update_is_biased_mixture:
+        if self.mask_on == "update" and self.saliency == "per_sample":
             raise UserError("recipe setting mask_on=update: only with saliency=batch, ema or epoch")
-
-    @property
-    def update_is_biased_mixture(self) -> bool:
-        """True for the one combination that the step cannot take."""
-        return self.mask_on == "update" and self.saliency == "per_sample"
 
     def base_rate(self, k: int) -> float:
         """Base drop rate of pass k (0 = clean)."""
