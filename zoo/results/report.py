@@ -13,7 +13,7 @@ from zoo.results.tables import as_dict, build_tables
 
 __all__ = ["show_cell", "table_json", "terminal_report", "write_report"]
 
-_LONG = ("predictions", "truth")
+_LONG = ("predictions", "truth", "traceback")
 _SECTIONS = ("cell", "corpus", "settings", "seconds", "versions")
 
 
@@ -83,6 +83,8 @@ def show_cell(result: Mapping[str, Any]) -> str:
         lines += ["", "curve", *(f"  {line}" for line in _columns(result["curve"]))]
     rest = {key: value for key, value in result.items() if key not in ("id", "curve", *_SECTIONS, *_LONG)}
     lines += ["", "result", *_pairs(rest)]
+    if result.get("traceback"):
+        lines += ["", "traceback", *(f"  {line}" for line in result["traceback"].splitlines())]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,10 @@ def _split(rows: list[list[int]], labels: list[int]) -> Split:
 
 
 def _corpus(language: str, n: int = 60) -> Corpus:
-    """Class 1 says "not good" or "bad", class 0 "good" or "not bad": words alone cannot tell them apart."""
+    """Class 1 says "not good" or "bad", class 0 "good" or "not bad"; 15 % of the labels are wrong.
+
+    Words alone cannot tell the classes apart, pairs of words can.
+    """
     words = {
         "en": ("<pad>", "<unk>", "not", "good", "bad", "film", "a.b"),
         "zh": ("<pad>", "<unk>", "不", "好", "坏", "电影", "看"),
@@ -32,7 +35,7 @@ def _corpus(language: str, n: int = 60) -> Corpus:
             label = int(rng.integers(2))
             core = [[3], [2, 4]][int(rng.integers(2))] if label == 0 else [[4], [2, 3]][int(rng.integers(2))]
             rows.append([5, *core, *rng.choice([1, 5, 6], 3).tolist()])
-            labels.append(label)
+            labels.append(label if rng.random() < 0.85 else 1 - label)
         return _split(rows, labels)
 
     return Corpus(
@@ -44,7 +47,7 @@ def _corpus(language: str, n: int = 60) -> Corpus:
 def test_the_baseline_learns_from_n_grams(language: str):
     corpus = _corpus(language)
     result = run_baseline(corpus, TextSettings())
-    assert result["test_accuracy"] > 0.95
+    assert result["test_accuracy"] > 0.7
     assert result["cell"] == {"corpus": "made", "arch": "-", "recipe": "tfidf_svm", "seed": 0, "fold": None}
     assert np.array_equal(decode_classes(result["truth"]), corpus.test.labels)
     right = decode_classes(result["predictions"]) == corpus.test.labels

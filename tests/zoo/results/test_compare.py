@@ -40,6 +40,9 @@ def test_runs_without_a_partner_are_counted_and_left_out(result):
     comparison = compare(group(cells))[UEGR]
     assert comparison.differences == (0.05,)
     assert comparison.unpaired == 2
+    # The one run of a network stands for no other seed, unlike that of the baseline.
+    cells = [*(result("dropout", seed=s, wrong=range(10)) for s in range(3)), result("uegr")]
+    assert compare(group(cells))[UEGR].differences == (0.1,)
 
 
 def test_other_test_texts_are_not_paired(result):

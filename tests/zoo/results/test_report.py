@@ -182,6 +182,8 @@ result
 
 def test_show_cell(result):
     assert show_cell(result("uegr", wrong=range(3))) == SHOWN
+    failed = result("uegr", status="failed", reason="a bug", traceback="File a\n  line b\n")
+    assert show_cell(failed).endswith("\ntraceback\n  File a\n    line b\n")
 
 
 def test_importing_the_package_is_light():

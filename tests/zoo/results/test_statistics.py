@@ -74,8 +74,9 @@ def test_sign_flip_cannot_go_below_its_floor(runs: int, p: float):
 
 
 def test_sign_flip_counts_ties_in_spite_of_rounding():
-    assert sign_flip([0.1, 0.2, 0.3]) == 0.25
-    assert sign_flip([0.3, -0.1, -0.2]) == 1.0
+    tenths = [-3, -3, -2, 2]
+    assert sign_flip(tenths) == 0.375
+    assert sign_flip([value / 10 for value in tenths]) == 0.375
 
 
 def test_sign_flip_with_many_runs_draws_signs():
