@@ -61,7 +61,8 @@ def write_arrays(path: Path, header: dict[str, Any], arrays: dict[str, np.ndarra
 def read_arrays(path: Path, report: Report) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
     """Return (header, arrays) of a cache file, or None where it is missing or damaged (which is reported)."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return json.loads(arrays.pop("header").tobytes()), arrays
     except FileNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -38,7 +39,11 @@ class Remote:
 
 
 class _Again(Exception):
-    """The server or the line failed in a way that a further try may mend."""
+    """The server or the line failed in a way that a further try may mend, unless it is hopeless."""
+
+    def __init__(self, reason: str, hopeless: bool = False) -> None:
+        super().__init__(reason)
+        self.hopeless = hopeless
 
 
 def fetch(remote: Remote, folder: Path, report: Report, wait: float = 1.0) -> Path:
@@ -63,8 +68,8 @@ def fetch(remote: Remote, folder: Path, report: Report, wait: float = 1.0) -> Pa
                 _download(remote, part, report)
                 break
             except _Again as error:
-                if attempt == TRIES - 1:
-                    help_ = "expected a network connection, or the corpus in a folder given by --data-dir"
+                if attempt == TRIES - 1 or error.hopeless:
+                    help_ = "expected a network connection, or --data-dir with a folder that has the corpus"
                     raise UserError(f"{remote.url}: cannot be fetched ({error}); {help_}") from None
                 report(f"{remote.file}: {error}; trying again in {wait:g} s")
                 time.sleep(wait)
@@ -112,7 +117,8 @@ def _download(remote: Remote, part: Path, report: Report) -> None:
         ) from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error or type(error).__name__
-        raise _Again(str(reason)) from None
+        # A machine that cannot look up names has no network; no use in waiting.
+        raise _Again(str(reason), hopeless=isinstance(reason, socket.gaierror)) from None
     except OSError as error:
         raise UserError(f"{part}: cannot be written ({error.strerror or error})") from None
 

