@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .dropout import (
     apply_dropout,
     apply_dropout_grad,
@@ -46,15 +48,17 @@ from .saliency import (
     per_sample_saliency,
     rank_normalise,
 )
-from .theorem1 import (
-    covariance_bound,
-    data_dependent_covariance,
-    enumerate_masks,
-    enumerated_moments,
-    two_point_batches,
-    update_covariance,
-    update_mean,
-)
+
+if TYPE_CHECKING:
+    from .theorem1 import (
+        covariance_bound,
+        data_dependent_covariance,
+        enumerate_masks,
+        enumerated_moments,
+        two_point_batches,
+        update_covariance,
+        update_mean,
+    )
 
 __all__ = [
     "adversarial_loss",
@@ -105,3 +109,12 @@ __all__ = [
     "update_covariance",
     "update_mean",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of `theorem1` on first use, so that `python -m uegr_ref.theorem1` loads it only once."""
+    from importlib import import_module
+
+    if name in __all__:
+        return getattr(import_module(".theorem1", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Arguments are checked where they come in: a wrong one is a `ValueError` that says which, what it got, what it wants.
+"""Arguments are checked where they come in: a `ValueError` says which one, what it got, what it wants.
 
 A shape is written as a tuple of letters (any size) and numbers (exactly this size), so ("B", "T", 3) is any
 stack of 3-vectors. Nothing is ever broadcast to fit.
@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
+# To a type checker these are float64; at run time they are float32 wherever the arguments are.
+Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Ints: TypeAlias = NDArray[np.integer[Any]]
 Shape: TypeAlias = tuple[str | int, ...]
@@ -37,7 +38,7 @@ def _has_shape(name: str, array: NDArray[Any], shape: Shape | None) -> None:
 
 
 def floats(name: str, value: ArrayLike, shape: Shape | None = None, finite: bool = True) -> Floats:
-    """Return `value` as an array of floats of that shape; float32 stays float32, whole numbers become float64."""
+    """Return `value` as an array of floats of that shape; float32 stays, whole numbers become float64."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise _refuse(name, f"an array of {array.dtype}", "real numbers")

@@ -5,7 +5,8 @@
     q_u     = clip(c a_u, q_min, q_max),   c >= 0 such that mean_u q_u = r
     m[.,u]  ~ Bernoulli(1 - q_u) independently;   h' = h m / (1 - q_u)
 
-Inferred: the paper states the direction (units with large gradient norms are suppressed), no formula survives.
+Inferred: the paper states the direction (units with large gradient norms are suppressed); no formula survives
+in its available text.
 
     h, h'   h                (B, T, U) or (B, U)   input and output of a dropout site; u unit
     G       gradient         as h                  taken at the site's *output*: no factor 1/(1-q) in it
@@ -14,8 +15,8 @@ Inferred: the paper states the direction (units with large gradient norms are su
     r       base_rate        in [q_min, q_max]     the prescribed mean of q over the units, met exactly
     m       mask             as h, bool            True = kept
 
-E_m[h'] = h. At evaluation a site is the identity. `kind` gives the alternatives; "uniform" is ordinary dropout.
-An attribution statistic is `gradient_norm(h * G)`; one rate a site is `layer_rates`.
+E_m[h'] = h. At evaluation a site is the identity. `kind` gives the alternatives ("uniform" is ordinary
+dropout); an attribution statistic is `gradient_norm(h * G)`; one rate a site is `layer_rates`.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def drop_rates(
     logistic    -                                        clip(sigmoid(c + gamma zscore(n_u)), q_min, q_max)
     uniform     1                                        base_rate
 
-    Norms that are all zero or not all finite give `base_rate` everywhere. Units with a_u = 0 rise above q_min only
-    where the others, all at q_max, cannot make up the mean.
+    Norms that are all zero or not all finite give `base_rate` everywhere. Units with a_u = 0 rise above q_min
+    only where the others, all at q_max, cannot make up the mean.
 
     >>> drop_rates([1.0, 3.0], 0.1)
     array([0.05, 0.15])
@@ -96,16 +97,17 @@ def _zscore(x: Floats) -> Floats:
 def _solve_clipped(a: Floats, base_rate: float, low: float, high: float) -> Floats:
     """clip(c a, low, high) with the prescribed mean, solved exactly.
 
-    The sum over u is piecewise linear in c and bends where some c a_u meets low or high. Halving the list of bends
-    finds the piece; there c is one division.
+    The sum over u is piecewise linear in c and bends where some c a_u meets low or high. Halving the list of
+    bends finds the piece; there c is one division.
     """
-    total = base_rate * a.size
-    a = np.where(a < 1e-200 * a.max(), 0, a) / a.max() if a.any() else np.ones_like(a)
+    total = base_rate * float(a.size)
+    a = a / a.max() if a.any() else np.ones_like(a)
+    a[a < 1e-200] = 0
     positive = a[a > 0]
     if positive.size * high + (a.size - positive.size) * low <= total:
         rest = (total - positive.size * high) / max(a.size - positive.size, 1)
         return np.where(a > 0, high, min(rest, high))
-    bends = np.sort(np.concatenate([[0.0], low / positive, high / positive]))
+    bends: Floats = np.sort(np.concatenate([[0.0], low / positive, high / positive]))
     left, right = 0, len(bends) - 1
     while right - left > 1:
         middle = (left + right) // 2
@@ -113,14 +115,14 @@ def _solve_clipped(a: Floats, base_rate: float, low: float, high: float) -> Floa
         left, right = (middle, right) if below else (left, middle)
     inside = 0.5 * (bends[left] + bends[right]) * a
     free = (inside > low) & (inside < high)
-    if not free.any():
-        return np.clip(bends[left] * a, low, high)
-    c = float((total - low * np.sum(inside <= low) - high * np.sum(inside >= high)) / a[free].sum())
+    c = float(bends[left])
+    if free.any():
+        c = float((total - low * np.sum(inside <= low) - high * np.sum(inside >= high)) / a[free].sum())
     return np.clip(c * a, low, high)
 
 
 def _solve_logistic(x: Floats, base_rate: float, low: float, high: float) -> Floats:
-    """clip(sigmoid(c + x), low, high) with the prescribed mean; the mean rises with c, so c is found by halving."""
+    """clip(sigmoid(c + x), low, high) with the prescribed mean, which rises with c: c is found by halving."""
     left, right = -800.0 - np.abs(x).max(), 800.0 + np.abs(x).max()
     for _ in range(200):
         middle = 0.5 * (left + right)

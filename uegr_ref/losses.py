@@ -1,16 +1,16 @@
-"""Eq. 3-6: cross-entropy, the divergence of K sub-models, their total; each with its gradient directly below it.
+"""Eq. 3-6: cross-entropy, the divergence of K sub-models, the total; each gradient directly below its loss.
 
-    (3)  L_adv   = (1/K) sum_k CE(f(x_adv; theta, m_k), y)                           form stated, 1/K from R-AT
-    (4)  L_JS    = (1/K) sum_k KL(P_k || M) = H(M) - (1/K) sum_k H(P_k),  M = (1/K) sum_k P_k       stated
-    (5)  L_clean = CE(f(x; theta, m_0), y)                                           stated
-    (6)  L       = L_clean + L_adv + alpha * L_JS                                    stated, alpha's value lost
+    (3)  L_adv   = (1/K) sum_k CE(f(x_adv; theta, m_k), y)                  form stated, 1/K from R-AT
+    (4)  L_JS    = (1/K) sum_k KL(P_k || M),  M = (1/K) sum_k P_k           stated
+    (5)  L_clean = CE(f(x; theta, m_0), y)                                  stated
+    (6)  L       = L_clean + L_adv + alpha * L_JS                           stated, the value of alpha is lost
 
     z_k     logits    (K, N, C)    k sub-model, n example, c class; natural-log odds
     y       labels    (N,)         whole numbers 0 .. C-1
     P_k     softmax(z_k)           always through log P_k, so one-hot and logits of +-1e4 are finite
 
-Every loss is a *mean over the N examples*, in nats; an empty batch has loss 0. The codes of R-AT, RoAST and R-Drop
-sum the divergence over the batch: `reduction="sum"` does that. For close distributions JS = sym_kl / 4.
+Every loss is a *mean over the N examples*, in nats; an empty batch has loss 0. The codes of R-AT, RoAST and
+R-Drop sum the divergence over the batch, as `reduction="sum"` does. For close P_k, JS = sym_kl / 4.
 Gradients are with respect to logits and flow through all P_k.
 """
 
@@ -34,8 +34,13 @@ def log_softmax(logits: ArrayLike) -> Floats:
     z = checks.floats("logits", logits)
     if z.ndim == 0 or z.shape[-1] == 0:
         raise ValueError(f"logits: got shape {z.shape}, wanted at least one class on the last axis")
-    z = z - np.amax(z, axis=-1, keepdims=True)
-    return z - np.log(total(np.exp(z), axis=-1))
+    top: Floats = z.max(axis=-1, keepdims=True)
+    return z - top - np.log(total(np.exp(z - top), axis=-1))
+
+
+def _examples(x: Floats) -> int:
+    """N of (.., N, C), and 1 for an empty batch, whose loss is then 0."""
+    return max(int(x.shape[-2]), 1)
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -46,7 +51,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
     """
     z = checks.floats("logits", logits, ("N", "C"))
     y = checks.ints("labels", labels, (len(z),), below=z.shape[1])
-    return float(-np.sum(log_softmax(z)[np.arange(len(z)), y]) / max(len(z), 1))
+    return float(-np.sum(log_softmax(z)[np.arange(len(z)), y]) / _examples(z))
 
 
 def cross_entropy_grad(logits: ArrayLike, labels: ArrayLike) -> Floats:
@@ -55,12 +60,19 @@ def cross_entropy_grad(logits: ArrayLike, labels: ArrayLike) -> Floats:
     y = checks.ints("labels", labels, (len(z),), below=z.shape[1])
     grad = np.exp(log_softmax(z))
     grad[np.arange(len(z)), y] -= 1
-    return grad / max(len(z), 1)
+    return grad / _examples(z)
+
+
+def _log_probabilities(logits: ArrayLike) -> Floats:
+    """ln P_k of K >= 1 sub-models."""
+    z = checks.floats("logits", logits, ("K", "N", "C"))
+    checks.count("K, the first axis of logits", len(z))
+    return log_softmax(z)
 
 
 def _log_ratio_to_mean(log_p: Floats) -> Floats:
     """ln P_k - ln M. The largest P_k is taken out of M, so equal P_k give exactly 0."""
-    top = np.amax(log_p, axis=0)
+    top: Floats = log_p.max(axis=0)
     return log_p - (top + np.log(mean(np.exp(log_p - top), axis=0)))
 
 
@@ -70,19 +82,16 @@ def js(logits: ArrayLike) -> float:
     >>> js(np.zeros((2, 1, 3)))
     0.0
     """
-    log_p = log_softmax(checks.floats("logits", logits, ("K", "N", "C")))
-    n_models, n_examples, _ = log_p.shape
-    checks.count("K, the first axis of logits", n_models)
-    return float(np.sum(np.exp(log_p) * _log_ratio_to_mean(log_p)) / n_models / max(n_examples, 1))
+    log_p = _log_probabilities(logits)
+    return float(np.sum(np.exp(log_p) * _log_ratio_to_mean(log_p)) / (len(log_p) * _examples(log_p)))
 
 
 def js_grad(logits: ArrayLike) -> Floats:
     """d js / d logits = P_k * (r_k - sum_c P_k r_k) / (K N),  r_k = ln P_k - ln M. (K, N, C)."""
-    log_p = log_softmax(checks.floats("logits", logits, ("K", "N", "C")))
-    n_models, n_examples, _ = log_p.shape
-    checks.count("K, the first axis of logits", n_models)
-    p, r = np.exp(log_p), _log_ratio_to_mean(log_p)
-    return p * (r - total(p * r, axis=-1)) / n_models / max(n_examples, 1)
+    log_p = _log_probabilities(logits)
+    p: Floats = np.exp(log_p)
+    r = _log_ratio_to_mean(log_p)
+    return p * (r - total(p * r, axis=-1)) / (len(p) * _examples(p))
 
 
 def _pairs(n_models: int) -> Iterator[tuple[int, int]]:
@@ -114,7 +123,7 @@ def js_pairwise_grad(logits: ArrayLike) -> Floats:
 
 
 def sym_kl(logits: ArrayLike) -> float:
-    """(KL(P_1||P_2) + KL(P_2||P_1)) / 2 as in R-Drop, mean over pairs and n; 0 for K = 1. (K, N, C) -> nats."""
+    """(KL(P_1||P_2) + KL(P_2||P_1)) / 2 as in R-Drop, mean over pairs; 0 for K = 1. (K, N, C) -> nats."""
     return _mean_over_pairs(_sym_kl_of_two, logits)
 
 
@@ -126,16 +135,16 @@ def sym_kl_grad(logits: ArrayLike) -> Floats:
 def _sym_kl_of_two(logits: Floats) -> float:
     log_p = log_softmax(logits)
     p = np.exp(log_p)
-    return float(0.5 * np.sum((p[0] - p[1]) * (log_p[0] - log_p[1])) / max(logits.shape[1], 1))
+    return float(0.5 * np.sum((p[0] - p[1]) * (log_p[0] - log_p[1])) / _examples(logits))
 
 
 def _sym_kl_of_two_grad(logits: Floats) -> Floats:
     """KL(P||Q) gives P * (r - sum P r) to the logits of P, r = ln P - ln Q, and Q - P to those of Q."""
     log_p = log_softmax(logits)
-    p, other = np.exp(log_p), log_p[::-1]
-    r = log_p - other
+    p: Floats = np.exp(log_p)
+    r = log_p - log_p[::-1]
     grad = p * (r - total(p * r, axis=-1)) + p - p[::-1]
-    return 0.5 * grad / max(logits.shape[1], 1)
+    return 0.5 * grad / _examples(logits)
 
 
 def adversarial_loss(adversarial_logits: ArrayLike, labels: ArrayLike, reduction: str = "mean") -> float:
@@ -200,8 +209,8 @@ def total_loss(
 ) -> float:
     """Eq. 6: L_clean + L_adv + alpha * L_JS. clean (N, C), adversarial (K, N, C), labels (N,) -> nats.
 
-    reduction: mean or sum over the examples, of the divergence alone; adversarial_reduction: mean or sum over the
-    K cross-entropies. K = 0 leaves L_clean.
+    reduction: mean or sum over the examples, of the divergence alone; adversarial_reduction: mean or sum over
+    the K cross-entropies. K = 0 leaves L_clean.
     """
     clean, adversarial = _same_examples(clean_logits, adversarial_logits)
     return (

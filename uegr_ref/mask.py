@@ -1,8 +1,8 @@
 """Eq. 9 and the selective update: keep a gradient entry with a probability that rises with its saliency.
 
-    (9)  p_i = 1 / (1 + exp(2 b (a - s~_i)))                       two coefficients stated, the form is RoAST's
-         m_i ~ Bernoulli(p_i)                                      stated
-         theta <- theta - eta * (1/p) m grad L, entry by entry     stated: Theorem 1 says the factor 1/p keeps it unbiased
+    (9)  p_i = 1 / (1 + exp(2 b (a - s~_i)))               two coefficients stated, the form is RoAST's
+         m_i ~ Bernoulli(p_i)                              stated
+         theta <- theta - eta * (1/p) m grad L             stated, entry by entry (Theorem 1)
 
     s~   normalised    any shape    in [0, 1]
     a    a             in [0, 1]    threshold: p = 1/2 at s~ = a           (paper: masking ratio)
@@ -10,8 +10,8 @@
     p    p             as s~        keep probability, in (0, 1]
     m    mask          as s~, bool  True = updated
 
-With s~ uniform on [0, 1], as ranks are, the mean of p and of 1/p have closed forms (`mean_keep`, `mean_inverse_keep`).
-Clip gradients before the mask: clipping after it breaks the unbiasedness.
+With s~ uniform on [0, 1], as ranks are, the means of p and of 1/p have closed forms, given below. Clip
+gradients before the mask: clipping after it breaks the unbiasedness.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def _coefficients(a: float, b: float) -> tuple[float, float]:
 
 
 def hard_keep_probability(normalised: ArrayLike, a: float) -> Floats:
-    """The limit b -> infinity of Eq. 9: 1 where s~ > a, else 0. Its zeros cannot be rescaled: use `masked_gradient`."""
+    """The limit b -> infinity of Eq. 9: 1 where s~ > a, else 0. A 0 has no 1/p: use `masked_gradient`."""
     s = checks.within("normalised", normalised, 0, 1)
     return (s > checks.number("a", a, 0, 1)).astype(s.dtype)
 
 
 def bernoulli_mask(p: ArrayLike, rng: np.random.Generator) -> Bools:
-    """m ~ Bernoulli(p), one independent draw an entry. Shape and entries of p in [0, 1] -> bool, True = updated."""
+    """m ~ Bernoulli(p), independent for every entry. p in [0, 1] -> bool of its shape, True = updated."""
     p = checks.within("p", p, 0, 1)
     return checks.generator(rng).random(p.shape) < p
 
@@ -78,7 +78,7 @@ def mean_keep(a: float, b: float) -> float:
 
 
 def mean_inverse_keep(a: float, b: float) -> float:
-    """Mean of 1/p for s~ uniform on [0, 1]: by it the variance of a zero-mean gradient grows; inf beyond floats."""
+    """Mean of 1/p for s~ uniform on [0, 1]: how a zero-mean gradient's variance grows; inf if too large."""
     a, b = _coefficients(a, b)
     if 2 * b * a > 700:
         return math.inf

@@ -1,4 +1,4 @@
-"""What several files share: sums and means over an axis, sigmoid, softplus, unit vectors, mid-ranks."""
+"""What several files share: sums and means over an axis, sigmoid, softplus, unit vectors, ranks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def mean(x: Floats, axis: int) -> Floats:
     return np.asarray(np.mean(x, axis=axis))
 
 
+def largest(x: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """max |x| over `axis`, which stays as 1; 0 over nothing."""
+    return np.asarray(np.max(np.abs(x), axis=axis, keepdims=True, initial=0))
+
+
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(-x)), with full relative precision in both tails (keep probabilities are divided by)."""
     e = np.exp(-np.abs(x))
@@ -33,16 +38,14 @@ def unit(g: Floats, axis: int | tuple[int, ...]) -> Floats:
 
     Dividing by the largest entry first keeps the squares from overflowing and from vanishing.
     """
-    largest = np.max(np.abs(g), axis=axis, keepdims=True, initial=0)
-    usable = np.isfinite(largest) & (largest > 0)
-    with np.errstate(invalid="ignore"):
-        g = np.where(usable, g / np.where(usable, largest, 1), 0)
-    length = np.sqrt(total(g * g, axis))
-    return g / np.where(usable, length, 1)
+    size = largest(g, axis)
+    usable = np.isfinite(size) & (size > 0)
+    g = np.where(usable, g / np.where(usable, size, 1), 0)
+    return g / np.where(usable, np.sqrt(total(g * g, axis)), 1)
 
 
 def mid_ranks(x: Floats) -> Floats:
-    """Ranks 0 .. n-1, ascending, of a flat array; equal values share the middle of their ranks. (n,) -> (n,)."""
+    """Ranks 0 .. n-1, ascending; equal values share the middle of their ranks. (n,) -> (n,)."""
     _, group, size = np.unique(x, return_inverse=True, return_counts=True)
     first = np.cumsum(size) - size
     return (first + (size - 1) / 2)[group.reshape(x.shape)]

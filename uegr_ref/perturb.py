@@ -1,20 +1,20 @@
 """Eq. 1-2: the perturbation delta of the embedded input that raises the loss.
 
-    (1)  min_theta E_(x,y) [ max_{delta in S} L(f(x + delta; theta, m), y) ]         stated, but for S
-    (2)  fgsm        delta   = eps * sign(G)                                         named in the paper (default)
-         fgm         delta   = eps * G / ||G||_2                                     ancestor R-AT
-         token_linf  delta_t = eps * G_t / (max_j |G_tj| + 1e-8)                     ancestor RoAST
-         pgd         delta  <- project_S(delta + step)                               the steps above, repeated
+    (1)  min_theta E_(x,y) [ max_{delta in S} L(f(x + delta; theta, m), y) ]     stated, but for S
+    (2)  fgsm        delta   = eps * sign(G)                                     named in the paper (default)
+         fgm         delta   = eps * G / ||G||_2                                 ancestor R-AT
+         token_linf  delta_t = eps * G_t / (max_j |G_tj| + 1e-8)                 ancestor RoAST
+         pgd         delta  <- project_S(delta + step)                           the steps above, repeated
 
     G = dL_clean/dx   gradient    (B, T, D)    b example, t position, d coordinate; its scale cancels
-    eps               epsilon     >= 0         in units of x; `relative_epsilon` makes these of a share of x's RMS
+    eps               epsilon     >= 0         in units of x; from a share of its RMS by `relative_epsilon`
     -                 mask        (B, T)       True = real token; padding gets delta = 0 and counts in no norm
     delta             -           (B, T, D)    a constant: no gradient flows through it
 
 S is inferred: ||delta_b||_inf <= eps for the sign form, ||delta_b||_2 <= eps for the l2 form.
-Where the gradient is zero delta is zero. Where it is not finite (NaN or infinite at a real token) delta is zero
-over the whole scope of the norm: the example (fgsm, fgm), the token (token_linf, fgm by token), or everything
-(fgm by batch and by table).
+Where the gradient is zero delta is zero. Where it is not finite (NaN or infinite at a real token) delta is
+zero over the whole scope of the norm: the example (fgsm, fgm), the token (token_linf, fgm by token), or
+everything (fgm by batch and by table).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .checks import Bools, Floats
-from .numeric import unit
+from .numeric import largest, total, unit
 
 SCOPES = ("example", "token", "batch", "table")
 
@@ -62,8 +62,8 @@ def fgm(
 
     scope: "example" one norm over the (T, D) of each example; "token" one over each D; "batch" one over all.
     "table" is the ancestor's code: the gradient of the embedding *table* is normalised as one vector, so all
-    occurrences of a word, `tokens` (B, T), share one shift. An eps is not comparable between scopes: with "batch"
-    and "table" the examples share it.
+    occurrences of a word, `tokens` (B, T), share one shift. An eps is not comparable between scopes: the
+    examples share it in "batch" and "table".
     """
     g, real = _real_gradient(gradient, mask)
     epsilon = checks.number("epsilon", epsilon, 0)
@@ -82,8 +82,7 @@ def _table_direction(g: Floats, real: Bools, tokens: ArrayLike | None) -> Floats
     rows, row_of = np.unique(words, return_inverse=True)
     row_of = row_of.reshape(words.shape)
     table = np.zeros((rows.size, g.shape[2]), dtype=g.dtype)
-    with np.errstate(invalid="ignore"):
-        np.add.at(table, row_of, g)
+    np.add.at(table, row_of, g)
     return np.where(real[:, :, None], unit(table, (0, 1))[row_of], 0)
 
 
@@ -91,9 +90,9 @@ def token_linf(gradient: ArrayLike, epsilon: float, mask: ArrayLike | None = Non
     """Each token's gradient over its largest entry, times eps, Eq. 2. (B, T, D) -> (B, T, D)."""
     g, _ = _real_gradient(gradient, mask)
     epsilon = checks.number("epsilon", epsilon, 0)
-    largest = np.max(np.abs(g), axis=2, keepdims=True, initial=0)
-    usable = np.isfinite(largest)
-    return epsilon * np.where(usable, g, 0) / (np.where(usable, largest, 0) + 1e-8)
+    size = largest(g, axis=2)
+    usable = np.isfinite(size)
+    return epsilon * np.where(usable, g, 0) / (np.where(usable, size, 0) + 1e-8)
 
 
 def pgd(
@@ -124,7 +123,7 @@ def pgd(
 
 
 def _into_ball(delta: Floats, epsilon: float) -> Floats:
-    length = np.sqrt(np.sum(delta * delta, axis=(1, 2), keepdims=True))
+    length = np.sqrt(total(delta * delta, axis=(1, 2)))
     return np.where(length > epsilon, epsilon * unit(delta, (1, 2)), delta)
 
 

@@ -11,9 +11,9 @@ With L a mean over B examples the batch form is (mean_b g_b)^2, not mean_b g_b^2
 against mu^2 + sigma^2, so it favours gradients that agree.
 
 Zeros take no part in a normalisation by rank or logarithm and get 0.0: a batch leaves the embedding rows of
-absent words at exactly zero, which would otherwise fill the lower ranks and switch the selection off. Where all
-entries are equal, or there is only one, it gets 0.5, so the mean rank of the non-zero entries is always 1/2.
-Min-max is degenerate on squared gradients (heavy tails push all but a few entries to 0): it is here to show that.
+absent words at exactly zero, which would otherwise fill the lower ranks and switch the selection off. Where
+all entries are equal, or there is only one, they get 0.5: the mean rank of the non-zero is always 1/2.
+Min-max is degenerate on squared gradients, whose heavy tails push all but a few entries to 0.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@
     mu               mu           (n,)      mean gradient dL/dtheta
     sigma, |B|, eta  sigma, batch_size, learning_rate: numbers
     p                p            (n,)      keep probabilities in (0, 1]
-    gbar             gradients    (M, n)    a finite list of batch gradients, with `weights` (M,) that sum to 1
+    gbar             gradients    (M, n)    a finite list of batch gradients with `weights` (M,), of sum 1
 
-What it does not say. The variance is *larger* than without a mask, by diag((1-p)/p (sigma^2/|B| + mu^2)): the
-paper's words about reduced variance contradict its formula. In Algorithm 1 p depends on gbar; then E ghat = mu
+What it does not say. The variance is *larger* than without a mask, by diag((1-p)/p (sigma^2/|B| + mu^2)):
+the paper's words about reduced variance contradict its formula. In Algorithm 1 p depends on gbar: E ghat = mu
 still holds, with Cov ghat = Cov gbar + diag(E[(1-p)/p gbar^2]) in place of (18).
 """
 
@@ -35,7 +35,7 @@ def update_mean(mu: ArrayLike, learning_rate: float = 1.0) -> Floats:
 def update_covariance(
     mu: ArrayLike, sigma: float, batch_size: int, p: ArrayLike, learning_rate: float = 1.0
 ) -> Floats:
-    """Eq. 18: Cov dtheta = eta^2 diag((sigma^2/|B|) / p + (1-p)/p mu^2), p independent of the batch. -> (n, n)."""
+    """Eq. 18: Cov dtheta = eta^2 diag((sigma^2/|B|) / p + (1-p)/p mu^2), p not from the batch. -> (n, n)."""
     mu = checks.floats("mu", mu, ("n",))
     p = checks.within("p", p, 0, 1, mu.shape, open_low=True)
     noise = checks.number("sigma", sigma, 0) ** 2 / checks.count("batch_size", batch_size)
@@ -45,7 +45,7 @@ def update_covariance(
 def covariance_bound(
     mu: ArrayLike, sigma: float, batch_size: int, p_min: float, learning_rate: float = 1.0
 ) -> Floats:
-    """Eq. 19: Eq. 18 with the smallest p everywhere; no covariance with all p_i >= p_min exceeds it. -> (n, n)."""
+    """Eq. 19: Eq. 18 with p_min everywhere; no covariance with all p_i >= p_min exceeds it. -> (n, n)."""
     p_min = checks.number("p_min", p_min, 0, 1, open_low=True)
     return update_covariance(mu, sigma, batch_size, np.full(np.shape(mu), p_min), learning_rate)
 
@@ -55,7 +55,7 @@ def data_dependent_covariance(
 ) -> Floats:
     """Cov dtheta where p depends on the batch: eta^2 (Cov gbar + diag E[(1-p)/p gbar^2]). -> (n, n).
 
-    gradients (M, n): gbar's values; weights (M,): their probabilities; p (M, n): the keep probabilities of each.
+    gradients (M, n): values of gbar; weights (M,): their probabilities; p (M, n): the p that each leads to.
     """
     g, w, p = _outcomes(gradients, weights, p)
     mean = w @ g
@@ -100,9 +100,9 @@ def _outcomes(gradients: ArrayLike, weights: ArrayLike, p: ArrayLike) -> tuple[F
 
 
 def two_point_batches(mu: ArrayLike, sigma: float, batch_size: int) -> tuple[Floats, Floats]:
-    """Every value of gbar (M, n) and its probability (M,) when each g_ji is mu_i - sigma or mu_i + sigma, evenly.
+    """All values of gbar (M, n) and their probabilities (M,) when g_ji = mu_i -+ sigma, evenly.
 
-    That law has the mean and variance of the theorem, so the theorem can be checked with no randomness at all.
+    That law has the mean and variance of the theorem, so that it can be checked with no randomness at all.
     gbar is binomial in each entry: M = (|B| + 1)^n.
     """
     mu = checks.floats("mu", mu, ("n",))
@@ -112,3 +112,9 @@ def two_point_batches(mu: ArrayLike, sigma: float, batch_size: int) -> tuple[Flo
         row = (np.append(row, 0) + np.append(0, row)) / 2
     ups = np.indices((size + 1,) * mu.size).reshape(mu.size, -1).T
     return mu + sigma * (2 * ups - size) / size, np.prod(row[ups], axis=1)
+
+
+if __name__ == "__main__":
+    from .verify import main
+
+    raise SystemExit(main())

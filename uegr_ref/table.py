@@ -1,0 +1,25 @@
+"""Tables of fixed columns, so that rows can be printed one by one while the work goes on."""
+
+from __future__ import annotations
+
+
+class Table:
+    """Columns are (title, width, format); a cell of None prints as a dash. Texts go left, numbers right."""
+
+    def __init__(self, *columns: tuple[str, int, str]) -> None:
+        self.columns = [(title, max(width, len(title)), form) for title, width, form in columns]
+
+    def head(self) -> str:
+        """The titles, over a rule."""
+        titles = self._line([title for title, _, _ in self.columns])
+        return titles + "\n  " + "-" * (len(titles) - 2)
+
+    def row(self, *cells: object) -> str:
+        """One line; cells in the order of the columns."""
+        pairs = zip(cells, self.columns, strict=True)
+        return self._line(["-" if cell is None else format(cell, form) for cell, (_, _, form) in pairs])
+
+    def _line(self, cells: list[str]) -> str:
+        pairs = zip(cells, self.columns, strict=True)
+        padded = [cell.ljust(width) if form == "s" else cell.rjust(width) for cell, (_, width, form) in pairs]
+        return ("  " + "  ".join(padded)).rstrip()
