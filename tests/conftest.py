@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 # Helpers shared by tests (`import tiny`); importlib mode puts no test folder on the path by itself.
 sys.path.insert(0, str(Path(__file__).parent / "zoo"))
+
+# HYPOTHESIS_PROFILE chooses how hard the laws are tried; no deadlines, as machines are shared and noisy.
+settings.register_profile("dev", max_examples=10, deadline=None)
+settings.register_profile("ci", max_examples=60, deadline=None)
+settings.register_profile("thorough", max_examples=2_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -13,9 +13,10 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,30 +30,38 @@ if TYPE_CHECKING:
 EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 
-class _Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like all others."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise the complaint as a UserError."""
         raise UserError(f"{message} (see --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"report": _report, "show": _show}
+    if arguments[:1] and arguments[0] in commands:
+        return command("zoo.ablate", lambda: commands[arguments[0]](arguments[1:]))
+    return command("zoo.ablate", lambda: _run(parse(arguments)))
+
+
+def command(name: str, run: Callable[[], int]) -> int:
+    """Run a command: a mistake of the user is one line and exit code 2, a closed pipe is no mistake."""
     try:
-        if arguments[:1] == ["report"]:
-            return _report(arguments[1:])
-        if arguments[:1] == ["show"]:
-            return _show(arguments[1:])
-        return _run(_parse(arguments))
+        return run()
     except UserError as error:
-        print(f"zoo.ablate: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    except BrokenPipeError:  # `| head` closed the pipe: not our error, and nothing is left to say
+    except BrokenPipeError:  # `| head` closed the pipe: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a run."""
+    parser = CommandParser(
         prog="python -m zoo.ablate",
         description="Compare the training methods of Table IV on real text. Finished cells are kept: the "
         "same command again runs only what is missing.",
@@ -93,24 +102,22 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
-    places, jobs = _plan(options)
+    places, jobs = plan(options)
     if options.dry_run:
         return _dry_run(options, places, jobs)
 
     from zoo.results.store import Store
-    from zoo.training.pool import run_grid
-    from zoo.training.progress import GridProgress, duration
+    from zoo.training.progress import duration
 
     store = Store(places.out)
     missing = {job.id for job in jobs if not store.done(job.id)}
-    _say(f"{len(jobs)} cells, {len(missing)} to run, results in {places.out}/")
+    say(f"{len(jobs)} cells, {len(missing)} to run, results in {places.out}/")
     interrupted = False
     try:
-        with GridProgress(jobs, missing) as progress:
-            run_grid(jobs, places, _workers(options, places), progress.send)
+        run_jobs(jobs, places, options.jobs)
     except KeyboardInterrupt:
         interrupted = True
-        _say("interrupted: finished cells are kept, the same command again runs the rest")
+        say("interrupted: finished cells are kept, the same command again runs the rest")
     results = [store.read(job.id) for job in jobs if store.path(job.id).exists()]
     seconds = time.perf_counter() - began
     _print_results(options, places, results, seconds)
@@ -121,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
     return EXIT_FAILED_CELLS if any(result["status"] == "failed" for result in results) else 0
 
 
-def _plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
+def plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
     """Settings from preset and options, then the list of cells."""
     preset = lookup(PRESETS, options.preset, "preset")
     archs = list(ARCHS) if options.arch == ["all"] else options.arch
@@ -143,19 +150,9 @@ def _plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
 
     given = {"fraction": options.fraction, "folds": options.folds, "tokeniser": options.tokeniser}
     text = _settings(TextSettings, preset["text"], changes, given)
-    unknown = (
-        set(changes)
-        - _fields(Recipe)
-        - _fields(ModelSettings)
-        - _fields(TrainSettings)
-        - _fields(TextSettings)
-    )
-    for key in unknown:
-        lookup(
-            dict.fromkeys(sorted(_fields(Recipe) | _fields(ModelSettings) | _fields(TrainSettings))),
-            key,
-            "setting",
-        )
+    for name in changes:
+        known = [f for kind in (Recipe, ModelSettings, TrainSettings, TextSettings) for f in _fields(kind)]
+        lookup(dict.fromkeys(sorted(known)), name, "setting")
 
     from zoo.training.grid import Places, plan_jobs
 
@@ -175,7 +172,7 @@ def _plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
         text,
         preset["fractions"] if options.fraction is None else {},
         places,
-        _say,
+        say,
     )
     return places, jobs
 
@@ -211,10 +208,18 @@ def _device(name: str) -> str:
     return name
 
 
-def _workers(options: argparse.Namespace, places: Places) -> int:
-    if options.jobs is not None:
-        return options.jobs
-    return 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
+def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:
+    """Run what is missing of a grid, with progress; `workers` None = one a core, or one on a GPU."""
+    from zoo.results.store import Store
+    from zoo.training.pool import run_grid
+    from zoo.training.progress import GridProgress
+
+    if workers is None:
+        workers = 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
+    store = Store(places.out)
+    missing = {job.id for job in jobs if not store.done(job.id)}
+    with GridProgress(jobs, missing) as progress:
+        run_grid(jobs, places, workers, progress.send)
 
 
 def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:
@@ -249,7 +254,7 @@ def _print_results(
         }
         print(json.dumps(answer))
         return
-    print(terminal_report(results, paper=paper))
+    print(terminal_report(results, paper=paper, width=_terminal_width()))
 
 
 def _closing_line(options: argparse.Namespace, kept: int, took: str) -> str:
@@ -267,7 +272,7 @@ def _report(arguments: Sequence[str]) -> int:
     from zoo.results.report import table_json, terminal_report, write_report
     from zoo.results.store import Store
 
-    parser = _Parser(
+    parser = CommandParser(
         prog="python -m zoo.ablate report", description="Rebuild tables and figures from results."
     )
     parser.add_argument(
@@ -287,7 +292,7 @@ def _report(arguments: Sequence[str]) -> int:
             )
         )
     else:
-        print(terminal_report(results, paper=options.paper))
+        print(terminal_report(results, paper=options.paper, width=_terminal_width()))
         print("Written: " + ", ".join(str(path) for path in paths))
     return 0
 
@@ -296,7 +301,7 @@ def _show(arguments: Sequence[str]) -> int:
     from zoo.results.report import show_cell
     from zoo.results.store import Store
 
-    parser = _Parser(prog="python -m zoo.ablate show", description="One cell in full.")
+    parser = CommandParser(prog="python -m zoo.ablate show", description="One cell in full.")
     parser.add_argument("cell", help="its name, or the beginning of it")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), help="folder with the results (default: runs/demo)"
@@ -310,7 +315,13 @@ def _show(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _say(message: str) -> None:
+def _terminal_width() -> int | None:
+    """Columns of the terminal, or None (no limit) where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def say(message: str) -> None:
+    """A line for the user on standard error; standard output is for results."""
     print(message, file=sys.stderr, flush=True)
 
 
