@@ -6,10 +6,12 @@ it returns is checked here, and a file that fails is read again line by line to 
 
 from __future__ import annotations
 
+import gc
 import gzip
 import logging
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,12 +84,14 @@ def _is_number(cell: bytes) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep gensim's warnings of repeated words out of the log: they become an error here."""
+    """Keep gensim's log of repeated words quiet (they become an error here), and its files left open."""
     logger = logging.getLogger("gensim")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            yield
     finally:
         logger.setLevel(before)
 
@@ -97,25 +101,29 @@ def _load(path: Path, form: str, rows: int, dimensions: int) -> Any:
         from gensim.models import KeyedVectors
     except ImportError as error:
         raise UserError("vector files need gensim: pip install gensim") from error
-    try:
-        with _quiet():
+    reason = ""
+    with _quiet():
+        try:
             return KeyedVectors.load_word2vec_format(
                 str(path), binary=form == "word2vec binary", no_header=form == "GloVe"
             )
-    except (ValueError, EOFError, TypeError, IndexError) as error:
-        raise UserError(_diagnosis(path, form, rows, dimensions) or f"{path}: {error}; {_EXPECTED}") from None
+        except (ValueError, EOFError, TypeError, IndexError, OSError) as error:
+            reason = str(error)
+        # The error is let go of before `_quiet` ends: it holds the file that gensim left open.
+        gc.collect()
+    raise UserError(_diagnosis(path, form, rows, dimensions) or f"{path}: {reason}; {_EXPECTED}")
 
 
 def _checked(path: Path, form: str, rows: int, dimensions: int, keyed: Any) -> VectorFile:
     vectors = np.asarray(keyed.vectors, np.float32)
     index = dict(keyed.key_to_index)
-    # A repeated word leaves its row empty, and an empty row would be a word that no text can use.
-    sound = len(index) == len(vectors) == (rows or len(index))
-    if not (sound and np.isfinite(vectors).all() and vectors.any(axis=1).all()):
+    # A repeated word leaves its row empty, and a line cut to one number is spread over its whole row.
+    sound = len(index) == len(vectors) == (rows or len(index)) and bool(np.isfinite(vectors).all())
+    if not sound or (vectors == vectors[:, :1]).all(axis=1).any():
         found = _diagnosis(path, form, rows, dimensions) or _first_bad_row(path, index, vectors)
-        raise UserError(
-            found or f"{path}: {len(index):,} words in {len(vectors):,} rows; expected one row a word"
-        )
+        if found or not sound:
+            counts = f"{len(index):,} words in {len(vectors):,} rows"
+            raise UserError(found or f"{path}: {counts}; expected one row a word")
     known = re.match(r"glove\.(6B|twitter\.27B)\.\d+d\.txt", path.name)
     if form == "GloVe" and known and len(index) < (published := GLOVE_ROWS[known[1]]):
         raise UserError(
