@@ -152,7 +152,8 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
 
 def _finish(result: dict[str, Any], places: Places, send: Send, number: int) -> None:
     Store(places.out).write(result)
-    send(("done", number, {"accuracy": result["test_accuracy"], "seconds": result["seconds"]["total"]}))
+    accuracy, seconds = result["validation_accuracy"], result["seconds"]["total"]
+    send(("done", number, {"accuracy": accuracy, "seconds": seconds}))
 
 
 def work(jobs: list[Job], places: Places, send: Send, tried: set[str] | None = None) -> None:

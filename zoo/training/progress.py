@@ -81,7 +81,7 @@ class GridProgress:
         end = (
             f"failed: {payload['reason']}"
             if kind == "failed"
-            else f"test {100 * payload['accuracy']:.2f} %  ({payload['seconds']:.0f} s)"
+            else f"validation {100 * payload['accuracy']:.2f} %  ({payload['seconds']:.0f} s)"
         )
         return f"[{self.finished}/{len(self.units)}] {name:<44} {end}  left {self.remaining()}"
 
