@@ -27,9 +27,17 @@ class Card:
     label_ids: tuple[str, ...] = ()
     archives: tuple[dict[str, Any], ...] = field(default=(), compare=False)
 
-    def shortfalls(self, corpus: RawCorpus) -> tuple[str, ...]:
-        """Return a note for each part of the corpus that has not the published number of rows."""
+    def compared(self, corpus: RawCorpus, where: Path) -> tuple[str, ...]:
+        """Return a note for whatever the corpus has not as published: rows of a part, names of the classes.
+
+        Raises `UserError` for another number of classes: that is another corpus.
+        """
         notes = []
+        if len(corpus.labels) != len(self.labels):
+            classes = f"{len(corpus.labels)} classes; expected the {len(self.labels)} of {self.title}"
+            raise UserError(f"{where}: {classes} (a corpus of your own is named by its path)")
+        if set(corpus.labels) != set(self.labels):
+            notes.append("class names differ from the published ones")
         for part, published in self.rows.items():
             found = len(corpus.parts.get(part, ()))
             if published and found != published:

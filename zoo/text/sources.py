@@ -52,7 +52,7 @@ def _compared(source: Source) -> Source:
 
     def read() -> RawCorpus:
         corpus = source.read()
-        card = load_card(source.name)
-        return dataclasses.replace(corpus, notes=(*corpus.notes, *card.shortfalls(corpus)))
+        notes = load_card(source.name).compared(corpus, source.files[0].parent)
+        return dataclasses.replace(corpus, notes=(*corpus.notes, *notes))
 
     return dataclasses.replace(source, read=read)

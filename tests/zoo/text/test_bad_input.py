@@ -95,6 +95,17 @@ def test_one_class_test_part(
         load(folder, tmp_path)
 
 
+def test_corpus_with_another_number_of_classes_is_another_corpus(
+    tmp_path: Path, write_simple: Callable[..., Path]
+) -> None:
+    write_simple(tmp_path / "imdb", train=[(f"film {i}", str(i % 10)) for i in range(99)])
+    with pytest.raises(UserError, match=r"10 classes; expected the 2 of Large Movie Review"):
+        load("imdb", tmp_path, tmp_path)
+    write_simple(tmp_path / "imdb", train=[(f"film {i}", str(i % 2)) for i in range(99)])
+    corpus = load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
+    assert "class names differ from the published ones" in corpus.notes
+
+
 def test_missing_places(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no such folder; expected the data folder with imdb/train.jsonl.gz"):
         load("imdb", tmp_path, tmp_path / "nowhere")
