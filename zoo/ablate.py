@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--out", type=Path, help="folder for the results (default: runs/PRESET)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: cuda if there is one")
     add("--jobs", type=int, help="cells at a time (default: one a core on a CPU, one on a GPU)")
-    add("--dry-run", action="store_true", help="print the cells and stop")
+    add("--dry-run", action="store_true", help="print the cells, how long they will take, and stop")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return parser.parse_args(arguments)
 
@@ -214,25 +214,34 @@ def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:
     from zoo.training.pool import run_grid
     from zoo.training.progress import GridProgress
 
-    if workers is None:
-        workers = 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
     store = Store(places.out)
     missing = {job.id for job in jobs if not store.done(job.id)}
     with GridProgress(jobs, missing) as progress:
-        run_grid(jobs, places, workers, progress.send)
+        run_grid(jobs, places, _workers(workers, places), progress.send)
+
+
+def _workers(asked: int | None, places: Places) -> int:
+    if asked is not None:
+        return asked
+    return 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
 
 
 def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:
     from zoo.results.store import Store
+    from zoo.training.estimate import estimate_seconds
+    from zoo.training.progress import duration
 
     store = Store(places.out)
-    cells = [{"id": job.id, "done": store.done(job.id)} for job in jobs]
+    missing = [job for job in jobs if not store.done(job.id)]
+    say("timing a few steps of each kind of cell")
+    seconds = estimate_seconds(missing, places, _workers(options.jobs, places))
     if options.json:
-        print(json.dumps({"cells": cells}))
+        cells = [{"id": job.id, "done": job not in missing} for job in jobs]
+        print(json.dumps({"cells": cells, "estimated_seconds": seconds}))
         return 0
-    for cell in cells:
-        print(f"{'done   ' if cell['done'] else 'missing'}  {cell['id']}")
-    print(f"{len(cells)} cells, {sum(not cell['done'] for cell in cells)} to run")
+    for job in jobs:
+        print(f"{'missing' if job in missing else 'done   '}  {job.id}")
+    print(f"{len(jobs)} cells, {len(missing)} to run, about {duration(seconds)} at the present pace")
     return 0
 
 

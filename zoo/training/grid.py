@@ -24,7 +24,8 @@ from zoo.results.names import BASELINE
 from zoo.results.store import Store, cell_id
 from zoo.settings import CORPUS_LENGTH, ModelSettings, TrainSettings
 from zoo.text import TextSettings, load_corpus
-from zoo.training.cell import Cell, CellFailed, CellSettings, cell_dict, train_cell
+from zoo.training.cell import train_cell
+from zoo.training.settings import Cell, CellFailed, CellSettings
 
 # (event, job number, payload): "start" {}, "epoch" {share, entry}, "done" {result}, "failed" {reason}
 Event = tuple[str, int, dict[str, Any]]
@@ -100,7 +101,7 @@ def plan_jobs(
                 passes = recipe.ascent_steps if recipe.step == "freelb" else recipe.clean + recipe.adversarial
                 jobs.append(
                     Job(
-                        cell_id(cell_dict(cell), resolved.as_dict(), corpus.fingerprint),
+                        cell_id(cell.as_dict(), resolved.as_dict(), corpus.fingerprint),
                         cell,
                         resolved,
                         info,
@@ -118,7 +119,7 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
     send(("start", number, {}))
     head = {
         "id": job.id,
-        "cell": cell_dict(job.cell),
+        "cell": job.cell.as_dict(),
         "settings": job.settings.as_dict(),
         "corpus": job.corpus_info,
     }

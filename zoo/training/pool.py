@@ -9,7 +9,6 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.results.store import Store
-from zoo.training.cell import cell_dict
 from zoo.training.grid import Job, Places, Send, work, worker_main
 
 
@@ -78,6 +77,6 @@ def _record_lost(jobs: list[Job], places: Places, numbers: set[int], send: Send)
         if store.done(job.id):
             continue
         reason = "its worker process died (killed, or out of memory)"
-        head = {"id": job.id, "cell": cell_dict(job.cell), "settings": job.settings.as_dict()}
+        head = {"id": job.id, "cell": job.cell.as_dict(), "settings": job.settings.as_dict()}
         store.write(head | {"corpus": job.corpus_info, "status": "failed", "reason": reason})
         send(("failed", number, {"reason": reason}))
