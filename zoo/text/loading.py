@@ -21,7 +21,7 @@ from zoo.text.settings import UNK_ID, Report, TextSettings, resolve_cache_dir, r
 from zoo.text.sources import find_source
 from zoo.text.splits import (
     OWN_TEST_SHARE,
-    SMALLEST_EVALUATION,
+    SMALLEST_PART,
     VALIDATION_CAP,
     VALIDATION_SHARE,
     cut,
@@ -173,7 +173,7 @@ def _choose_rows(
         notes.append(f"fraction {settings.fraction:g}")
         for number, part in enumerate(("train", "validation", "test"), start=1):
             rows = chosen[part]
-            floor = 0 if part == "train" else min(len(rows), SMALLEST_EVALUATION)
+            floor = min(len(rows), SMALLEST_PART[part])
             count = max(round(settings.fraction * len(rows)), floor)
             part_rng = np.random.default_rng([settings.split_seed, number])
             chosen[part] = rows[

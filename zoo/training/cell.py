@@ -40,7 +40,8 @@ def train_cell(
     run = Run(model, cell, settings, corpus, device)
     try:
         run.fit(progress)
-        predictions, logits_seconds = run.predict(corpus.test)
+        predictions, seconds = run.predict(corpus.test)
+        attacked, attack_seconds = run.attacked(corpus.test)
     except torch.cuda.OutOfMemoryError as error:
         raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
     truth = corpus.test.labels
@@ -50,6 +51,7 @@ def train_cell(
         "validation_accuracy": run.best_accuracy,
         "test_accuracy": float((predictions == truth).mean()),
         "test_macro_f1": macro_f1(predictions, truth, len(corpus.labels)),
+        "attacked": attacked,
         "predictions": encode_classes(predictions),
         "truth": encode_classes(truth),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -59,7 +61,7 @@ def train_cell(
         "seconds": {
             "total": time.perf_counter() - started,
             "train": run.train_seconds,
-            "evaluate": run.evaluate_seconds + logits_seconds,
+            "evaluate": run.evaluate_seconds + seconds + attack_seconds,
         },
         "step_seconds": run.mean_step(run.step_wall),
         "step_cpu_seconds": run.mean_step(run.step_cpu) if device.type == "cpu" else None,

@@ -16,6 +16,7 @@ from zoo.method.step import prepare, train_step
 from zoo.models import TextClassifier
 from zoo.text import Batch, Corpus, Split, batches
 from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_accuracy
 from zoo.training.settings import Cell, CellFailed, CellSettings
 
 EVALUATION_BATCH = 256
@@ -101,6 +102,14 @@ class Run:
                 logits = self.model.classify(self.model.embed(batch.tokens), batch.mask)
                 predictions[batch.index.cpu().numpy()] = logits.argmax(1).cpu().numpy()
         return predictions, time.perf_counter() - began
+
+    def attacked(self, split: Split) -> tuple[dict[str, Any], float]:
+        """Accuracy of a seeded sample of the split under FGSM, with what was done, and the seconds."""
+        began = time.perf_counter()
+        order = np.random.default_rng(0).permutation(len(split))[:MOST_ROWS]
+        sample = split.take(np.sort(order))
+        accuracy = attacked_accuracy(self.model, self.batches(sample, 64, epoch=0, shuffle=False))
+        return {**ATTACK, "rows": len(sample), "accuracy": accuracy}, time.perf_counter() - began
 
     def batches(self, split: Split, size: int, epoch: int, shuffle: bool = True) -> Iterator[Batch]:
         """Batches of a split as this arch wants them laid out."""

@@ -96,10 +96,10 @@ def test_split_seed_decides_the_split(films: Callable[..., Pairs]) -> None:
 
 
 def test_fraction_is_stratified_nested_and_leaves_enough_to_measure(films: Callable[..., Pairs]) -> None:
-    whole = raw(films(4000), films(3000, "new "), films(400, "old "))
+    whole = raw(films(4000), films(9000, "new "), films(400, "old "))
     small, large = (prepare(whole, TextSettings(fraction=f)) for f in (0.05, 0.25))
-    assert [len(part) for part in small.parts.values()] == [200, 400, 500]
-    assert [len(part) for part in large.parts.values()] == [1000, 400, 750]
+    assert [len(part) for part in small.parts.values()] == [200, 400, 2000]
+    assert [len(part) for part in large.parts.values()] == [1000, 400, 2250]
     assert small.train.labels.sum() == 100
     assert set(texts_of(small, "train")) <= set(texts_of(large, "train"))
     assert "fraction 0.05" in small.notes
@@ -122,7 +122,7 @@ def test_only_the_chosen_rows_are_tokenised(
         loading, "tokenise_rows", lambda texts, *rest: seen.append(len(texts)) or original(texts, *rest)
     )
     prepare(raw(films(3000), films(1000, "new ")), TextSettings(fraction=0.1))
-    assert seen == [270 + 300 + 500]
+    assert seen == [270 + 300 + 1000]
 
 
 def test_folds_part_train_and_validation_and_leave_test(films: Callable[..., Pairs]) -> None:

@@ -34,7 +34,7 @@ class TestDemo:
 
     def test_chinese_reviews(self, cache_dir: Path) -> None:
         corpus = load_corpus("zh_reviews", TextSettings(fraction=0.05), cache_dir=cache_dir)
-        assert [len(part) for part in corpus.parts.values()] == [606, 500, 500]
+        assert [len(part) for part in corpus.parts.values()] == [606, 500, 2000]
         assert corpus.notes[:2] == ("demo", "17,325 of 35,123 texts kept: 17,747 repeats, 51 with two labels")
         assert {"很", "不错", "。"} <= set(corpus.words)
 
@@ -57,7 +57,7 @@ def test_a_fiftieth_of_each_real_corpus(
     name: str, train: int, note: str, shared_data: Path, cache_dir: Path
 ) -> None:
     corpus = load_corpus(name, TextSettings(fraction=0.02), shared_data, cache_dir)
-    assert [len(part) for part in corpus.parts.values()] == [train, 500, 500]
+    assert [len(part) for part in corpus.parts.values()] == [train, 500, 2000]
     assert note in corpus.notes
     assert "fraction 0.02" in corpus.notes
     assert set(corpus.train.labels.tolist()) == set(range(len(corpus.labels)))
