@@ -128,7 +128,8 @@ def test_two_runners_share_a_folder_and_no_cell_runs_twice(base: list[str], tmp_
     for runner in runners:
         _, err = runner.communicate(timeout=180)
         assert runner.returncode == 0, err
-        finished += [line.split("]")[1].split("validation")[0].strip() for line in err.splitlines() if "] " in line]
+        lines = [line for line in err.splitlines() if "] " in line]
+        finished += [line.split("]")[1].split("validation")[0].strip() for line in lines]
     assert sorted(finished) == sorted(set(finished)), "a cell ran twice"
     assert len(finished) == 7
 

@@ -28,7 +28,7 @@ class TextSettings:
     """Everything that changes the prepared text; hashed into the cache's key and into a cell's identity.
 
     `fraction` cuts train, validation and test alike (seeded, stratified); validation keeps at least
-    min(available, 500) rows and test min(available, 2,000), so that a small fraction still measures something.
+    min(available, 500) rows and test min(available, 2,000), so that a small one still measures something.
     With `folds` = k > 1, validation is part number `fold` of k parts of train + validation, and train is the
     rest; the test part stays what it is. Raises `UserError` for a value out of range.
     """
