@@ -25,7 +25,7 @@ from zoo.method.divergence import DIVERGENCES, cross_entropy
 from zoo.method.dropout import DropoutSites
 from zoo.method.selective import KeepRule, SelectiveUpdate
 from zoo.method.touched import watch_embeddings
-from zoo.models.contract import TextClassifier, check_contract, dropout_sites
+from zoo.models.contract import TextClassifier, check_contract, dropout_sites, embed_backward
 from zoo.recipes import Recipe
 from zoo.text import Batch
 
@@ -140,7 +140,7 @@ def compute_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
         record["loss_adversarial"] = adversarial.detach().mean()
         record["perturbation"] = embedding_rms(delta, batch.mask) / embedding_rms(x.detach(), batch.mask)
     if not per_sample and vectors.requires_grad:
-        vectors.backward(gradient)
+        embed_backward(model, batch.tokens, vectors, gradient)
     if per_sample:
         if divergence is not None:
             scale = len(batch.labels) if recipe.divergence_reduction == "sum" else 1
@@ -215,7 +215,7 @@ def freelb_gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
             if recipe.maximum_norm > 0:
                 delta = project(delta, recipe.maximum_norm, "fgm")
     if vectors.requires_grad:
-        vectors.backward(gradient)
+        embed_backward(trainee.model, batch.tokens, vectors, gradient)
     size = embedding_rms(delta, mask) / embedding_rms(vectors.detach(), mask)
     return {"loss": total, "loss_adversarial": total, "perturbation": size, "logits": logits.detach()}
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zoo.errors import UserError
 from zoo.method.dropout import AdaptiveDropout
+from zoo.method.word_gradient import WordGradient
 
 
 class TextClassifier(nn.Module):
@@ -30,6 +31,7 @@ class TextClassifier(nn.Module):
         self.embedding = nn.Embedding(vocabulary, dimensions, padding_idx=0)
         with torch.no_grad():
             self.embedding.weight.mul_(0.1)
+        self.word_gradient = WordGradient()
         self.sites = nn.ModuleDict()
 
     def embed(self, tokens: Tensor) -> Tensor:
@@ -61,6 +63,25 @@ def check_contract(model: nn.Module) -> None:
                 f"{type(model).__name__} cannot be trained by a recipe: add a method {signature} "
                 "(embed: ids to word vectors; classify: word vectors and mask to logits)"
             )
+
+
+def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: Tensor) -> None:
+    """`vectors.backward(gradient)` for vectors = model.embed(tokens).
+
+    A plain lookup in the zoo's own table takes the kept buffer; anything else goes through autograd.
+    """
+    if isinstance(model, TextClassifier) and type(model).embed is TextClassifier.embed:
+        table = model.embedding
+        options = table.max_norm is None and not table.scale_grad_by_freq and not table.sparse
+        if (
+            type(table) is nn.Embedding
+            and options
+            and table.weight.is_leaf
+            and not table.weight._backward_hooks
+        ):
+            model.word_gradient.add(table, tokens, gradient)
+            return
+    vectors.backward(gradient)
 
 
 def dropout_sites(model: nn.Module) -> dict[str, AdaptiveDropout]:

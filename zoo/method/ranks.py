@@ -1,0 +1,74 @@
+"""Rank normalisation of saliencies (Eq. 8): mid-rank / (n - 1) over the n non-zero entries.
+
+Non-negative floats order as their bits do, read as integers. So the exact ranks come from a radix sort, ten
+times as fast as a sort of floats; and long float32 vectors from a histogram of the leading bits, five times
+as fast again, with linear interpolation inside a bin. An entry's true rank lies in its bin, so the error is
+below the fullest bin's share; where that is more than HISTOGRAM_ERROR, the sort decides. float64 always sorts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+HISTOGRAM_ERROR = 1e-3  # bound on |approximate - exact| normalised rank; about 1e-5 on real gradients
+HISTOGRAM_ENTRIES = 50_000  # below this the sort takes under half a millisecond
+_LOW_BITS = 14  # of float32's 31 bits without the sign: 2^17 bins, 512 an octave
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of the float
+
+
+def rank_normalise(saliency: Tensor) -> Tensor:
+    """Mid-rank / (n - 1) over the n non-zero entries of (d,), ascending; zeros get 0, n = 1 gets 0.5.
+
+    Exact, or for long float32 vectors within HISTOGRAM_ERROR of it and with the same order.
+    """
+    if saliency.dtype == torch.float32 and len(saliency) >= HISTOGRAM_ENTRIES:
+        approximate = histogram_ranks(saliency)
+        if approximate is not None:
+            return approximate
+    return sorted_ranks(saliency)
+
+
+def sorted_ranks(saliency: Tensor) -> Tensor:
+    """The exact normalised ranks (d,)."""
+    values, order = saliency.view(_BITS[saliency.element_size()]).sort()
+    zeros = int(torch.searchsorted(values, 1))
+    normalised = torch.zeros_like(saliency)
+    normalised[zeros:] = _mid_ranks(values[zeros:], saliency.dtype)
+    return torch.empty_like(saliency).scatter_(0, order, normalised)
+
+
+def _mid_ranks(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Ranks / (n - 1) of sorted values (n,), equal ones sharing their mean rank."""
+    n = len(values)
+    if n <= 1:
+        return torch.full((n,), 0.5, dtype=dtype, device=values.device)
+    ranks = torch.arange(n, dtype=dtype, device=values.device)
+    same = values[1:] == values[:-1]
+    tied = torch.zeros(n, dtype=torch.bool, device=values.device)
+    tied[1:] = same
+    tied[:-1] |= same
+    where = tied.nonzero().squeeze(1)
+    if len(where) > 0:
+        starts = values[where] != values[where - 1]  # entry 0 is compared with the last: equal if all are
+        starts[0] = True
+        group = starts.cumsum(0) - 1
+        counts = torch.bincount(group)
+        ranks[where] = (where[starts] + (counts - 1) / 2).to(dtype)[group]
+    return ranks / (n - 1)
+
+
+def histogram_ranks(saliency: Tensor) -> Tensor | None:
+    """Normalised ranks of float32 (d,), or None where they could be off by more than HISTOGRAM_ERROR."""
+    bits = saliency.view(torch.int32)
+    bins = bits >> _LOW_BITS
+    counts = torch.bincount(bins, minlength=1 << (31 - _LOW_BITS))
+    zeros = int((saliency == 0).sum()) if counts[0] else 0
+    n = len(saliency) - zeros
+    counts[0] -= zeros  # with the least rank and no share of a bin they come out as 0
+    if n < 2 or int(counts.max()) - 1 > HISTOGRAM_ERROR * (n - 1):
+        return None
+    first = (counts.cumsum(0) - counts).to(saliency.dtype) / (n - 1)
+    width = (counts - 1).clamp_min(0).to(saliency.dtype) / ((n - 1) << _LOW_BITS)
+    inside = (bits & ((1 << _LOW_BITS) - 1)).to(saliency.dtype)
+    return torch.addcmul(first.index_select(0, bins), width.index_select(0, bins), inside)
