@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.ablate import CommandParser, command, parse, plan, run_jobs, say
+from zoo.ablate import CommandParser, command, plan, run_jobs, say
+from zoo.ablate import parse as parse_run
 from zoo.recipes import RECIPES, TABLE_IV, lookup
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ def grid_of(recipe: str) -> dict[str, tuple[str, ...]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    return command("zoo.tune", lambda: _run(_parse(sys.argv[1:] if arguments is None else arguments)))
+    return command("zoo.tune", lambda: _run(parse(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a search."""
     parser = CommandParser(
         prog="python -m zoo.tune", description="Vary settings one at a time on validation."
     )
@@ -112,7 +114,7 @@ def _validation(options: argparse.Namespace, recipe: str, settings: list[Setting
     jobs: list[Job] = []
     owner: dict[Setting, list[str]] = {}
     for setting in settings:
-        places, planned = plan(parse([*_shared(options), "--recipe", recipe, *_assignments(setting)]))
+        places, planned = plan(parse_run([*_shared(options), "--recipe", recipe, *_assignments(setting)]))
         planned = [job for job in planned if job.cell.arch != "-"]
         owner[setting] = [job.id for job in planned]
         jobs += [job for job in planned if job.id not in {known.id for known in jobs}]

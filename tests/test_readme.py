@@ -1,0 +1,93 @@
+"""Every command and every printed output of the README is checked."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSOLE = [line[2:] for line in README.splitlines() if line.startswith("$ ")]
+TABLE = re.findall(r"^\| `(python -m [^`]+)` \|", README, re.MULTILINE)
+
+
+def test_examples_print_what_they_say() -> None:
+    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert result.attempted > 25
+    assert result.failed == 0
+
+
+def test_the_two_commands_are_those_that_ci_runs() -> None:
+    main_job, tests = CONSOLE
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert tests in ci
+    install = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt -e '.[zoo,demo"
+    assert main_job.startswith(install)
+    assert main_job.endswith("&& .venv/bin/python -m zoo.ablate --arch texthan")
+
+
+@pytest.mark.slow
+def test_the_main_job_ends_with_the_table_of_the_readme(tmp_path: Path) -> None:
+    """Runs it as printed, on this machine; rows and columns must be the README's, numbers near them.
+
+    A float summed in another order ends elsewhere after some hundred steps, hence the tolerance: the exact
+    numbers are compared by `test_the_table_is_made_from_the_committed_results`.
+    """
+    command = shlex.split(CONSOLE[0].split("&& .venv/bin/python ")[1])
+    run = subprocess.run(
+        [sys.executable, *command, "--out", str(tmp_path), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    answer = json.loads(run.stdout)
+    assert len(answer["cells"]) == 14
+    assert answer["seconds"] < 300, "the demo must end within five minutes"
+    (table,) = answer["table"]
+    printed = readme_table()
+    assert [row["name"] for row in table["rows"]] == [row[0] for row in printed]
+    for row, cells in zip(table["rows"], printed, strict=True):
+        for corpus, text in zip(table["corpora"], cells[1:], strict=False):
+            assert 100 * row["scores"][corpus]["accuracy"] == pytest.approx(float(text), abs=8.0), row["name"]
+
+
+def readme_table() -> list[list[str]]:
+    block = README.split("<!-- table: results/demo -->")[1].split("<!-- end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in block.strip().splitlines()]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_the_table_is_made_from_the_committed_results() -> None:
+    from zoo.results.readme import demo_table
+
+    block = README.split("<!-- table: results/demo -->")[1].split("<!-- end -->")[0]
+    assert block.strip() == demo_table(ROOT / "results" / "demo").strip()
+
+
+@pytest.mark.parametrize("command", TABLE)
+def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) -> None:
+    """Options are parsed by the real parsers; the work behind them is tested elsewhere."""
+    from zoo import ablate, bench, tune
+
+    words = shlex.split(command)[2:]
+    module, arguments = words[0], words[1:]
+    if module == "zoo.ablate" and arguments[:1] in (["report"], ["show"]):
+        arguments[arguments.index("--out") + 1] = str(ROOT / "results" / "demo")
+        if arguments[0] == "show":
+            assert ablate.main(arguments) == 0
+        return
+    parser = {"zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse}[module]
+    parser(arguments)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
