@@ -85,7 +85,7 @@ def drop_rates(
     if kind == "logistic":
         return _solve_logistic(gamma * _zscore(x), base_rate, q_min, q_max).astype(n.dtype)
     power = x**gamma
-    shares = {"mean": power, "rank": mid_ranks(x), "inverse": 1 + power.min() - power}[kind]
+    shares = {"mean": power, "rank": mid_ranks(n), "inverse": 1 + power.min() - power}[kind]
     return _solve_clipped(shares, base_rate, q_min, q_max).astype(n.dtype)
 
 
@@ -124,7 +124,7 @@ def _solve_clipped(a: Floats, base_rate: float, low: float, high: float) -> Floa
 def _solve_logistic(x: Floats, base_rate: float, low: float, high: float) -> Floats:
     """clip(sigmoid(c + x), low, high) with the prescribed mean, which rises with c: c is found by halving."""
     left, right = -800.0 - np.abs(x).max(), 800.0 + np.abs(x).max()
-    for _ in range(200):
+    for _ in range(80):  # halves of 1600 down to rounding
         middle = 0.5 * (left + right)
         below = np.clip(sigmoid(middle + x), low, high).mean() < base_rate
         left, right = (middle, right) if below else (left, middle)

@@ -84,12 +84,10 @@ def embed_grad(parameters: Parameters, tokens: Ints, gradient: Floats) -> Floats
 def pool(x: Floats, mask: Bools, pooling: str) -> tuple[Floats, Floats]:
     """v (B, D) and dv/dx entry by entry (B, T, D): 1/length, or 1 at the first largest; 0 on padding."""
     real = mask[:, :, None]
-    if checks.choice("pooling", pooling, POOLINGS) == "mean":
+    if checks.choice("pooling", pooling, POOLINGS) == "mean" or x.shape[1] == 0:
         share = real / np.maximum(total(real.astype(x.dtype), axis=1), 1) * np.ones_like(x)
     else:
-        first_largest = (
-            np.argmax(np.where(real, x, -np.inf), axis=1)[:, None, :] if x.size else np.zeros((0, 0, 0))
-        )
+        first_largest = np.argmax(np.where(real, x, -np.inf), axis=1)[:, None, :]
         share = ((np.arange(x.shape[1])[:, None] == first_largest) & real).astype(x.dtype)
     return np.asarray(np.sum(share * x, axis=1)), share
 

@@ -230,6 +230,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
     parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error("--seed wants at least 0")
     start = time.perf_counter()
     result: dict[str, Any] = {"seed": options.seed}
     for line in lines(result, options.seed):
