@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from zoo.method.dropout import AdaptiveDropout
 from zoo.models.contract import TextClassifier
+from zoo.models.convolution import max_over_time
 from zoo.settings import ModelSettings
 
 
@@ -35,14 +36,11 @@ class TextCNN(TextClassifier):
         missing = max(self.widths) - vectors.shape[1]
         if missing > 0:
             vectors = F.pad(vectors, (0, 0, 0, missing))
-        lengths, inputs = mask.sum(1), vectors.transpose(1, 2)
-        pooled = []
-        for width, convolution in zip(self.widths, self.convolutions, strict=True):
-            responses = F.relu(convolution(inputs))
-            start = torch.arange(responses.shape[2], device=mask.device)
-            inside = start < (lengths[:, None] - width + 1).clamp_min(1)
-            # ReLU leaves nothing below 0, so 0 never wins over a window inside the text.
-            pooled.append((responses * inside[:, None, :]).amax(2))
+        lengths = mask.sum(1)
+        pooled = [
+            max_over_time(vectors, conv.weight, conv.bias, (lengths - width + 1).clamp_min(1))
+            for width, conv in zip(self.widths, self.convolutions, strict=True)
+        ]
         return torch.cat(pooled, dim=1)
 
     def head(self, features: Tensor) -> Tensor:
