@@ -22,6 +22,8 @@ _INTERVALS = {
     RUNS_AND_EXAMPLES: "interval over seeds and test examples together (two-way random effects)",
 }
 
+_UNITS = {"rms": "of the word vectors' RMS", "absolute": "(absolute)"}
+
 
 def footnotes(
     table: Table, groups: Mapping[Key, Group], comparisons: Mapping[Key, Comparison]
@@ -34,6 +36,7 @@ def footnotes(
     return (
         _accuracy(table, groups),
         *_differences(table, own, len(claims)),
+        *_attacked(groups),
         *_cost(table),
         *_baseline(groups),
         *_corpora(table, groups),
@@ -81,6 +84,31 @@ def _differences(table: Table, own: Mapping[Key, Comparison], claims: int) -> It
                 f"{display(recipe)} on {display(corpus)}: {comparison.unpaired} of its runs count in the "
                 f"mean but not in the difference, as {name} has no run of that seed on the same texts."
             )
+
+
+def _attacked(groups: Mapping[Key, Group]) -> Iterable[str]:
+    done = [r for key, runs in groups.items() if key[2] != BASELINE for r in runs.done.values()]
+    found = [r["attacked"] for r in done if r.get("attacked")]
+    if not found:
+        return
+    rows = sorted({a["rows"] for a in found})
+    number = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
+    strengths = sorted({(a["epsilon"], a["epsilon_unit"]) for a in found})
+    size = " or ".join(f"{e:g} {_UNITS.get(unit, unit)}" for e, unit in strengths)
+    without = len(done) - len(found)
+    yield (
+        f"Under FGSM: {number} test texts drawn by seed, after one step on their word vectors from the clean "
+        f"point, epsilon {size}, the same for all recipes whatever they trained with; one step only, so an "
+        "upper bound on the accuracy under attack."
+        + (f" {display(BASELINE)} has no word vectors, so no such row." if _has_baseline(groups) else "")
+        + (f" {without} of the {len(done)} runs have no such number." if without else "")
+    )
+    if len(strengths) > 1:
+        yield "Caution: not all runs were attacked with the same epsilon."
+
+
+def _has_baseline(groups: Mapping[Key, Group]) -> bool:
+    return any(recipe == BASELINE for _, _, recipe in groups)
 
 
 def _cost(table: Table) -> Iterable[str]:

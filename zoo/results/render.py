@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from zoo.results.names import AVERAGE, display
+from zoo.results.statistics import Spread
 from zoo.results.tables import Row, Score, Table, long_form
 
 __all__ = ["latex", "markdown", "plain_text", "to_csv"]
@@ -121,6 +122,10 @@ def _panels(table: Table) -> list[_Panel]:
         title = f"Difference to {reference}, points [{table.confidence:.0%} interval]"
         rows = tuple(_texts(table, row, lambda score: _difference(score, level)) for row in others)
         panels.append(_Panel(title, ("Recipe", *columns), rows))
+    attacked = [row for row in table.rows if any(score.attacked for score in row.scores)]
+    if attacked:
+        rows = tuple(_texts(table, row, lambda score: _spread(score.attacked)) for row in attacked)
+        panels.append(_Panel("Test accuracy under FGSM, %", ("Recipe", *columns), rows))
     printed = [row for row in others if any(score.paper_difference is not None for score in row.scores)]
     if printed:
         rows = tuple(_texts(table, row, _paper_difference) for row in printed)
@@ -137,12 +142,16 @@ def _accuracy(score: Score) -> str:
     if score.accuracy is None:
         text = "failed" if score.failed else MISSING
     else:
-        text = f"{100 * score.accuracy.mean:.2f}"
-        if score.accuracy.sd is not None:
-            text += f" ± {100 * score.accuracy.sd:.2f}"
+        text = _spread(score.accuracy)
         if score.failed:
             text += f", {score.failed} failed"
     return text if score.paper is None else f"{text} ({100 * score.paper:.2f})"
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return MISSING
+    return f"{100 * spread.mean:.2f}" + ("" if spread.sd is None else f" ± {100 * spread.sd:.2f}")
 
 
 def _difference(score: Score, level: float) -> str:

@@ -27,12 +27,13 @@ class Score:
     """One place of a table: a recipe on a corpus, or its average over the corpora.
 
     `accuracy` is None where the place is missing or all of its runs failed (`failed` counts them).
-    `cost` is in steps of the plain recipe. `paper` is the paper's accuracy, `paper_difference` its difference
-    to the reference.
+    `attacked` is the accuracy of a sample of the test part under FGSM. `cost` is in steps of the plain
+    recipe. `paper` is the paper's accuracy, `paper_difference` its difference to the reference.
     """
 
     accuracy: Spread | None = None
     macro_f1: Spread | None = None
+    attacked: Spread | None = None
     failed: int = 0
     estimate: Estimate | None = None
     comparison: Comparison | None = None
@@ -156,12 +157,14 @@ def _row(
     for corpus in table.corpora:
         arch = NO_ARCH if recipe == BASELINE else table.arch
         runs = groups.get((arch, corpus, recipe), Group({}, {}))
+        done = runs.done.values()
         comparison = comparisons.get((table.arch, corpus, recipe))
         printed, printed_reference = _paper(table, recipe, corpus), _paper(table, table.reference, corpus)
         scores.append(
             Score(
-                accuracy=_spread(runs, "test_accuracy"),
-                macro_f1=_spread(runs, "test_macro_f1"),
+                accuracy=_spread(r.get("test_accuracy") for r in done),
+                macro_f1=_spread(r.get("test_macro_f1") for r in done),
+                attacked=_spread((r.get("attacked") or {}).get("accuracy") for r in done),
                 failed=len(runs.failed),
                 estimate=comparison.estimate if comparison else None,
                 comparison=comparison,
@@ -174,11 +177,12 @@ def _row(
 
 
 def _average(table: Table, scores: Sequence[Score]) -> Score:
-    accuracies = [score.accuracy for score in scores]
+    accuracies, attacked = [score.accuracy for score in scores], [score.attacked for score in scores]
     estimates = [score.estimate for score in scores]
     costs = [score.cost for score in scores if score.cost]
     return Score(
         accuracy=_mean_of_means([a for a in accuracies if a]) if all(accuracies) else None,
+        attacked=_mean_of_means([a for a in attacked if a]) if all(attacked) else None,
         estimate=average([e for e in estimates if e], table.confidence) if all(estimates) else None,
         cost=math.exp(sum(map(math.log, costs)) / len(costs)) if costs else None,
         paper=_mean([score.paper for score in scores]),
@@ -208,9 +212,9 @@ def _paper(table: Table, recipe: str, corpus: str) -> float | None:
     return found[0] / 100 if found else None
 
 
-def _spread(runs: Group, key: str) -> Spread | None:
-    values = [result[key] for result in runs.done.values() if result.get(key) is not None]
-    return mean_and_spread(values) if values else None
+def _spread(values: Iterable[float | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    return mean_and_spread(known) if known else None
 
 
 def _places(table: Table, row: Row) -> list[tuple[str, Score]]:
@@ -227,6 +231,9 @@ def _flat(score: Score) -> dict[str, Any]:
         "accuracy": accuracy.mean if accuracy else None,
         "accuracy_sd": accuracy.sd if accuracy else None,
         "macro_f1": score.macro_f1.mean if score.macro_f1 else None,
+        "attacked_accuracy": score.attacked.mean if score.attacked else None,
+        "attacked_accuracy_sd": score.attacked.sd if score.attacked else None,
+        "attacked_runs": score.attacked.n if score.attacked else 0,
         "difference": estimate.difference if estimate else None,
         "low": estimate.low if estimate else None,
         "high": estimate.high if estimate else None,

@@ -274,3 +274,70 @@ def test_a_wrong_average_of_the_paper_is_named_below_the_table(result):
     assert table.rows[0].average.paper == pytest.approx(0.7171)
     (demo,) = build_tables([result("dropout", "bbc_news")], paper=True)
     assert "The paper has no numbers for TextHAN on these corpora." in demo.footnotes
+
+
+def _attacked(accuracy: float, rows: int = 100, epsilon: float = 0.1) -> dict[str, object]:
+    return {"attack": "fgsm", "epsilon": epsilon, "epsilon_unit": "rms", "rows": rows, "accuracy": accuracy}
+
+
+@pytest.fixture
+def attacked(small):
+    """Accuracy under FGSM for Dropout and UEGR, as if w/o Dropout came from an older version."""
+    for cell in small:
+        if cell["status"] == "done" and cell["cell"]["recipe"] in ("dropout", "uegr"):
+            rows = 100 if cell["cell"]["corpus"] == "imdb" else 1000
+            cell["attacked"] = _attacked(0.315 if cell["cell"]["recipe"] == "uegr" else 0.2, rows)
+    return small
+
+
+def test_accuracy_under_attack_is_the_third_block(attacked):
+    text = plain_text(build_tables(attacked))
+    assert (
+        """
+Test accuracy under FGSM, %
+---------------------------------
+Recipe     IMDB   AG News     AVG
+---------------------------------
+Dropout   20.00     20.00   20.00
+UEGR      31.50     31.50   31.50
+---------------------------------
+"""
+        in text
+    )
+    assert text.index("Difference to Dropout, points") < text.index("under FGSM, %")
+    assert (
+        "- Under FGSM: 100 to 1,000 test texts drawn by seed, after one step on their word vectors from the "
+        "clean point, epsilon 0.1 of the word vectors' RMS, the same for all recipes whatever they trained "
+        "with; one step only, so an upper bound on the accuracy under attack. TF-IDF + linear SVM has no "
+        "word vectors, so no such row. 2 of the 6 runs have no such number."
+    ) in " ".join(text.split())
+    assert "| UEGR | 31.50 | 31.50 | 31.50 |" in markdown(build_tables(attacked))
+    assert r"UEGR & 31.50 & 31.50 & 31.50 &  \\" in latex(build_tables(attacked))
+
+
+def test_accuracy_under_attack_in_csv_and_json(attacked):
+    rows = {
+        (r["recipe"], r["corpus"]): r for r in csv.DictReader(io.StringIO(to_csv(build_tables(attacked))))
+    }
+    assert rows["uegr", "imdb"]["attacked_accuracy"] == rows["uegr", "AVG"]["attacked_accuracy"] == "0.315"
+    assert rows["uegr", "imdb"]["attacked_runs"] == "1"
+    assert (
+        rows["standard", "imdb"]["attacked_accuracy"] == rows["tfidf_svm", "AVG"]["attacked_accuracy"] == ""
+    )
+    (table,) = as_dict(build_tables(attacked))
+    scores = {row["recipe"]: row["scores"] for row in table["rows"]}
+    assert scores["uegr"]["ag_news"]["attacked_accuracy"] == 0.315
+    assert scores["standard"]["ag_news"]["attacked_accuracy"] is None
+
+
+def test_accuracy_under_attack_over_seeds(result):
+    cells = [result("dropout", seed=s, attacked=_attacked(0.2 + s / 10)) for s in (0, 1)]
+    assert "Dropout   25.00 ± 7.07\n" in plain_text(build_tables(cells))
+    assert "not all runs were attacked" not in plain_text(build_tables(cells))
+    cells.append(result("dropout", seed=2, attacked=_attacked(0.2, epsilon=0.2)))
+    assert "Caution: not all runs were attacked with the same epsilon" in plain_text(build_tables(cells))
+
+
+def test_no_accuracy_under_attack_no_block(small):
+    for text in (render(build_tables(small)) for render in (plain_text, markdown, latex)):
+        assert "FGSM" not in text
