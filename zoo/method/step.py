@@ -172,7 +172,7 @@ def _grad(x: Tensor) -> Tensor:
 def _clean_gradient(trainee: Trainee, batch: Batch, point: Tensor) -> Tensor:
     """dL_clean / d(vectors) at another point (B, T, D), for the further steps of PGD."""
     point = point.detach().requires_grad_()
-    logits = classify_passes(trainee, point, batch.mask, 1)
+    logits = classify_passes(trainee, point, batch.mask, trainee.recipe.clean)
     return torch.autograd.grad(cross_entropy(logits, batch.labels).mean(), point)[0]
 
 
