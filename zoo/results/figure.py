@@ -17,7 +17,7 @@ from zoo.results.tables import Score, Table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_differences"]
+__all__ = ["draw_differences", "drawable"]
 
 # Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
 OTHERS, HIGHLIGHT = "#0072B2", "#D55E00"
@@ -33,6 +33,11 @@ _STYLE: Any = {
     "svg.hashsalt": "uegr",  # with no date below: the same file from the same results
 }
 _ROW_INCHES = 0.2
+
+
+def drawable(tables: Iterable[Table]) -> bool:
+    """Whether there is a difference to draw."""
+    return any(_recipes([table]) for table in tables)
 
 
 def draw_differences(tables: Sequence[Table], stem: Path) -> list[Path]:

@@ -6,6 +6,7 @@ Symbols: S runs (seeds, or seeds x folds), n test examples, `D[s, i]` in {-1, 0,
     one run                                      `by_example`          examples only
     several runs, other test texts in each       `by_run`              runs only
     several runs on the same test texts          `by_run_and_example`  both
+    only the accuracies of the runs are known    `by_accuracy`         both, the examples by a bound
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from zoo.results.statistics import (
     smallest_sign_flip,
 )
 
-__all__ = ["Estimate", "average", "by_example", "by_run", "by_run_and_example"]
+__all__ = ["Estimate", "average", "by_accuracy", "by_example", "by_run", "by_run_and_example", "pool"]
 
 EXAMPLES = "examples only (one run: says nothing about another seed)"
 RUNS = "runs only (paired t)"
 RUNS_AND_EXAMPLES = "runs and examples (two-way random effects)"
+ACCURACIES = "runs and examples (examples not paired, so rather too wide)"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,37 @@ def by_run_and_example(differences: np.ndarray, confidence: float = 0.95) -> Est
     )
 
 
+def by_accuracy(
+    accuracies: Sequence[float], references: Sequence[float], n: int, confidence: float = 0.95
+) -> Estimate:
+    """Paired runs on the same n test examples of which only the accuracies were kept.
+
+        V_runs = var(a - b) / S (0 for one run),   V_examples <= (A (1 - A) + B (1 - B)) / n
+
+    Args:
+        accuracies, references: (S,) each, a_s and b_s; A and B are their means.
+
+    The bound leaves out the covariance of right answers on the same text, which is positive wherever two
+    models find the same texts easy: the interval is too wide rather than too narrow.
+    """
+    if len(accuracies) != len(references) or not len(accuracies) or n < 1:
+        raise ValueError(
+            f"accuracies and references have {len(accuracies)} and {len(references)} runs on {n} examples, "
+            "expected as many of both and at least one of each"
+        )
+    spread = mean_and_spread([a - b for a, b in zip(accuracies, references, strict=True)])
+    shares = [float(np.mean(accuracies)), float(np.mean(references))]
+    return _estimate(
+        spread.mean,
+        spread.sd**2 / spread.n if spread.sd is not None else 0.0,
+        spread.n - 1 or math.inf,
+        sum(share * (1 - share) for share in shares) / n,
+        spread.n,
+        ACCURACIES if spread.n > 1 else EXAMPLES,
+        confidence,
+    )
+
+
 def average(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
     """The mean of the differences on C corpora, taken as independent.
 
@@ -147,16 +180,32 @@ def average(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate
 
     Source of the degrees of freedom: Satterthwaite, Biometrics Bull. 2 (1946) 110.
     """
+    by_examples = sum(e.example_variance for e in estimates) / max(len(estimates), 1) ** 2
+    return _mean(estimates, by_examples, confidence)
+
+
+def pool(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
+    """The mean of A differences measured on the same test texts, as those of several archs are.
+
+    The runs' part as in `average`. The texts' parts are taken as fully dependent, the widest case:
+
+        V_examples = (mean_a sqrt(V_examples,a))^2
+    """
+    root = sum(math.sqrt(e.example_variance) for e in estimates) / max(len(estimates), 1)
+    return _mean(estimates, root**2, confidence)
+
+
+def _mean(estimates: Sequence[Estimate], example_variance: float, confidence: float) -> Estimate:
     if not estimates:
         raise ValueError("estimates is empty, expected at least one")
-    corpora = len(estimates)
+    parts = len(estimates)
     by_runs = [e.run_variance for e in estimates]
     below = sum(v**2 / e.run_degrees for v, e in zip(by_runs, estimates, strict=True))
     return _estimate(
         float(np.mean([e.difference for e in estimates])),
-        sum(by_runs) / corpora**2,
+        sum(by_runs) / parts**2,
         sum(by_runs) ** 2 / below if below > 0 else math.inf,
-        sum(e.example_variance for e in estimates) / corpora**2,
+        example_variance,
         min(e.runs for e in estimates),
         "; ".join(sorted({e.method for e in estimates})),
         confidence,

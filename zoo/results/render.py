@@ -9,11 +9,12 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from zoo.results.intervals import Estimate
 from zoo.results.names import AVERAGE, display
 from zoo.results.statistics import Spread
 from zoo.results.tables import Row, Score, Table, long_form
 
-__all__ = ["latex", "markdown", "plain_text", "to_csv"]
+__all__ = ["difference_text", "latex", "markdown", "markdown_list", "markdown_table", "plain_text", "to_csv"]
 
 MISSING = "–"
 _GAP = "   "
@@ -52,17 +53,28 @@ def plain_text(tables: Iterable[Table], width: int | None = None) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def markdown(tables: Iterable[Table]) -> str:
-    """GitHub Markdown: a heading an arch, a table a panel, the footnotes as a list."""
+def markdown(tables: Iterable[Table], level: int = 2) -> str:
+    """GitHub Markdown: a heading of `level` an arch, a table a panel, the footnotes as a list."""
     blocks = []
     for table in tables:
-        blocks.append(f"## {_markdown_escape(table.name)}")
+        blocks.append(f"{'#' * level} {_markdown_escape(table.name)}")
         for panel in _panels(table):
-            rule = "| --- |" + " ---: |" * (len(panel.header) - 1)
-            rows = [_markdown_row(panel.header), rule, *map(_markdown_row, panel.rows)]
-            blocks += [f"**{_markdown_escape(panel.title)}**", "\n".join(rows)]
-        blocks.append("\n".join(f"- {_markdown_escape(note)}" for note in table.footnotes))
+            blocks += [f"**{_markdown_escape(panel.title)}**", markdown_table(panel.header, panel.rows)]
+        if table.footnotes:
+            blocks.append(markdown_list(table.footnotes))
     return "\n\n".join(blocks) + "\n"
+
+
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool = True) -> str:
+    """A GitHub table; columns after the first are set to the right where they hold `numbers`."""
+    names = tuple(header)
+    rule = "| --- |" + (" ---: |" if numbers else " --- |") * (len(names) - 1)
+    return "\n".join([_markdown_row(names), rule, *map(_markdown_row, rows)])
+
+
+def markdown_list(items: Iterable[str]) -> str:
+    """A bulleted list."""
+    return "\n".join(f"- {_markdown_escape(item)}" for item in items)
 
 
 def latex(tables: Iterable[Table]) -> str:
@@ -157,10 +169,14 @@ def _spread(spread: Spread | None) -> str:
 def _difference(score: Score, level: float) -> str:
     if score.estimate is None:
         return MISSING
-    e = score.estimate
     p_holm = score.comparison.p_holm if score.comparison else None
-    star = "*" if p_holm is not None and p_holm < level else ""
-    return f"{100 * e.difference:+.2f} [{100 * e.low:+.2f}, {100 * e.high:+.2f}]{star}"
+    return difference_text(score.estimate, p_holm, level)
+
+
+def difference_text(estimate: Estimate, p_holm: float | None, level: float) -> str:
+    """`+1.00 [+0.20, +1.80]*` in points; the star where p after Holm's correction is below `level`."""
+    low, middle, high = (100 * v for v in (estimate.low, estimate.difference, estimate.high))
+    return f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]" + ("*" if p_holm is not None and p_holm < level else "")
 
 
 def _paper_difference(score: Score) -> str:
@@ -194,7 +210,7 @@ def _parts(columns: list[list[str]], width: int | None) -> Iterable[list[list[st
     yield part
 
 
-def _markdown_row(row: tuple[str, ...]) -> str:
+def _markdown_row(row: Iterable[str]) -> str:
     return "| " + " | ".join(map(_markdown_escape, row)) + " |"
 
 

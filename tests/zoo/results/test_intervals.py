@@ -10,13 +10,16 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from zoo.results.intervals import (
+    ACCURACIES,
     EXAMPLES,
     RUNS_AND_EXAMPLES,
     Estimate,
     average,
+    by_accuracy,
     by_example,
     by_run,
     by_run_and_example,
+    pool,
 )
 from zoo.results.statistics import exact_mcnemar
 
@@ -132,6 +135,50 @@ def test_average_by_hand():
     assert mean.runs == 3
     with pytest.raises(ValueError, match="empty"):
         average([])
+
+
+def test_pool_takes_the_texts_as_shared_and_the_runs_as_independent():
+    one = Estimate(0.02, 0, 0, 0, 1e-4, 2, 4e-4, 3, RUNS_AND_EXAMPLES)
+    two = Estimate(0.04, 0, 0, 0, 2e-4, 4, 1e-4, 5, RUNS_AND_EXAMPLES)
+    pooled = pool([one, two])
+    assert pooled.difference == pytest.approx(0.03)
+    assert pooled.run_variance == pytest.approx(3e-4 / 4)
+    assert pooled.example_variance == pytest.approx(((0.02 + 0.01) / 2) ** 2)
+    assert pooled.run_degrees == average([one, two]).run_degrees
+    assert pooled.runs == 3
+    assert pool([one, one]).example_variance == pytest.approx(one.example_variance)
+    with pytest.raises(ValueError, match="empty"):
+        pool([])
+
+
+def test_by_accuracy_by_hand():
+    estimate = by_accuracy([0.5, 0.6], [0.3, 0.3], 100)
+    assert estimate.difference == pytest.approx(0.25)
+    assert estimate.run_variance == pytest.approx(0.05**2 * 2 / 2)
+    assert estimate.run_degrees == 1
+    assert estimate.example_variance == pytest.approx((0.55 * 0.45 + 0.3 * 0.7) / 100)
+    assert estimate.method == ACCURACIES
+    one = by_accuracy([0.5], [0.3], 100)
+    assert one.run_variance == 0
+    assert one.method == EXAMPLES
+    assert one.high - one.low == pytest.approx(2 * 1.959964 * math.sqrt(0.46 / 100), abs=1e-6)
+    for accuracies, references, n in [([], [], 9), ([0.5], [0.4, 0.4], 9), ([0.5], [0.5], 0)]:
+        with pytest.raises(ValueError, match="expected as many"):
+            by_accuracy(accuracies, references, n)
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(2, 4), st.integers(5, 40)), elements=st.booleans()))
+def test_by_accuracy_is_wider_than_the_paired_interval_of_models_that_agree(right: np.ndarray):
+    """The recipe is right wherever the reference is, and on the first three texts: a positive covariance."""
+    better = right.copy()
+    better[:, :3] = True
+    n = right.shape[1]
+    rough = by_accuracy(better.mean(1).tolist(), right.mean(1).tolist(), n)
+    paired = by_run_and_example(better.astype(np.int8) - right.astype(np.int8))
+    assert rough.difference == pytest.approx(paired.difference)
+    assert rough.run_variance == pytest.approx(paired.run_variance)
+    # n / (n - 1): the paired form divides by the degrees of freedom
+    assert rough.example_variance * n / (n - 1) >= paired.example_variance - 1e-12
 
 
 def test_a_confidence_out_of_range_is_refused():
