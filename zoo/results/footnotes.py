@@ -167,9 +167,10 @@ def _paper(table: Table) -> Iterable[str]:
         "In parentheses: Table IV of the paper (arXiv 2503.16550), which states neither seeds nor spread nor "
         "splits."
     )
+    whole = {corpus for _, _, corpus in paper()} - {AVERAGE} == set(table.corpora)
     for row in table.rows:
         printed, note = paper().get((table.arch, row.recipe, AVERAGE), (0.0, ""))
-        if note and row.average.paper is not None:
+        if note and whole:
             yield f"The paper prints {printed:.2f} as the average of {row.name}; the {note}, shown here."
 
 

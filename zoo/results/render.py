@@ -65,10 +65,12 @@ def markdown(tables: Iterable[Table], level: int = 2) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool = True) -> str:
-    """A GitHub table; columns after the first are set to the right where they hold `numbers`."""
+def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: int | None = None) -> str:
+    """A GitHub table; `numbers` columns after the first are set to the right (None: all of them)."""
     names = tuple(header)
-    rule = "| --- |" + (" ---: |" if numbers else " --- |") * (len(names) - 1)
+    others = len(names) - 1
+    right = others if numbers is None else numbers
+    rule = "| --- |" + " ---: |" * right + " --- |" * (others - right)
     return "\n".join([_markdown_row(names), rule, *map(_markdown_row, rows)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,10 @@ def _overview(results: Sequence[Result], networks: Sequence[Result]) -> Iterable
     threads = _values(str(result["threads"]) for result in networks if "threads" in result)
     seconds = sum((result.get("seconds") or {}).get("total", 0.0) for result in results)
     yield f"Machine: {', '.join(devices) or 'not recorded'}; threads a cell: {', '.join(threads) or MISSING}."
-    yield f"Time of all cells together, each counted by itself: {_duration(seconds)}."
+    yield (
+        f"Time of all cells together, each counted by itself: {_duration(seconds)}; CPU time of the training "
+        f"steps in it: {_duration(sum(map(_step_cpu_seconds, networks)))}."
+    )
     versions: dict[str, list[str]] = {}
     for result in results:
         for name, version in (result.get("versions") or {}).items():
@@ -75,7 +79,7 @@ def _corpora(results: Sequence[Result]) -> str:
         for corpus in sorted(found.values(), key=lambda corpus: order.index(corpus["name"]))
     ]
     header = ("Corpus", "Classes", "Training texts", "Validation", "Test", "Vocabulary", "Notes")
-    return markdown_table(header, rows)
+    return markdown_table(header, rows, numbers=len(numbers))
 
 
 def _settings(networks: Sequence[Result]) -> Iterable[str]:
@@ -107,10 +111,19 @@ def _settings(networks: Sequence[Result]) -> Iterable[str]:
         yield "What makes the recipes (docs/decisions.md says what each setting means):"
         names = [name.split(".", 1)[-1] for name in varying]
         rows = [(display(r), *(values[r] for values in varying.values())) for r in in_order(by_recipe)]
-        yield markdown_table(("Recipe", *names), rows, numbers=False)
+        yield markdown_table(("Recipe", *names), rows, numbers=0)
     if shared:
         what = ", ".join(f"{name.split('.', 1)[-1]} {value}" for name, value in shared.items())
         yield f"The same in every recipe, where the recipe has the part: {what}."
+
+
+def _step_cpu_seconds(result: Result) -> float:
+    """CPU time of a cell's training steps: their recorded mean times their number; 0 where not recorded."""
+    mean, rows = result.get("step_cpu_seconds"), (result.get("corpus") or {}).get("train_rows")
+    batch = result.get("settings", {}).get("train", {}).get("batch_size")
+    if not (mean and rows and batch):
+        return 0.0
+    return float(mean * math.ceil(rows / batch) * len(result.get("curve", ())))
 
 
 def _split(

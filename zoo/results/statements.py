@@ -13,7 +13,7 @@ from typing import Any
 from zoo.results.compare import Group, Key, compare, group
 from zoo.results.intervals import Estimate, average, by_accuracy, pool
 from zoo.results.names import NO_ARCH, display, in_order, paper
-from zoo.results.statistics import holm
+from zoo.results.statistics import holm, mean_if_all
 
 __all__ = [
     "ALL_ARCHS", "NOT_MEASURED", "NOT_RESOLVED", "NOT_SUPPORTED", "STATEMENTS", "SUPPORTED", "Finding",
@@ -115,7 +115,7 @@ def findings(
             found += own
             if len(archs) > 1:
                 pooled = _over([finding.estimate for finding in own], confidence, pool)
-                found.append(Finding(statement, ALL_ARCHS, pooled, _mean([f.paper for f in own])))
+                found.append(Finding(statement, ALL_ARCHS, pooled, mean_if_all([f.paper for f in own])))
     return _adjusted(found)
 
 
@@ -140,7 +140,7 @@ def _on_arch(groups: Mapping[Key, Group], arch: str, statement: Statement, confi
             comparison = compare(pair, statement.reference, confidence).get(keys[0])
             estimates.append(comparison.estimate if comparison else None)
             printed.append(_printed(*keys))
-    return Finding(statement, arch, _over(estimates, confidence, average), _mean(printed))
+    return Finding(statement, arch, _over(estimates, confidence, average), mean_if_all(printed))
 
 
 def _attacked(runs: Group | None, references: Group | None, confidence: float) -> Estimate | None:
@@ -171,8 +171,3 @@ def _over(
 ) -> Estimate | None:
     known = [estimate for estimate in estimates if estimate]
     return join(known, confidence) if known and len(known) == len(estimates) else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None

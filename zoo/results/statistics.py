@@ -18,6 +18,7 @@ __all__ = [
     "exact_mcnemar",
     "holm",
     "mean_and_spread",
+    "mean_if_all",
     "paired_standard_error",
     "probability_of_improvement",
     "sign_flip",
@@ -45,6 +46,12 @@ def mean_and_spread(values: Sequence[float]) -> Spread:
     array = np.asarray(values, dtype=float)
     sd = float(array.std(ddof=1)) if len(array) > 1 else None
     return Spread(float(array.mean()), sd, len(array))
+
+
+def mean_if_all(values: Sequence[float | None]) -> float | None:
+    """The mean where every value is known and there is one; else None."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def paired_standard_error(right: int, wrong: int, n: int) -> float:

@@ -15,7 +15,7 @@ from zoo.results.compare import Comparison, Group, Key, compare, cost, group
 from zoo.results.footnotes import footnotes
 from zoo.results.intervals import Estimate, average
 from zoo.results.names import AVERAGE, BASELINE, NO_ARCH, display, in_order, paper
-from zoo.results.statistics import Spread, mean_and_spread
+from zoo.results.statistics import Spread, mean_and_spread, mean_if_all
 
 __all__ = ["Row", "Score", "Table", "as_dict", "build_tables", "long_form"]
 
@@ -185,8 +185,8 @@ def _average(table: Table, scores: Sequence[Score]) -> Score:
         attacked=_mean_of_means([a for a in attacked if a]) if all(attacked) else None,
         estimate=average([e for e in estimates if e], table.confidence) if all(estimates) else None,
         cost=math.exp(sum(map(math.log, costs)) / len(costs)) if costs else None,
-        paper=_mean([score.paper for score in scores]),
-        paper_difference=_mean([score.paper_difference for score in scores]),
+        paper=mean_if_all([score.paper for score in scores]),
+        paper_difference=mean_if_all([score.paper_difference for score in scores]),
     )
 
 
@@ -196,11 +196,6 @@ def _mean_of_means(spreads: Sequence[Spread]) -> Spread:
     # Independent parts: the variance of a mean of C values is the sum of theirs over C^2.
     sd = math.sqrt(sum(sd**2 for sd in sds)) / len(spreads) if len(sds) == len(spreads) else None
     return Spread(mean, sd, min(s.n for s in spreads))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _difference(value: float | None, reference: float | None, wanted: bool) -> float | None:

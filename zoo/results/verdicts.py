@@ -69,7 +69,7 @@ def _matrix(found: Sequence[Finding], text: Callable[[Finding], str], reading: b
         )
         for statement in dict.fromkeys(finding.statement for finding in found)
     ]
-    return markdown_table(("Statement", *map(_model, archs)), rows, numbers=False)
+    return markdown_table(("Statement", *map(_model, archs)), rows, numbers=0)
 
 
 def _numbers(finding: Finding, level: float) -> str:

@@ -129,16 +129,18 @@ def test_settings_are_told_apart_by_corpus_and_recipe(result):
     for cell in results:
         cell["settings"] = {
             "text": {"max_length": 32 if cell["cell"]["corpus"] == "tnews" else 128, "folds": 0},
-            "train": {"epochs": 5, "bucketed": True, "vectors": "word2vec"},
+            "train": {"epochs": 5, "batch_size": 16, "bucketed": True, "vectors": "word2vec"},
             "recipe": {"alpha": 0.5, "update": "selective" if cell["cell"]["recipe"] == "uegr" else "all"},
         }
     text = setup_text(results)
-    assert "- Training: epochs 5, bucketed on, vectors word2vec.\n" in text
+    assert "- Training: epochs 5, batch\\_size 16, bucketed on, vectors word2vec.\n" in text
+    # 16 cells, 2 epochs of ceil(1000 / 16) = 63 steps, 10 ms each: 20.16 s
+    assert "CPU time of the training steps in it: 0.3 minutes." in text
     assert "- Text: folds 0.\n" in text
     assert "- max\\_length: IMDB 128, TNEWS 32." in text
     assert "| Recipe | update |\n| --- | --- |\n| Dropout | all |\n| UEGR | selective |" in text
     assert "where the recipe has the part: alpha 0.5." in text
-    assert "Time of all cells together, each counted by itself: 0.8 minutes." in text
+    assert "Time of all cells together, each counted by itself: 0.8 minutes;" in text
 
 
 def test_failed_cells_and_several_machines_are_counted(result):

@@ -13,6 +13,7 @@ from zoo.results.statistics import (
     exact_mcnemar,
     holm,
     mean_and_spread,
+    mean_if_all,
     paired_standard_error,
     probability_of_improvement,
     sign_flip,
@@ -116,3 +117,10 @@ def test_probability_of_improvement_counts_ties_half():
     assert probability_of_improvement([2, 2], [1, 2]) == 0.75
     with pytest.raises(ValueError, match="empty"):
         probability_of_improvement([], [1])
+
+
+def test_a_mean_with_a_gap_is_no_mean():
+    assert mean_if_all([1.0, 3.0]) == 2
+    assert mean_if_all([1.0, None]) is None
+    assert mean_if_all([None]) is None
+    assert mean_if_all([]) is None

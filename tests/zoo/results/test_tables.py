@@ -272,6 +272,8 @@ def test_a_wrong_average_of_the_paper_is_named_below_the_table(result):
         in table.footnotes
     )
     assert table.rows[0].average.paper == pytest.approx(0.7171)
+    (part,) = build_tables([c for c in cells if c["cell"]["corpus"] != "imdb"], paper=True)
+    assert not any("The paper prints" in note for note in part.footnotes)
     (demo,) = build_tables([result("dropout", "bbc_news")], paper=True)
     assert "The paper has no numbers for TextHAN on these corpora." in demo.footnotes
 
