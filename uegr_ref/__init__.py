@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .divergence import js, js_grad, js_pairwise, js_pairwise_grad, sym_kl, sym_kl_grad
 from .dropout import (
     apply_dropout,
     apply_dropout_grad,
@@ -19,13 +20,6 @@ from .losses import (
     consistency_loss_grad,
     cross_entropy,
     cross_entropy_grad,
-    js,
-    js_grad,
-    js_pairwise,
-    js_pairwise_grad,
-    log_softmax,
-    sym_kl,
-    sym_kl_grad,
     total_loss,
     total_loss_grad,
 )
@@ -38,6 +32,7 @@ from .mask import (
     mean_keep,
     unbiased_gradient,
 )
+from .numeric import log_softmax
 from .perturb import fgm, fgsm, pgd, relative_epsilon, token_linf
 from .saliency import (
     batch_saliency,

@@ -31,9 +31,9 @@ EQUATIONS = (
     Equation("3", "L_adv, mean cross-entropy of the K passes", "form stated, 1/K from R-AT",
              "losses.adversarial_loss losses.adversarial_loss_grad",
              "losses::the_total_loss_is_made_of_its_terms losses::total_loss_grad_is_its_gradient"),
-    Equation("4", "L_JS, K-way Jensen-Shannon divergence", "stated", "losses.js losses.js_grad",
-             "losses::js_is_the_entropy_of_the_mean_less_the_mean_entropy "
-             "losses::divergence_grads_are_the_gradients losses::js_is_at_most_ln_k"),
+    Equation("4", "L_JS, K-way Jensen-Shannon divergence", "stated", "divergence.js divergence.js_grad",
+             "divergence::js_is_the_entropy_of_the_mean_less_the_mean_entropy "
+             "divergence::divergence_grads_are_the_gradients divergence::js_is_at_most_ln_k"),
     Equation("5", "L_clean, cross-entropy of the clean pass", "stated",
              "losses.cross_entropy losses.cross_entropy_grad",
              "losses::cross_entropy_is_the_mean_of_minus_log_p losses::cross_entropy_grad_is_its_gradient"),

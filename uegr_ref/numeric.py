@@ -1,9 +1,11 @@
-"""What several files share: sums and means over an axis, sigmoid, softplus, unit vectors, ranks."""
+"""What several files share: log-softmax, sigmoid, softplus, unit vectors, ranks, sums over an axis."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from . import checks
 from .checks import Floats
 
 
@@ -49,3 +51,17 @@ def mid_ranks(x: Floats) -> Floats:
     _, group, size = np.unique(x, return_inverse=True, return_counts=True)
     first = np.cumsum(size) - size
     return (first + (size - 1) / 2)[group.reshape(x.shape)]
+
+
+def log_softmax(logits: ArrayLike) -> Floats:
+    """ln P over the last axis. (..., C) -> (..., C)."""
+    z = checks.floats("logits", logits)
+    if z.ndim == 0 or z.shape[-1] == 0:
+        raise ValueError(f"logits: got shape {z.shape}, wanted at least one class on the last axis")
+    top: Floats = z.max(axis=-1, keepdims=True)
+    return z - top - np.log(total(np.exp(z - top), axis=-1))
+
+
+def examples(x: Floats) -> int:
+    """N of (.., N, C), and 1 for an empty batch, whose loss is then 0."""
+    return max(int(x.shape[-2]), 1)

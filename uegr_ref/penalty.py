@@ -29,8 +29,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .checks import Floats
-from .losses import log_softmax
-from .numeric import total
+from .numeric import log_softmax, total
 from .perturb import fgm, fgsm
 
 NORMS = ("linf", "l2")

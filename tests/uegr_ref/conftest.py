@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # `import ref_strategies`; importlib mode puts no test folder on the path by itself.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -16,4 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("dev", max_examples=10, deadline=None, derandomize=True, database=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
+# For tests/mutants.py, which asks whether a test fails and not for the smallest example on which it does.
+settings.register_profile("mutants", settings.get_profile("dev"), phases=[Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -8,9 +8,10 @@ from ref_model import CLASSES, DIMENSIONS, HIDDEN, case
 from ref_strategies import refused, rngs, seeds
 
 from uegr_ref.algorithm1 import ATTACKS, Settings, State, algorithm1, flatten, train_step, unflatten
+from uegr_ref.divergence import js
 from uegr_ref.dropout import drop_rates, dropout_mask, gradient_norm
 from uegr_ref.gradcheck import gradient_error
-from uegr_ref.losses import cross_entropy, cross_entropy_grad, js, total_loss, total_loss_grad
+from uegr_ref.losses import cross_entropy, cross_entropy_grad, total_loss, total_loss_grad
 from uegr_ref.mask import keep_probability, mean_keep
 from uegr_ref.model import backward, embed, embed_grad, forward
 from uegr_ref.optimizer import adamw, no_moments
