@@ -181,6 +181,22 @@ def test_a_worker_that_dies_costs_its_cell_only(base: list[str], tmp_path: Path)
     assert all("worker process died" in r["reason"] for r in lost)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(base: list[str], tmp_path: Path, how: signal.Signals) -> None:
+    """Found in use: a killed runner left its workers training, unseen, for minutes."""
+    process = start([*base, "--seeds", *map(str, range(60)), "--recipe", "uegr", "--jobs", "2"])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("*uegr*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(how)
+    process.communicate(timeout=60)  # the pipes close when the last worker is gone
+    there = len(list((tmp_path / "out").glob("*.json")))
+    assert there < 61, "the run ended before it could be killed: nothing was tested"
+    time.sleep(1.0)
+    assert len(list((tmp_path / "out").glob("*.json"))) == there
+
+
 def test_dry_run_lists_the_cells_and_trains_nothing(base: list[str], tmp_path: Path, capsys) -> None:
     code, out, _ = run([*base, "--dry-run"], capsys)
     assert code == 0

@@ -9,7 +9,10 @@ bit whatever the number of workers (and two one-thread workers are as fast as on
 from __future__ import annotations
 
 import itertools
+import multiprocessing.connection
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -187,11 +190,17 @@ def work(jobs: list[Job], places: Places, send: Send, tried: set[str] | None = N
 
 def worker_main(jobs: list[Job], places: Places, queue: Any) -> None:
     """Entry of a spawned worker; its events go through `queue` to the parent."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work(jobs, places, queue.put)
     except UserError as error:
         queue.put(("error", -1, {"reason": str(error)}))
+
+
+def _end_with_parent() -> None:
+    """A parent killed outright cannot end its workers; they must not go on unseen."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
