@@ -99,7 +99,7 @@ class AdaptiveDropout(nn.Module):
         if h.dim() == 3:
             q = q[:, :, None]
         keep = self.noise(h.shape, h).view_as(by_pass) >= q
-        return (keep.to(h.dtype) / (1 - q)).view_as(h)
+        return (keep * (1 / (1 - q))).view_as(h)
 
     @torch.no_grad()
     def _observe(self, gradient: Tensor, mask: Tensor | None, kept: Tensor | None) -> None:
@@ -185,6 +185,8 @@ class DropoutSites:
             statistics = self._by_layer(statistics)
         for name, site in self.active.items():
             site.watch = watch
+            if site.kind == "none":
+                continue
             targets = torch.tensor(base_rates, device=site.average.device, dtype=torch.float64)
             norms = statistics.get(name)
             if norms is None or site.kind == "uniform":

@@ -1,9 +1,10 @@
 """Rank normalisation of saliencies (Eq. 8): mid-rank / (n - 1) over the n non-zero entries.
 
 Non-negative floats order as their bits do, read as integers. So the exact ranks come from a radix sort, ten
-times as fast as a sort of floats; and long float32 vectors from a histogram of the leading bits, five times
-as fast again, with linear interpolation inside a bin. An entry's true rank lies in its bin, so the error is
-below the fullest bin's share; where that is more than HISTOGRAM_ERROR, the sort decides. float64 always sorts.
+times as fast as a sort of floats; and those of long float32 vectors from a histogram of the leading bits,
+four times as fast again: entries that agree to 1 part in 2048 share the mid-rank of their bin. That moves a
+normalised rank by less than half the fullest bin's share (1e-4 on real gradients); where this could exceed
+HISTOGRAM_ERROR the sort decides. float64 is always sorted.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-HISTOGRAM_ERROR = 1e-3  # bound on |approximate - exact| normalised rank; about 1e-5 on real gradients
+HISTOGRAM_ERROR = 1e-3  # bound on |histogram - sort| of a normalised rank
 HISTOGRAM_ENTRIES = 50_000  # below this the sort takes under half a millisecond
-_LOW_BITS = 14  # of float32's 31 bits without the sign: 2^17 bins, 512 an octave
+_LOW_BITS = 12  # of the 23 bits inside an octave: 2048 bins an octave
+_OCTAVES = 48  # below the largest entry; what is smaller still shares the first bin
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of the float
 
 
@@ -61,14 +63,14 @@ def _mid_ranks(values: Tensor, dtype: torch.dtype) -> Tensor:
 def histogram_ranks(saliency: Tensor) -> Tensor | None:
     """Normalised ranks of float32 (d,), or None where they could be off by more than HISTOGRAM_ERROR."""
     bits = saliency.view(torch.int32)
-    bins = bits >> _LOW_BITS
-    counts = torch.bincount(bins, minlength=1 << (31 - _LOW_BITS))
-    zeros = int((saliency == 0).sum()) if counts[0] else 0
+    smallest = bits.max() - (_OCTAVES << 23)
+    bins = (bits - smallest).clamp_min_(0) >> _LOW_BITS
+    counts = torch.bincount(bins)
+    zeros = int((bits == 0).sum()) if counts[0] else 0
     n = len(saliency) - zeros
-    counts[0] -= zeros  # with the least rank and no share of a bin they come out as 0
+    counts[0] -= zeros
     if n < 2 or int(counts.max()) - 1 > HISTOGRAM_ERROR * (n - 1):
         return None
-    first = (counts.cumsum(0) - counts).to(saliency.dtype) / (n - 1)
-    width = (counts - 1).clamp_min(0).to(saliency.dtype) / ((n - 1) << _LOW_BITS)
-    inside = (bits & ((1 << _LOW_BITS) - 1)).to(saliency.dtype)
-    return torch.addcmul(first.index_select(0, bins), width.index_select(0, bins), inside)
+    ranks = counts.cumsum(0) - (counts + 1) / 2
+    ranks[0] = 0.0  # zeros, and what is nearly zero
+    return (ranks / (n - 1)).to(saliency.dtype).index_select(0, bins)

@@ -17,9 +17,10 @@ def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool
     squared = gradient.square()
     if gradient.dim() == 2:
         return squared.sqrt() if by_example else squared.mean(0).sqrt()
-    valid = torch.ones_like(squared[:, :, :1]) if mask is None else mask[:, :, None].to(squared.dtype)
-    over = (1,) if by_example else (0, 1)
-    return ((squared * valid).sum(over) / valid.sum(over).clamp_min(1)).sqrt()
+    valid = torch.ones_like(squared[:, :, 0]) if mask is None else mask.to(squared.dtype)
+    if by_example:
+        return ((valid[:, None] @ squared).squeeze(1) / valid.sum(1, keepdim=True).clamp_min(1)).sqrt()
+    return (valid.flatten() @ squared.flatten(0, 1) / valid.sum().clamp_min(1)).sqrt()
 
 
 def drop_rates(
@@ -72,36 +73,56 @@ def mid_ranks(x: Tensor) -> Tensor:
 
 
 def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float) -> Tensor:
-    """clip(c * a, q_min, q_max) with mean `target`, exactly: the mean is piecewise linear in c.
-
-    Its slope gains a_u / U where unit u leaves q_min (at q_min / a_u) and loses it again where the unit
-    reaches q_max; so sort these points, sum up the slopes, and interpolate in the right segment. Units
-    with a_u = 0 rise above q_min only where the others, all at q_max, cannot make up the mean.
+    """clip(c * a, q_min, q_max) with mean `target`, exactly. Units with a_u = 0 rise above q_min only where
+    the others, all at q_max, cannot make up the mean.
     """
-    units = activity.shape[-1]
-    safe = activity.clamp_min(1e-200)
-    points, order = torch.cat([q_min / safe, q_max / safe], -1).sort(-1)
-    slope = torch.cat([activity, -activity], -1).gather(-1, order).cumsum(-1) / units
-    gains = slope[..., :-1].clamp_min(0) * points.diff(dim=-1)
-    means = q_min + torch.cat([torch.zeros_like(gains[..., :1]), gains.cumsum(-1)], -1)
-    shape = torch.broadcast_shapes(means.shape, target.shape[:-1] + means.shape[-1:])
-    means, points = means.expand(shape).contiguous(), points.expand(shape)
-    wanted = target.expand(*shape[:-1], 1).contiguous()
-    segment = (torch.searchsorted(means, wanted) - 1).clamp(0, shape[-1] - 2)
-    # In the middle of the segment it is plain which units lie between the limits; the rest is one division.
-    middle = (points.gather(-1, segment) + points.gather(-1, segment + 1)) / 2 * activity
-    free = (middle > q_min) & (middle < q_max)
-    low, high = (x.sum(-1, keepdim=True).to(activity) for x in (middle <= q_min, middle >= q_max))
-    limits = q_min * low + q_max * high
-    c = (wanted * units - limits) / (free * activity).sum(-1, keepdim=True).clamp_min(1e-200)
-    rates = torch.where(free, c * activity, middle).clamp(q_min, q_max)
-    positive = activity > 0
+    if activity.device.type == "cpu":  # looking at values costs nothing there
+        rates = activity * (target / activity.mean(-1, keepdim=True))
+        if bool((rates >= q_min).all() & (rates <= q_max).all()):
+            return rates  # nothing to clip: the usual case
+    c = _scale_at_mean(activity, target, q_min, q_max)
+    rates = (c * activity).clamp(q_min, q_max)
+    units, positive = activity.shape[-1], activity > 0
     many = positive.sum(-1, keepdim=True).to(activity)
     rest = (target * units - many * q_max) / (units - many).clamp_min(1)
     out_of_reach = many * q_max + (units - many) * q_min <= target * units
     # torch.where takes a Python number as float32, so give it a tensor.
     at_the_limit = torch.where(positive, rest.new_tensor(q_max), rest.clamp(q_min, q_max))
     return torch.where(out_of_reach, at_the_limit, rates)
+
+
+def _scale_at_mean(activity: Tensor, target: Tensor, q_min: float, q_max: float) -> Tensor:
+    """The c (K, ..., 1) of `_solve_clipped`: the sum over u is piecewise linear in c and bends where some
+    c * a_u meets q_min or q_max, so find the piece between two bends, where c is one division.
+
+    Sums over the units between the limits are differences of prefix sums in ascending order, which keeps
+    them exact to rounding even where activities differ by many powers of ten.
+    """
+    ordered = activity.sort(-1).values
+    sums = torch.cat([torch.zeros_like(ordered[..., :1]), ordered.cumsum(-1)], -1)
+    units, total = activity.shape[-1], target * activity.shape[-1]
+
+    def split(c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Units at q_min, units at q_max, and the sum of the activities of the others, at each c."""
+        low = torch.searchsorted(ordered.expand(*c.shape[:-1], -1).contiguous(), q_min / c, right=True)
+        high = torch.searchsorted(ordered.expand(*c.shape[:-1], -1).contiguous(), q_max / c)
+        wide = sums.expand(*c.shape[:-1], -1)
+        low = torch.minimum(low, high)
+        inside = wide.gather(-1, high) - wide.gather(-1, low)
+        return low.to(c.dtype), (units - high).to(c.dtype), inside  # counts times a float would be float32
+
+    safe = ordered.clamp_min(1e-200)
+    bends = torch.cat([q_min / safe, q_max / safe], -1).sort(-1).values.clamp_min(1e-300)
+    low, high, free = split(bends)
+    shape = torch.broadcast_shapes(bends.shape, (*total.shape[:-1], 1))
+    at_bends = (q_min * low + q_max * high + bends * free).expand(shape).contiguous()
+    wanted = total.expand(*shape[:-1], 1).contiguous()
+    piece = (torch.searchsorted(at_bends, wanted) - 1).clamp(0, shape[-1] - 2)
+    bends = bends.expand(shape)
+    middle = (bends.gather(-1, piece) + bends.gather(-1, piece + 1)) / 2
+    low, high, free = split(middle)
+    solved = (wanted - q_min * low - q_max * high) / free.clamp_min(1e-300)
+    return torch.where(free > 0, solved, middle)
 
 
 def _solve_logistic(norms: Tensor, target: Tensor, gamma: float, q_min: float, q_max: float) -> Tensor:

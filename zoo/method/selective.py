@@ -143,7 +143,7 @@ class SelectiveUpdate:
                     grad.copy_(new.view_as(piece))
                 else:
                     grad.index_copy_(0, index, new.view_as(piece))
-        real = (gradient != 0).to(p.dtype)
+        real = gradient.sign().abs_()  # 1 where not zero; unlike `!=` these are vectorised
         count = real.sum().clamp_min(1)
         return {
             "kept_share": torch.dot(mask.to(p.dtype), real) / count,

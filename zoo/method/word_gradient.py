@@ -42,7 +42,7 @@ class WordGradient:
             if table.padding_idx is not None:
                 weight.grad[table.padding_idx] = padding
         if weight.grad is self.buffer:
-            self.rows.append(rows)
+            self.rows.append(rows.unique())
 
     def _cleared(self, weight: Tensor) -> Tensor:
         """The buffer, all zero."""
