@@ -12,11 +12,12 @@ import numpy as np
 
 from .algorithm1 import Batch, Report, Settings, algorithm1
 from .checks import Floats
+from .console import Table
+from .console import run as run_command
 from .grammar import GRAMMARS, LABELS, Corpus, corpora
 from .losses import cross_entropy_grad
 from .model import SITES, Parameters, backward, embed, forward, initialise, predict
 from .perturb import fgsm, relative_epsilon
-from .table import Table
 
 TRAIN, TEST = 600, 1000
 BATCH_SIZE = 20
@@ -132,7 +133,9 @@ def lines(result: dict[str, Any], languages: list[str], epochs: int, seed: int) 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the training, or one JSON object of the same numbers."""
-    parser = argparse.ArgumentParser(prog="python -m uegr_ref", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m uegr_ref", description=(__doc__ or "").split(": `")[0] + "."
+    )
     parser.add_argument("--language", choices=tuple(GRAMMARS), nargs="+", default=list(GRAMMARS))
     parser.add_argument("--epochs", type=int, default=8, help="passes over the training reviews (default 8)")
     parser.add_argument(
@@ -156,4 +159,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_command(main)

@@ -141,7 +141,7 @@ def train_step(
     saliency = batch_saliency(gradient)
     if s.saliency_decay and state.saliency is not None:
         saliency = ema_saliency(state.saliency, gradient, s.saliency_decay)
-    kept = gradient != 0
+    touched = gradient != 0
 
     # 10  p; m ~ Bernoulli(p)
     if s.selective:
@@ -159,7 +159,7 @@ def train_step(
     else:
         theta, moments = adamw(theta, ghat, moments, eta, s.weight_decay)
 
-    share = float(np.mean(gradient[kept] != 0)) if kept.any() else 0.0
+    share = float(np.mean(gradient[touched] != 0)) if touched.any() else 0.0
     size = relative_epsilon(delta, 1.0, mask) / max(relative_epsilon(x, 1.0, mask), 1e-300)
     report = Report(
         l_clean, l_adv, l_js, l_clean + l_adv + s.alpha * l_js, share, (rates_of_pass or [rates])[-1], size

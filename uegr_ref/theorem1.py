@@ -115,6 +115,7 @@ def two_point_batches(mu: ArrayLike, sigma: float, batch_size: int) -> tuple[Flo
 
 
 if __name__ == "__main__":
+    from .console import run
     from .verify import main
 
-    raise SystemExit(main())
+    run(main)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from .checks import Floats
+from .console import Table
 from .mask import bernoulli_mask, keep_probability
 from .monte_carlo import sampled_moments
 from .optimizer import adamw, no_moments
 from .saliency import rank_normalise
-from .table import Table
 from .theorem1 import (
     covariance_bound,
     data_dependent_covariance,
@@ -226,7 +226,9 @@ def _adamw_part(result: dict[str, Any], seed: int) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the verification. The exit code is 1 if anything in parts 1 and 2 does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m uegr_ref.theorem1", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m uegr_ref.theorem1", description=(__doc__ or "").split(": `")[0] + "."
+    )
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
     parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
     options = parser.parse_args(arguments)

@@ -113,3 +113,10 @@ def test_wrong_options_end_in_one_line_and_exit_code_2():
         )
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback():
+    command = f"{sys.executable} -m uegr_ref --epochs 1 | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("UEGR in NumPy")
+    assert done.stderr == ""

