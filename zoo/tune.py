@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 GRID: dict[str, tuple[str, ...]] = {
     "learning_rate": ("1e-3", "3e-3", "1e-2"),
     "base_rates": ("0.1", "0.2", "0.4"),
-    "epsilon": ("0.03", "0.1", "0.3", "1.0"),
+    "epsilon": ("0.01", "0.03", "0.1", "0.3"),
     "alpha": ("0.1", "0.5", "4", "16"),
     "threshold": ("0.3", "0.6", "0.9"),
     "sharpness": ("1", "5"),
