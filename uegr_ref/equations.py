@@ -76,7 +76,7 @@ EQUATIONS = (
              "penalty.dropout_penalty penalty.output_curvature",
              "penalty::statement_e_is_exact_for_a_quadratic_loss "
              "penalty::statement_e_holds_to_second_order_for_the_classifier"),
-    Equation("15", "the batch gradient is a mean of |B| samples", "assumed", "monte_carlo.sampled_moments",
+    Equation("15", "the batch gradient is the mean of B samples", "assumed", "monte_carlo.sampled_moments",
              "monte_carlo::theorem_1_holds_for_gaussian_gradients_by_sampling"),
     Equation("16", "its mean and covariance", "from (15)", "theorem1.two_point_batches",
              "theorem1::two_point_batches_have_the_moments_of_equation_16"),
