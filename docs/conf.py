@@ -6,5 +6,5 @@ copyright = "2026, the UEGR reference authors"
 extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = "UEGR"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "results_notes.md"]  # the notes are included in results.md
 myst_heading_anchors = 3
