@@ -15,6 +15,7 @@ import zoo
 from zoo.models import TextClassifier, build_model
 from zoo.results.store import encode_classes
 from zoo.text import Corpus, load_vectors
+from zoo.training.memory import keep_freed_memory
 from zoo.training.run import Progress, Run
 from zoo.training.settings import Cell, CellFailed, CellSettings
 
@@ -35,6 +36,8 @@ def train_cell(
         CellFailed: the loss is not finite, or memory runs out.
     """
     started = time.perf_counter()
+    if device.type == "cpu":
+        keep_freed_memory()
     vectors, vector_info = load_vectors(settings.train.vectors, corpus, settings.model.embedding, cell.seed)
     model = make_model(cell, settings, corpus, vectors).to(device)
     run = Run(model, cell, settings, corpus, device)
