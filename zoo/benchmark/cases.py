@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -65,13 +66,29 @@ def units(case: Case, shares_trunk: bool) -> int:
     return recipe.clean + recipe.adversarial + further
 
 
-def make_batch(case: Case, seed: int = 0) -> Batch:
-    """A batch of the case's shape."""
-    from zoo.text import batches
+class Feed:
+    """Batches of the case's shape, a few in turn, with labels drawn anew: nothing here can be learnt, so
+    gradients stay as large as they are early in training.
+    """
 
-    by_sentence = SIZES[case.sizes].words_per_sentence if case.arch == "han" else 0
-    made = batches(make_split(case, 1, seed), case.batch, seed=0, epoch=0, words_per_sentence=by_sentence)
-    return next(made)
+    def __init__(self, case: Case, count: int = 8) -> None:
+        import torch
+
+        from zoo.text import batches
+
+        by_sentence = SIZES[case.sizes].words_per_sentence if case.arch == "han" else 0
+        split = make_split(case, count)
+        made = batches(split, case.batch, seed=0, epoch=0, words_per_sentence=by_sentence)
+        self.batches = cycle(list(made))
+        self.classes, self.generator = case.classes, torch.Generator().manual_seed(0)
+
+    def __call__(self) -> Batch:
+        """The next one."""
+        import torch
+
+        batch = next(self.batches)
+        batch.labels = torch.randint(0, self.classes, (len(batch),), generator=self.generator)
+        return batch
 
 
 def make_split(case: Case, count: int, seed: int = 0) -> Split:

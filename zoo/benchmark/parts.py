@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 import zoo.method.step
+from zoo.benchmark.cases import Feed
 from zoo.method.step import Trainee, train_step
-from zoo.text import Batch
 
 PARTS = ("forward", "backward", "mask", "optimizer", "other")
 
@@ -68,7 +68,7 @@ def replaced(clock: Clock, calls: list[tuple[Any, str, str]]) -> Iterator[None]:
 
 
 def step_parts(
-    trainee: Trainee, optimizer: torch.optim.Optimizer, batch: Batch, rounds: int
+    trainee: Trainee, optimizer: torch.optim.Optimizer, feed: Feed, rounds: int
 ) -> dict[str, float]:
     """Median milliseconds of each part of the zoo's step."""
     calls: list[tuple[Any, str, str]] = [
@@ -81,10 +81,10 @@ def step_parts(
     calls += [(optimizer, "step", "optimizer"), (optimizer, "zero_grad", "optimizer")]
     if trainee.selective is not None:
         calls += [(trainee.selective, "apply", "mask")]
-    return _measure(calls, lambda: train_step(trainee, batch, optimizer), rounds)
+    return _measure(calls, lambda: train_step(trainee, feed(), optimizer), rounds)
 
 
-def straightforward_parts(twin: Any, batch: Batch, rounds: int) -> dict[str, float]:
+def straightforward_parts(twin: Any, feed: Feed, rounds: int) -> dict[str, float]:
     """The same of the slow twin; perturbing and restoring the table count as other."""
     calls = [
         (twin, "_forward", "forward"),
@@ -93,7 +93,12 @@ def straightforward_parts(twin: Any, batch: Batch, rounds: int) -> dict[str, flo
         (twin.optimizer, "step", "optimizer"),
         (twin.optimizer, "zero_grad", "optimizer"),
     ]
-    return _measure(calls, lambda: twin.step(batch.tokens, batch.mask, batch.labels), rounds)
+
+    def step() -> None:
+        batch = feed()
+        twin.step(batch.tokens, batch.mask, batch.labels)
+
+    return _measure(calls, step, rounds)
 
 
 def _measure(calls: list[tuple[Any, str, str]], step: Callable[[], object], rounds: int) -> dict[str, float]:

@@ -6,13 +6,15 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import torch
 
-from zoo.benchmark.cases import Case, make_batch, make_split, make_straightforward, make_trainee, units
-from zoo.benchmark.parts import step_parts, straightforward_parts
-from zoo.benchmark.timing import Times, interleaved, peak_memory_mb, ratio
+from zoo.benchmark.cases import SIZES, Case, Feed, make_split, make_trainee, units
+from zoo.benchmark.parts import step_parts
+from zoo.benchmark.timing import Measured, Times, interleaved, peak_memory_mb, ratio, timed
+from zoo.benchmark.twin import Twin
 from zoo.method.step import train_step
 from zoo.text import batches
 from zoo.training.memory import keep_freed_memory
@@ -46,53 +48,54 @@ def measure(cases: Iterable[Case], effort: Effort, report: Report) -> list[dict[
     return rows
 
 
+class _Ours:
+    """The zoo's step of one case, ready to run."""
+
+    def __init__(self, case: Case, feed: Feed, memory: bool) -> None:
+        self.case, self.feed = case, feed
+        self.memory_mb = peak_memory_mb(self._build) if memory else None
+        if not memory:
+            self._build()
+
+    def _build(self) -> Callable[[], object]:
+        self.trainee, self.optimizer = make_trainee(self.case)
+        return self.step
+
+    def step(self) -> None:
+        train_step(self.trainee, self.feed(), self.optimizer)
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.case.recipe, *(f"{key}={value}" for key, value in self.case.changes)])
+
+
 def _measure_group(cases: list[Case], effort: Effort, tick: Report) -> list[dict[str, Any]]:
     """Cases that differ only in their recipe."""
     keep_freed_memory()
-    batch = make_batch(cases[0])
-    plain = next((case for case in cases if case.settings == _plain(case).settings), _plain(cases[0]))
-    everything = [plain, *(case for case in cases if case != plain)]
-    names = [_name(case) for case in everything]
-    memory: dict[str, float | None] = {}
-    trainees: dict[str, Any] = {}
-    for name, case in zip(names, everything, strict=True):
-
-        def build(name: str = name, case: Case = case) -> Callable[[], object]:
-            trainee, optimizer = trainees.setdefault(name, make_trainee(case))
-            return lambda: train_step(trainee, batch, optimizer)
-
-        tick(f"{name}, memory" if effort.memory else name)
-        memory[name] = peak_memory_mb(build) if effort.memory else build() and None
-    ours = interleaved(
-        {name: lambda pair=trainees[name]: train_step(pair[0], batch, pair[1]) for name in names},
-        dict.fromkeys(names, effort.rounds),
-        tick=tick,
-    )
-    parts = {name: step_parts(*trainees[name], batch, effort.part_rounds) for name in names}
-    data_ms = _data_milliseconds(cases[0])
-    unit = parts[names[0]]["forward"] + parts[names[0]]["backward"] + parts[names[0]]["other"]
+    plain = Case(**{**vars(cases[0]), "recipe": "standard", "changes": ()})
+    feed = Feed(cases[0])
+    everything = []
+    for case in dict.fromkeys([plain, *cases]):
+        tick(f"{case.recipe}, building")
+        everything.append(_Ours(case, feed, effort.memory))
+    times = interleaved({ours.name: timed(ours.step) for ours in everything}, effort.rounds, tick=tick)
+    parts = {o.name: step_parts(o.trainee, o.optimizer, feed, effort.part_rounds) for o in everything}
+    base, data_ms = everything[0].name, _data_milliseconds(cases[0])
+    unit = sum(parts[base][part] for part in ("forward", "backward", "other"))
     rows = []
-    for name, case in zip(names, everything, strict=True):
-        if case not in cases:
+    for ours in everything:
+        if ours.case not in cases:
             continue
-        shares = trainees[name][0].shares_trunk
-        floor = units(case, shares) * unit + parts[names[0]]["optimizer"]
-        row = _row(case, ours[name], ours[names[0]], shares, floor)
-        row["parts_ms"] = parts[name] | {"data": data_ms}
-        row["peak_memory_mb"] = memory[name]
+        shares = ours.trainee.shares_trunk
+        floor = units(ours.case, shares) * unit + parts[base]["optimizer"]
+        row = _row(ours.case, times[ours.name], times[base], shares, floor)
+        row["parts_ms"] = parts[ours.name] | {"data": data_ms}
+        row["peak_memory_mb"] = ours.memory_mb
         if effort.straightforward_rounds:
-            tick(f"{name}, straightforward")
-            row |= _against_straightforward(case, trainees[name], batch, effort)
+            tick(f"{ours.name}, straightforward")
+            row |= _against_straightforward(ours, effort)
         rows.append(row)
     return rows
-
-
-def _plain(case: Case) -> Case:
-    return Case(case.arch, "standard", case.length, case.batch, case.vocabulary, case.classes, case.sizes)
-
-
-def _name(case: Case) -> str:
-    return " ".join([case.recipe, *(f"{key}={value}" for key, value in case.changes)])
 
 
 def _row(case: Case, times: Times, plain: Times, shares_trunk: bool, floor: float) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def _row(case: Case, times: Times, plain: Times, shares_trunk: bool, floor: floa
         "sizes": case.sizes,
         "step_ms": middle,
         "step_ms_quartiles": [low, high],
-        "step_wall_ms": _median(times.wall),
+        "step_wall_ms": median(times.wall),
         "examples_per_second": 1e3 * case.batch / middle,
         "ratio_to_plain": ratios[1],
         "ratio_to_plain_quartiles": [ratios[0], ratios[2]],
@@ -122,42 +125,27 @@ def _row(case: Case, times: Times, plain: Times, shares_trunk: bool, floor: floa
     }
 
 
-def _against_straightforward(
-    case: Case, pair: tuple[Any, torch.optim.Optimizer], batch: Any, effort: Effort
-) -> dict[str, Any]:
-    """Both in turn; the slow twin with the allocator as it is without `keep_freed_memory`."""
+def _against_straightforward(ours: _Ours, effort: Effort) -> dict[str, Any]:
+    """Both in turn; `zscore` only where there is a mask."""
     found: dict[str, Any] = {}
-    for mask in effort.masks:
-        if mask != effort.masks[0] and case.settings.update != "selective":
-            continue
-        twin = make_straightforward(case, mask)
-
-        def slow(twin: Any = twin) -> None:
-            keep_freed_memory(False)
-            twin.step(batch.tokens, batch.mask, batch.labels)
-            keep_freed_memory(True)
-
-        steps = {"ours": lambda: train_step(pair[0], batch, pair[1]), "slow": slow}
-        n = effort.straightforward_rounds
-        times = interleaved(steps, {"ours": n, "slow": n}, warm_up=1)
-        keep_freed_memory(False)
-        parts = straightforward_parts(twin, batch, max(1, effort.part_rounds // 2))
-        keep_freed_memory(True)
-        low, middle, high = ratio(times["slow"], times["ours"])
-        prefix = "straightforward" if mask == "sort" else f"straightforward_{mask}"
-        found |= {
-            f"{prefix}_ms": times["slow"].spread()[1],
-            f"{prefix}_parts_ms": parts,
-            f"ratio_{prefix}_to_this": middle,
-            f"ratio_{prefix}_to_this_quartiles": [low, high],
-        }
+    for mask in effort.masks if ours.case.settings.update == "selective" else ("sort",):
+        with Twin(ours.case, mask, torch.get_num_threads()) as twin:
+            steps: dict[str, Measured] = {"ours": timed(ours.step), "slow": twin.step}
+            times = interleaved(steps, effort.straightforward_rounds, warm_up=1)
+            low, middle, high = ratio(times["slow"], times["ours"])
+            name = "straightforward" if mask == "sort" else f"straightforward_{mask}"
+            found |= {
+                f"{name}_ms": times["slow"].spread()[1],
+                f"{name}_parts_ms": twin.parts(effort.part_rounds),
+                f"{name}_peak_memory_mb": twin.peak_memory_mb(),
+                f"ratio_{name}_to_this": middle,
+                f"ratio_{name}_to_this_quartiles": [low, high],
+            }
     return found
 
 
 def _data_milliseconds(case: Case, count: int = 8) -> float:
     """Median thread CPU time of making one batch."""
-    from zoo.benchmark.cases import SIZES
-
     by_sentence = SIZES[case.sizes].words_per_sentence if case.arch == "han" else 0
     split = make_split(case, count)
     source = batches(split, case.batch, seed=0, epoch=0, words_per_sentence=by_sentence)
@@ -167,13 +155,7 @@ def _data_milliseconds(case: Case, count: int = 8) -> float:
         began = time.thread_time()
         next(source)
         times.append(1e3 * (time.thread_time() - began))
-    return _median(times)
-
-
-def _median(values: list[float]) -> float:
-    from statistics import median
-
-    return median(values)
+    return median(times)
 
 
 def machine() -> dict[str, Any]:

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 
-Step = Callable[[], object]
+Milliseconds = tuple[float, float]  # CPU time of the thread, on which others' load does not count; wall time
+Measured = Callable[[], Milliseconds]
 
 
 @dataclass
 class Times:
     """Times of one variant, one entry a round, in milliseconds."""
 
-    cpu: list[float] = field(default_factory=list)  # of this thread: others' load does not count
+    cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
     def spread(self) -> tuple[float, float, float]:
@@ -34,16 +35,26 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
+def timed(step: Callable[[], object]) -> Measured:
+    """`step` as a call that says how long it took."""
+
+    def run() -> Milliseconds:
+        cpu, wall = time.thread_time(), time.perf_counter()
+        step()
+        return 1e3 * (time.thread_time() - cpu), 1e3 * (time.perf_counter() - wall)
+
+    return run
+
+
 def interleaved(
-    steps: Mapping[str, Step],
-    rounds: Mapping[str, int],
+    steps: Mapping[str, Measured],
+    rounds: int,
     warm_up: int = 2,
     tick: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Times]:
     """Run every variant once a round, in turn, so that a busy minute of the machine hits all of them.
 
     Args:
-        rounds: of each variant; one that is measured less often takes part in the first rounds.
         warm_up: unmeasured runs of each before the first round.
         tick: called with the name of the variant that comes next.
     """
@@ -55,14 +66,12 @@ def interleaved(
     gc.collect()
     gc.disable()
     try:
-        for i in range(max(rounds.values())):
+        for _ in range(rounds):
             for name, step in steps.items():
-                if i < rounds[name]:
-                    tick(name)
-                    cpu, wall = time.thread_time(), time.perf_counter()
-                    step()
-                    times[name].cpu.append(1e3 * (time.thread_time() - cpu))
-                    times[name].wall.append(1e3 * (time.perf_counter() - wall))
+                tick(name)
+                cpu, wall = step()
+                times[name].cpu.append(cpu)
+                times[name].wall.append(wall)
     finally:
         gc.enable()
     return times
@@ -73,7 +82,7 @@ def ratio(one: Times, other: Times) -> tuple[float, float, float]:
     return quartiles([a / b for a, b in zip(one.cpu, other.cpu, strict=False)])
 
 
-def peak_memory_mb(build: Callable[[], Step]) -> float | None:
+def peak_memory_mb(build: Callable[[], Callable[[], object]]) -> float | None:
     """Memory that a step needs at its peak, weights and optimizer included, in MiB; None where unknown.
 
     Linux only: the kernel's high-water mark is reset before the step.

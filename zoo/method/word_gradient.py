@@ -71,8 +71,8 @@ def keeps_zero_rows(gradient: Tensor) -> Iterator[None]:
 
     Any other edit of a kept buffer is noticed by its version, and the whole buffer is cleared.
     """
-    keeper = getattr(gradient, "_keeper", None)
+    keeper: WordGradient | None = getattr(gradient, "_keeper", None)
     known = keeper is not None and keeper.version == gradient._version
     yield
-    if known:
+    if keeper is not None and known:
         keeper.version = gradient._version

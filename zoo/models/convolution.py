@@ -30,13 +30,17 @@ def max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> T
 
 def plain_max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> Tensor:
     """The same through autograd alone: the form for other devices, and the slow twin in the tests."""
-    return _pool(_responses(x, weight, bias), windows)[0]
+    return _pool(_responses(x, _channels_last(weight), bias), windows)[0]
 
 
-def _responses(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _channels_last(weight: Tensor) -> Tensor:
+    """(F, D, W) -> (F, D, 1, W) that lies in memory as (F, W, D)."""
+    return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+def _responses(x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
     """(B, N, F): response of each filter to each window."""
     image = x.transpose(1, 2).unsqueeze(2)  # (B, D, 1, T), channels last
-    filters = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     return F.conv2d(image, filters, bias).squeeze(2).transpose(1, 2)
 
 
@@ -53,15 +57,16 @@ def _pool(responses: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
 class _MaxOverTime(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> Tensor:
-        pooled, where = _pool(_responses(x, weight, bias), windows)
-        ctx.save_for_backward(x, weight, pooled, where)
+        filters = _channels_last(weight)
+        pooled, where = _pool(_responses(x, filters, bias), windows)
+        ctx.save_for_backward(x, filters, pooled, where)
         return pooled
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight, pooled, where = ctx.saved_tensors
-        (rows, length, _), (filters, dimensions, width) = x.shape, weight.shape
+        (rows, length, _), (filters, dimensions, _, width) = x.shape, weight.shape
         gradient = gradient * (pooled > 0)
         # Number of the first word of each filter's window, among all B * T words; then of all its words.
         first = torch.arange(rows, device=x.device)[:, None] * length + where
@@ -81,7 +86,7 @@ class _MaxOverTime(torch.autograd.Function):
             offsets = torch.searchsorted(sorted_words, torch.arange(rows * length, device=x.device))
             column = torch.arange(filters * width, device=x.device).repeat(rows)
             by_column = gradient[:, :, None].expand(-1, -1, width).flatten()
-            table = weight.transpose(1, 2).reshape(-1, dimensions)
+            table = weight.permute(0, 2, 3, 1).reshape(-1, dimensions)  # a view
             grad_x = F.embedding_bag(
                 column[order], table, offsets, per_sample_weights=by_column[order], mode="sum"
             ).view_as(x)

@@ -65,11 +65,11 @@ def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> T
     states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
     if len(packing.counts) > 0:
         inputs = x.flatten(0, 1).index_select(0, packing.tokens)
-        weight = torch.cat([ahead.weight_ih_l0, back.weight_ih_l0])
-        gates = linear(inputs, weight, torch.cat([ahead.bias_ih_l0, back.bias_ih_l0]))
-        recurrent = torch.stack([ahead.weight_hh_l0, back.weight_hh_l0])
-        bias = torch.stack([ahead.bias_hh_l0, back.bias_hh_l0])
-        packed = _Recurrence.apply(gates, recurrent, bias, packing)
+        input_weights, weights, input_biases, biases = zip(
+            *(layer.all_weights[0] for layer in (ahead, back)), strict=True
+        )
+        gates = linear(inputs, torch.cat(input_weights), torch.cat(input_biases))
+        packed = _Recurrence.apply(gates, torch.stack(weights), torch.stack(biases), packing)
         states = states.index_copy(0, packing.tokens, packed)
     return states.unflatten(0, x.shape[:2])
 

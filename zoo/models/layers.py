@@ -37,7 +37,7 @@ class BiRecurrent(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, 2H): [state ahead, state back] at each token, zero at padding."""
-        if isinstance(self.ahead, nn.GRU) and x.device.type == "cpu":
+        if isinstance(self.ahead, nn.GRU) and isinstance(self.back, nn.GRU) and x.device.type == "cpu":
             return bidirectional_gru(x, mask, self.ahead, self.back)
         return self.plain(x, mask)
 

@@ -37,10 +37,10 @@ class TextCNN(TextClassifier):
         if missing > 0:
             vectors = F.pad(vectors, (0, 0, 0, missing))
         lengths = mask.sum(1)
-        pooled = [
-            max_over_time(vectors, conv.weight, conv.bias, (lengths - width + 1).clamp_min(1))
-            for width, conv in zip(self.widths, self.convolutions, strict=True)
-        ]
+        pooled = []
+        for width, convolution in zip(self.widths, self.convolutions, strict=True):
+            weight, bias = convolution.parameters()
+            pooled.append(max_over_time(vectors, weight, bias, (lengths - width + 1).clamp_min(1)))
         return torch.cat(pooled, dim=1)
 
     def head(self, features: Tensor) -> Tensor:
