@@ -1,4 +1,4 @@
-"""One training step of each method the way research code writes it: the slow twin that speed is measured against.
+"""One training step of each method the way research code writes it: what our speed is measured against.
 
     the embedding table itself is perturbed in place and restored from a copy
     the clean graph is kept and walked twice: once for the attack, once with the total loss

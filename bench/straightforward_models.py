@@ -19,18 +19,23 @@ Drop = Callable[[str, Tensor], Tensor]  # (name of the site, activations) -> the
 
 
 class Attention(nn.Module):
+    """Additive attention over the tokens: (B, T, U), (B, T) -> (B, U)."""
+
     def __init__(self, units: int) -> None:
         super().__init__()
         self.project = nn.Linear(units, units)
         self.context = nn.Parameter(torch.randn(units) * units**-0.5)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """The weighted sum."""
         scores = torch.tanh(self.project(states)) @ self.context
         weights = torch.softmax(scores.masked_fill(~mask, -1e9), dim=1)
         return (weights.unsqueeze(2) * states).sum(1)
 
 
 class TextCNN(nn.Module):
+    """Convolutions, ReLU, maximum over time."""
+
     def __init__(self, vocabulary: int, classes: int, sizes: Any) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, sizes.embedding, padding_idx=0)
@@ -38,6 +43,7 @@ class TextCNN(nn.Module):
         self.classifier = nn.Linear(sizes.filters * len(sizes.widths), classes)
 
     def forward(self, tokens: Tensor, mask: Tensor, drop: Drop) -> Tensor:
+        """Ids and mask (B, T) -> logits (B, C)."""
         x = drop("embedding", self.embedding(tokens)).transpose(1, 2)
         pooled = [F.relu(conv(x)) for conv in self.convolutions]
         pooled = [F.max_pool1d(p, p.size(2)).squeeze(2) for p in pooled]
@@ -45,6 +51,8 @@ class TextCNN(nn.Module):
 
 
 class BiLSTM(nn.Module):
+    """Bidirectional LSTM layers, last state of each direction."""
+
     recurrent: type[nn.LSTM] | type[nn.GRU] = nn.LSTM
 
     def __init__(self, vocabulary: int, classes: int, sizes: Any) -> None:
@@ -57,12 +65,14 @@ class BiLSTM(nn.Module):
         self.classifier = nn.Linear(2 * sizes.hidden, classes)
 
     def states(self, tokens: Tensor, drop: Drop) -> Tensor:
+        """States of the top layer, (B, T, U)."""
         h = drop("embedding", self.embedding(tokens))
         for i, layer in enumerate(self.layers):
             h, _ = layer(h if i == 0 else drop(f"layer{i}", h))
         return h
 
     def forward(self, tokens: Tensor, mask: Tensor, drop: Drop) -> Tensor:
+        """Ids and mask (B, T) -> logits (B, C)."""
         h = self.states(tokens, drop)
         hidden = h.size(2) // 2
         last = torch.cat([h[:, -1, :hidden], h[:, 0, hidden:]], 1)
@@ -70,6 +80,8 @@ class BiLSTM(nn.Module):
 
 
 class TextHAN(BiLSTM):
+    """Bidirectional GRU layers and attention."""
+
     recurrent = nn.GRU
 
     def __init__(self, vocabulary: int, classes: int, sizes: Any) -> None:
@@ -77,10 +89,13 @@ class TextHAN(BiLSTM):
         self.attention = Attention(2 * sizes.hidden)
 
     def forward(self, tokens: Tensor, mask: Tensor, drop: Drop) -> Tensor:
+        """Ids and mask (B, T) -> logits (B, C)."""
         return self.classifier(drop("pooled", self.attention(self.states(tokens, drop), mask)))
 
 
 class HAN(nn.Module):
+    """GRU and attention over the words, then over the sentences."""
+
     def __init__(self, vocabulary: int, classes: int, sizes: Any) -> None:
         super().__init__()
         self.words_per_sentence = sizes.words_per_sentence
@@ -93,6 +108,7 @@ class HAN(nn.Module):
         self.classifier = nn.Linear(units, classes)
 
     def forward(self, tokens: Tensor, mask: Tensor, drop: Drop) -> Tensor:
+        """Ids and mask (B, T) -> logits (B, C)."""
         x = drop("embedding", self.embedding(tokens))
         words = x.reshape(-1, self.words_per_sentence, x.size(2))  # all B * S places, empty ones too
         word_mask = mask.reshape(-1, self.words_per_sentence)

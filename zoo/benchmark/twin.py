@@ -15,15 +15,16 @@ from zoo.benchmark.timing import Milliseconds
 
 
 class Twin:
-    """Use as a context manager; `step` is a variant for `interleaved`."""
+    """Use as a context manager; after `take`, `step` is a variant for `interleaved`."""
 
-    def __init__(self, case: Case, mask: str, threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, case, mask, threads), daemon=True)
+        self.pipe, self.other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(self.other, threads), daemon=True)
 
     def __enter__(self) -> Twin:
         self.process.start()
+        self.other.close()  # so that a dead process ends the wait for its answer
         return self
 
     def __exit__(
@@ -31,6 +32,11 @@ class Twin:
     ) -> None:
         self.process.terminate()
         self.process.join()
+
+    def take(self, case: Case, mask: str) -> float | None:
+        """Build this case and run one step; returns the peak memory of it in MiB, where known."""
+        memory: float | None = self._ask("take", case, mask)
+        return memory
 
     def step(self) -> Milliseconds:
         """Run one step; its times as its own process sees them."""
@@ -42,17 +48,15 @@ class Twin:
         found: dict[str, float] = self._ask("parts", rounds)
         return found
 
-    def peak_memory_mb(self) -> float | None:
-        """Memory of the model, the optimizer and a step."""
-        found: float | None = self._ask("memory")
-        return found
-
     def _ask(self, *question: Any) -> Any:
         self.pipe.send(question)
-        return self.pipe.recv()
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"the straightforward process ended at {question}") from None
 
 
-def _serve(pipe: Connection, case: Case, mask: str, threads: int) -> None:
+def _serve(pipe: Connection, threads: int) -> None:
     import torch
 
     from zoo.benchmark.cases import Feed, make_straightforward
@@ -61,17 +65,13 @@ def _serve(pipe: Connection, case: Case, mask: str, threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    feed, made = Feed(case), []
-
-    def build() -> Any:
-        made.append(make_straightforward(case, mask))
-        return step
+    model: Any = None
+    feed: Any = None
 
     def step() -> None:
         batch = feed()
-        made[0].step(batch.tokens, batch.mask, batch.labels)
+        model.step(batch.tokens, batch.mask, batch.labels)
 
-    memory = peak_memory_mb(build)
     while True:
         try:
             question, *details = pipe.recv()
@@ -80,6 +80,13 @@ def _serve(pipe: Connection, case: Case, mask: str, threads: int) -> None:
         if question == "step":
             pipe.send(timed(step)())
         elif question == "parts":
-            pipe.send(straightforward_parts(made[0], feed, *details))
+            pipe.send(straightforward_parts(model, feed, *details))
         else:
-            pipe.send(memory)
+            model, feed = None, Feed(details[0])
+
+            def build(case: Case = details[0], mask: str = details[1]) -> Any:
+                nonlocal model
+                model = make_straightforward(case, mask)
+                return step
+
+            pipe.send(peak_memory_mb(build))

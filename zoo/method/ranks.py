@@ -15,7 +15,7 @@ from torch import Tensor
 HISTOGRAM_ERROR = 1e-3  # bound on |histogram - sort| of a normalised rank
 HISTOGRAM_ENTRIES = 50_000  # below this the sort takes under half a millisecond
 _LOW_BITS = 12  # of the 23 bits inside an octave: 2048 bins an octave
-_OCTAVES = 48  # below the largest entry; what is smaller still shares the first bin
+_OCTAVES = 112  # below the largest entry (an LSTM's span 90); what is smaller still shares the first bin
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of the float
 
 
