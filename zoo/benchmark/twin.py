@@ -1,11 +1,13 @@
-"""The straightforward implementation in a process of its own, which runs one step whenever it is told to.
+"""A training step in a process of its own, which runs it whenever it is told to.
 
-So each side has its own memory and allocator settings, and the two still take turns step by step.
+So each side has its own memory and allocator settings, and they still take turns step by step.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -17,13 +19,19 @@ from zoo.benchmark.timing import Milliseconds
 class Twin:
     """Use as a context manager; after `take`, `step` is a variant for `interleaved`."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, environment: dict[str, str] | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, self.other = context.Pipe()
+        self.environment = environment or {}
         self.process = context.Process(target=_serve, args=(self.other, threads), daemon=True)
 
     def __enter__(self) -> Twin:
-        self.process.start()
+        os.environ.update(self.environment)
+        try:
+            self.process.start()
+        finally:
+            for name in self.environment:
+                del os.environ[name]
         self.other.close()  # so that a dead process ends the wait for its answer
         return self
 
@@ -33,9 +41,14 @@ class Twin:
         self.process.terminate()
         self.process.join()
 
-    def take(self, case: Case, mask: str) -> float | None:
-        """Build this case and run one step; returns the peak memory of it in MiB, where known."""
-        memory: float | None = self._ask("take", case, mask)
+    def take(self, case: Case, what: str) -> float | None:
+        """Build this case and run one step; returns the peak memory of it in MiB, where known.
+
+        Args:
+            what: the straightforward implementation with this mask (sort, zscore), or the zoo's step
+                (zoo, or `zoo, memory kept`).
+        """
+        memory: float | None = self._ask("take", case, what)
         return memory
 
     def step(self) -> Milliseconds:
@@ -53,24 +66,38 @@ class Twin:
         try:
             return self.pipe.recv()
         except EOFError:
-            raise RuntimeError(f"the straightforward process ended at {question}") from None
+            raise RuntimeError(f"the process that runs {question} ended") from None
 
 
 def _serve(pipe: Connection, threads: int) -> None:
     import torch
 
-    from zoo.benchmark.cases import Feed, make_straightforward
+    from zoo.benchmark.cases import Feed, make_straightforward, make_trainee
     from zoo.benchmark.parts import straightforward_parts
     from zoo.benchmark.timing import peak_memory_mb, timed
+    from zoo.method.step import train_step
+    from zoo.training.memory import keep_freed_memory
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     model: Any = None
+    step: Callable[[], object] = int  # nothing taken yet
     feed: Any = None
 
-    def step() -> None:
-        batch = feed()
-        model.step(batch.tokens, batch.mask, batch.labels)
+    def build(case: Case, what: str) -> Callable[[], object]:
+        nonlocal model
+        if what.startswith("zoo"):
+            if what == "zoo, memory kept":
+                keep_freed_memory()
+            trainee, optimizer = make_trainee(case)
+            return lambda: train_step(trainee, feed(), optimizer)
+        model = make_straightforward(case, what)
+
+        def straightforward() -> None:
+            batch = feed()
+            model.step(batch.tokens, batch.mask, batch.labels)
+
+        return straightforward
 
     while True:
         try:
@@ -82,11 +109,11 @@ def _serve(pipe: Connection, threads: int) -> None:
         elif question == "parts":
             pipe.send(straightforward_parts(model, feed, *details))
         else:
-            model, feed = None, Feed(details[0])
+            model, step, feed = None, int, Feed(details[0])
 
-            def build(case: Case = details[0], mask: str = details[1]) -> Any:
-                nonlocal model
-                model = make_straightforward(case, mask)
+            def take(case: Case = details[0], what: str = details[1]) -> Callable[[], object]:
+                nonlocal step
+                step = build(case, what)
                 return step
 
-            pipe.send(peak_memory_mb(build))
+            pipe.send(peak_memory_mb(take))

@@ -60,15 +60,20 @@ def _mid_ranks(values: Tensor, dtype: torch.dtype) -> Tensor:
     return ranks / (n - 1)
 
 
+def count_nonzero(saliency: Tensor) -> int:
+    """Entries of (d,) above 0."""
+    exact = torch.float32 if len(saliency) < 1 << 24 else torch.float64
+    return int(saliency.sign().sum(dtype=exact))  # `> 0` is not vectorised, the sign is
+
+
 def histogram_ranks(saliency: Tensor) -> Tensor | None:
     """Normalised ranks of float32 (d,), or None where they could be off by more than HISTOGRAM_ERROR."""
     bits = saliency.view(torch.int32)
     smallest = bits.max() - (_OCTAVES << 23)
-    bins = (bits - smallest).clamp_min_(0) >> _LOW_BITS
+    bins = (bits - smallest).clamp_min_(0).bitwise_right_shift_(_LOW_BITS)
     counts = torch.bincount(bins)
-    zeros = int((bits == 0).sum()) if counts[0] else 0
-    n = len(saliency) - zeros
-    counts[0] -= zeros
+    n = count_nonzero(saliency)
+    counts[0] -= len(saliency) - n
     if n < 2 or int(counts.max()) - 1 > HISTOGRAM_ERROR * (n - 1):
         return None
     ranks = counts.cumsum(0) - (counts + 1) / 2

@@ -40,7 +40,7 @@ class KeepRule:
             return torch.full_like(saliency, self.keep_constant)
         parts = saliency.split(sizes) if self.normalise_scope == "tensor" else [saliency]
         normalised = torch.cat([NORMALISERS[self.normalise](part) for part in parts])
-        p = torch.sigmoid(2 * self.sharpness * (normalised - self.threshold))
+        p = (normalised - self.threshold).mul_(2 * self.sharpness).sigmoid_()
         return p.clamp_min(self.p_floor) if self.p_floor > 0 else p
 
 
@@ -146,7 +146,7 @@ class SelectiveUpdate:
         real = gradient.sign().abs_()  # 1 where not zero; unlike `!=` these are vectorised
         count = real.sum().clamp_min(1)
         return {
-            "kept_share": torch.dot(mask.to(p.dtype), real) / count,
+            "kept_share": masked.sign().abs_().sum() / count,
             "mean_keep_probability": torch.dot(p, real) / count,
         }
 

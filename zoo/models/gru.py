@@ -85,7 +85,8 @@ class _Recurrence(torch.autograd.Function):
         torch.index_select(gates[:, 3 * hidden :], 0, packing.mirror, out=acts[1])
         recurrent = torch.empty_like(acts)  # h' V + c
         states = gates.new_empty(2, len(gates), hidden)
-        before, transposed, row = gates.new_zeros(2, counts[0], hidden), weight.transpose(1, 2), bias[:, None]
+        before, row = gates.new_zeros(2, counts[0], hidden), bias[:, None]
+        columns = weight.transpose(1, 2).contiguous()
         steps = zip(
             counts,
             *_by_step(acts, counts, slice(0, 2 * hidden), slice(0, hidden), slice(hidden, 2 * hidden)),
@@ -97,9 +98,9 @@ class _Recurrence(torch.autograd.Function):
         for count, rz, r, z, new, rec, rec_rz, rec_new, state in steps:
             before = before[:, :count]
             if count * hidden < LARGE:
-                torch.baddbmm(row, before, transposed, out=rec)
+                torch.baddbmm(row, before, columns, out=rec)
             else:
-                torch.stack([product(before[0], weight[0]), product(before[1], weight[1])], out=rec)
+                torch.stack([product(before[i], columns[i].t()) for i in range(2)], out=rec)
                 rec.add_(row)
             rz.add_(rec_rz).sigmoid_()
             tanh_(new.addcmul_(r, rec_new))
