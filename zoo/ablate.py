@@ -223,7 +223,10 @@ def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:
 def _workers(asked: int | None, places: Places) -> int:
     if asked is not None:
         return asked
-    return 1 if places.device == "cuda" else len(os.sched_getaffinity(0))
+    if places.device == "cuda":
+        return 1
+    # The cores this process may use, where the system can tell.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:
