@@ -71,14 +71,10 @@ def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: 
     A plain lookup in the zoo's own table takes the kept buffer; anything else goes through autograd.
     """
     if isinstance(model, TextClassifier) and type(model).embed is TextClassifier.embed:
-        table = model.embedding
-        options = table.max_norm is None and not table.scale_grad_by_freq and not table.sparse
-        if (
-            type(table) is nn.Embedding
-            and options
-            and table.weight.is_leaf
-            and not table.weight._backward_hooks
-        ):
+        table, weight = model.embedding, model.embedding.weight
+        plain = table.max_norm is None and not table.scale_grad_by_freq and not table.sparse
+        plain = plain and type(table) is nn.Embedding and weight.is_leaf and not weight._backward_hooks
+        if plain and weight.device.type == "cpu":
             model.word_gradient.add(table, tokens, gradient)
             return
     vectors.backward(gradient)
