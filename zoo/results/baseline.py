@@ -23,7 +23,7 @@ from zoo.settings import as_dict
 if TYPE_CHECKING:
     from zoo.text import Corpus, Split, TextSettings
 
-__all__ = ["SETTINGS", "baseline_cell", "run_baseline"]
+__all__ = ["SETTINGS", "baseline_cell", "corpus_info", "run_baseline"]
 
 # `strength` is C of the SVM, chosen by validation accuracy (the smallest of the best). `most` n-grams, the
 # most frequent, bound the memory: a linear model has one weight an n-gram and class, IFLYTEK 119 classes.
@@ -40,6 +40,21 @@ def baseline_cell(corpus: Corpus, text: TextSettings) -> tuple[dict[str, Any], d
     cell = {"corpus": corpus.name, "arch": NO_ARCH, "recipe": BASELINE, "seed": 0, "fold": fold}
     settings = {"text": as_dict(text), "baseline": SETTINGS.get(corpus.language, SETTINGS["en"])}
     return cell, settings, cell_id(cell, settings, corpus.fingerprint)
+
+
+def corpus_info(corpus: Corpus) -> dict[str, Any]:
+    """What every result says of its corpus, the rows of each part and the notes among it."""
+    return {
+        "name": corpus.name,
+        "language": corpus.language,
+        "fingerprint": corpus.fingerprint,
+        "labels": len(corpus.labels),
+        "train_rows": len(corpus.train),
+        "validation_rows": len(corpus.validation),
+        "test_rows": len(corpus.test),
+        "words": len(corpus.words),
+        "notes": list(corpus.notes),
+    }
 
 
 def run_baseline(corpus: Corpus, text: TextSettings) -> dict[str, Any]:
@@ -79,17 +94,7 @@ def run_baseline(corpus: Corpus, text: TextSettings) -> dict[str, Any]:
         "cell": cell,
         "settings": settings,
         "status": "done",
-        "corpus": {
-            "name": corpus.name,
-            "language": corpus.language,
-            "fingerprint": corpus.fingerprint,
-            "labels": len(corpus.labels),
-            "train_rows": len(corpus.train),
-            "validation_rows": len(corpus.validation),
-            "test_rows": len(corpus.test),
-            "words": len(corpus.words),
-            "notes": list(corpus.notes),
-        },
+        "corpus": corpus_info(corpus),
         "versions": {
             "uegr": zoo.__version__,
             "python": platform.python_version(),

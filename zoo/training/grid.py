@@ -22,7 +22,7 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.recipes import Recipe
-from zoo.results.baseline import baseline_cell, run_baseline
+from zoo.results.baseline import baseline_cell, corpus_info, run_baseline
 from zoo.results.names import BASELINE
 from zoo.results.store import Store, cell_id
 from zoo.settings import CORPUS_LENGTH, ModelSettings, TrainSettings
@@ -83,17 +83,7 @@ def plan_jobs(
                 text, max_length=length, fold=fold, fraction=fractions.get(source, text.fraction)
             )
             corpus = load_corpus(source, settings, places.data_dir, places.cache_dir, report)
-            info = {
-                "name": corpus.name,
-                "language": corpus.language,
-                "fingerprint": corpus.fingerprint,
-                "labels": len(corpus.labels),
-                "train_rows": len(corpus.train),
-                "validation_rows": len(corpus.validation),
-                "test_rows": len(corpus.test),
-                "words": len(corpus.words),
-                "notes": list(corpus.notes),
-            }
+            info = corpus_info(corpus)
             name = baseline_cell(corpus, settings)[2]
             plain = CellSettings(Recipe(), model, train, settings)
             where = fold if text.folds else None
