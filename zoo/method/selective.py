@@ -134,9 +134,9 @@ class SelectiveUpdate:
             return {"kept_share": zero, "mean_keep_probability": zero}
         sizes = [piece.numel() for piece in pieces]
         gradient = torch.cat([piece.flatten() for piece in pieces])
-        mask, p = self.draw(gradient, sizes, squares)
+        keep, p = self._draw(gradient, sizes, squares)
         # m / p first: finite whatever p, so a product, ten times as fast as torch.where, gives no 0 * inf.
-        masked = gradient * (mask / p if self.rescale else mask)
+        masked = gradient * (keep / p if self.rescale else keep)
         for (grad, index), piece, new in zip(active, pieces, masked.split(sizes), strict=True):
             with keeps_zero_rows(grad):
                 if index is None:
@@ -153,15 +153,22 @@ class SelectiveUpdate:
     def draw(
         self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mask and keep probabilities (n,) of this step for a flat gradient (n,) of tensors of `sizes`."""
+        """Mask (bool) and keep probabilities (n,) of a flat gradient (n,) of tensors of `sizes`."""
+        keep, p = self._draw(gradient, sizes, squares)
+        return keep.bool(), p
+
+    def _draw(
+        self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The same with a mask of 0 and 1 in the type of p, which later products take faster than a bool."""
         if self.fixed is not None:
             self._saliency(gradient, squares)  # keeps running sums up to date
             return self.fixed
         p = self.rule.probabilities(self._saliency(gradient, squares), sizes)
-        mask = self.uniform(p) < p
+        keep = self.uniform(p).lt_(p)
         if self.resample == "epoch":
-            self.fixed = mask, p
-        return mask, p
+            self.fixed = keep, p
+        return keep, p
 
     def _saliency(self, gradient: Tensor, squares: list[Tensor] | None) -> Tensor:
         if squares is not None:
