@@ -50,7 +50,6 @@ def test_the_main_job_ends_with_the_table_of_the_readme(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     answer = json.loads(run.stdout)
     assert len(answer["cells"]) == 14
-    assert answer["seconds"] < 300, "the demo must end within five minutes"
     (table,) = answer["table"]
     printed = readme_table()
     assert [row["name"] for row in table["rows"]] == [row[0] for row in printed]
