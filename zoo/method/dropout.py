@@ -62,6 +62,7 @@ class AdaptiveDropout(nn.Module):
         self.generator: torch.Generator | None = None
         self.hold = False  # keep drawing the same mask
         self.held: Tensor | None = None
+        self.repeat: list[int] = []  # shared by all sites: how often the first one repeats the rows
 
     def noise(self, shape: torch.Size, like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1), the caller's to keep; a unit is dropped where they lie below q."""
@@ -77,7 +78,10 @@ class AdaptiveDropout(nn.Module):
         return drop_rates(norms, base_rates, self.kind, self.gamma, self.q_min, self.q_max)
 
     def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(K * B, [T,] U) -> the same shape; `mask` (K * B, T) marks the positions that count."""
+        """(K * B, [T,] U) -> the same shape; `mask` (K * B, T) or (B, T) marks the positions that count.
+
+        The first site after `DropoutSites.repeat_rows` takes (B, [T,] U), the same for all K passes.
+        """
         if not self.training or self.kind == "none":
             return h
         q = self.plan
@@ -85,22 +89,24 @@ class AdaptiveDropout(nn.Module):
             q = self.rates(torch.tensor([self.rate], device=h.device), self.average)
         if not h.requires_grad and torch.is_grad_enabled():
             h = h.detach().requires_grad_()  # so that the output has a gradient to observe
-        out = h * self._scaled_mask(h, q.to(h.dtype))
+        passes = self.repeat.pop() if self.repeat else 1
+        scale = self._scaled_mask((passes * len(h), *h.shape[1:]), h, q.to(h.dtype))
+        out = h * scale if passes == 1 else (h * scale.view(passes, *h.shape)).flatten(0, 1)
+        mask = None if mask is None else rows_like(mask, out)
         if self.watch and self.kind != "uniform" and out.requires_grad:
             kept = out.detach() if self.statistic == "attribution" else None
             out.register_hook(lambda gradient: self._observe(gradient, mask, kept))
         return out
 
-    def _scaled_mask(self, h: Tensor, q: Tensor) -> Tensor:
-        """m / (1 - q) in the shape of h: rows k * B .. k * B + B - 1 belong to pass k."""
-        passes = q.shape[0]
-        by_pass = h.unflatten(0, (passes, -1))
+    def _scaled_mask(self, shape: tuple[int, ...], like: Tensor, q: Tensor) -> Tensor:
+        """m / (1 - q) of this shape: rows k * B .. k * B + B - 1 belong to pass k."""
         if q.dim() == 2:
             q = q[:, None]
-        if h.dim() == 3:
+        if len(shape) == 3:
             q = q[:, :, None]
-        keep = self.noise(h.shape, h).view_as(by_pass).ge_(q)  # in place: 1 or 0, ten times a bool's speed
-        return keep.mul_(1 / (1 - q)).view_as(h)
+        keep = self.noise(torch.Size(shape), like).unflatten(0, (len(q), -1))
+        keep.ge_(q).mul_(1 / (1 - q))  # in place, 1 or 0 as numbers: ten times the speed of a bool
+        return keep.flatten(0, 1)
 
     @torch.no_grad()
     def _observe(self, gradient: Tensor, mask: Tensor | None, kept: Tensor | None) -> None:
@@ -114,6 +120,11 @@ class AdaptiveDropout(nn.Module):
         update = torch.where(seen, blended, norm.to(self.average))
         # One exploding batch must not poison the average for good.
         self.average.copy_(torch.where(torch.isfinite(norm).all(), update, self.average))
+
+
+def rows_like(mask: Tensor, states: Tensor) -> Tensor:
+    """`mask` (B, T) repeated to the rows of `states` (K * B, ...)."""
+    return mask if len(mask) == len(states) else mask.repeat(len(states) // max(1, len(mask)), 1)
 
 
 class DropoutSites:
@@ -164,6 +175,16 @@ class DropoutSites:
         finally:
             for site in self.active.values():
                 site.hold, site.held = False, None
+
+    def repeat_rows(self, passes: int) -> list[int]:
+        """Let the first active site of the next forward pass turn B rows into `passes` * B.
+
+        Up to there the passes are the same. Returns a list that is empty once it has been done.
+        """
+        pending = [passes]
+        for site in self.active.values():
+            site.repeat = pending
+        return pending
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) from the generator of the masks, in the shape of `like`."""

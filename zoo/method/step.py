@@ -25,7 +25,7 @@ from zoo.method.divergence import DIVERGENCES, cross_entropy
 from zoo.method.dropout import DropoutSites
 from zoo.method.selective import KeepRule, SelectiveUpdate
 from zoo.method.touched import watch_embeddings
-from zoo.models.contract import TextClassifier, check_contract, dropout_sites, embed_backward
+from zoo.models.contract import TextClassifier, check_contract, dropout_sites, embed_backward, repeats_late
 from zoo.recipes import Recipe
 from zoo.text import Batch
 
@@ -39,6 +39,7 @@ class Trainee:
     sites: DropoutSites
     selective: SelectiveUpdate | None
     shares_trunk: bool  # all active sites lie in the head, so K passes need one trunk pass
+    repeats_late: bool = False  # K passes share all layers before the first active site
 
 
 def prepare(model: nn.Module, recipe: Recipe, generator: torch.Generator | None = None) -> Trainee:
@@ -67,6 +68,7 @@ def prepare(model: nn.Module, recipe: Recipe, generator: torch.Generator | None 
         DropoutSites(sites, recipe, active, generator),
         selective,
         shares_trunk=hasattr(model, "trunk") and (recipe.dropout == "none" or set(active) <= head),
+        repeats_late=repeats_late(model, active),
     )
 
 
@@ -159,6 +161,11 @@ def classify_passes(trainee: Trainee, x: Tensor, mask: Tensor, passes: int) -> T
         return model.classify(x, mask)[None]
     if trainee.shares_trunk:
         logits = model.head(model.trunk(x, mask).repeat(passes, 1))
+    elif trainee.repeats_late:
+        pending = trainee.sites.repeat_rows(passes)
+        logits = model.classify(x, mask)
+        if pending:  # no site was active, as at evaluation: all passes are the same
+            logits = logits.repeat(pending.pop(), 1)
     else:
         logits = model.classify(x.repeat(passes, 1, 1), mask.repeat(passes, 1))
     return logits.unflatten(0, (passes, -1))

@@ -80,6 +80,17 @@ def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: 
     vectors.backward(gradient)
 
 
+def repeats_late(model: nn.Module, active: tuple[str, ...]) -> bool:
+    """Whether the first active site may turn B rows into K * B, so that K passes share what is before it.
+
+    The zoo's own models can: their layers take a mask of fewer rows than the states. `embedding` is not
+    among the sites, as nothing lies before it.
+    """
+    from zoo.models import MODELS
+
+    return type(model) in MODELS.values() and "embedding" not in active
+
+
 def dropout_sites(model: nn.Module) -> dict[str, AdaptiveDropout]:
     """Every adaptive-dropout site of a model by its name (a foreign model's by its module path)."""
     own = getattr(model, "sites", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.method.dropout import rows_like
 from zoo.models.gru import bidirectional_gru
 from zoo.models.linear import linear
 
@@ -36,7 +37,11 @@ class BiRecurrent(nn.Module):
         self.back = kind(inputs, hidden, batch_first=True)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, 2H): [state ahead, state back] at each token, zero at padding."""
+        """(B, T, D) -> (B, T, 2H): [state ahead, state back] at each token, zero at padding.
+
+        x may have K * B rows and the mask B, here and below: K passes over the same texts.
+        """
+        mask = rows_like(mask, x)
         if isinstance(self.ahead, nn.GRU) and isinstance(self.back, nn.GRU) and x.device.type == "cpu":
             return bidirectional_gru(x, mask, self.ahead, self.back)
         return self.plain(x, mask)
@@ -51,6 +56,7 @@ class BiRecurrent(nn.Module):
 
 def last_states(states: Tensor, mask: Tensor) -> Tensor:
     """Final state of each direction: (B, T, 2H) -> (B, 2H); zero for an all-padding row."""
+    mask = rows_like(mask, states)
     hidden = states.shape[2] // 2
     last = (mask.sum(1) - 1).clamp_min(0)
     ahead = states[torch.arange(len(states), device=states.device), last, :hidden]
@@ -67,6 +73,7 @@ class AdditiveAttention(nn.Module):
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """(B, T, U), (B, T) -> (B, T) attention weights; 0 on padding, summing to 1 (0 if all padding)."""
+        mask = rows_like(mask, states)
         projected = linear(states, self.project.weight, self.project.bias)
         scores = torch.tanh(projected) @ self.context
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
