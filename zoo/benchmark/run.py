@@ -101,6 +101,7 @@ def _measure_group(
         shares = ours.trainee.shares_trunk
         floor = units(ours.case, shares) * unit + parts[base]["optimizer"]
         row = _row(ours.case, times[ours.name], times[base], shares, floor)
+        row["shares_start"] = shares or ours.trainee.repeats_late
         row["parts_ms"] = parts[ours.name] | {"data": data_ms}
         row["peak_memory_mb"] = ours.memory_mb
         if twin is not None:

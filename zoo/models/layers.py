@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.method.dropout import rows_like
 from zoo.models.gru import bidirectional_gru
-from zoo.models.linear import linear
+from zoo.models.linear import linear, tanh
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class AdditiveAttention(nn.Module):
         """(B, T, U), (B, T) -> (B, T) attention weights; 0 on padding, summing to 1 (0 if all padding)."""
         mask = rows_like(mask, states)
         projected = linear(states, self.project.weight, self.project.bias)
-        scores = torch.tanh(projected) @ self.context
+        scores = tanh(projected) @ self.context
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
         return torch.softmax(scores, dim=1) * mask
 

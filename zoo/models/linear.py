@@ -78,5 +78,27 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def tanh_(x: Tensor) -> Tensor:
-    """tanh in place, to 2 units in the last place of 1: torch's vectorised sigmoid is 5 times as fast."""
+    """tanh in place, to 2 units in the last place of 1: torch's sigmoid is several times as fast."""
     return x.mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = tanh_(x.clone())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.addcmul(gradient, gradient * y, y, value=-1)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """tanh with its gradient, on a CPU as `tanh_` computes it."""
+    if x.device.type != "cpu":
+        return torch.tanh(x)
+    result: Tensor = _Tanh.apply(x)
+    return result

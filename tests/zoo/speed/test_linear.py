@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from zoo.models import linear as module
-from zoo.models.linear import cross_product, linear, onednn_product, product, tanh_
+from zoo.models.linear import cross_product, linear, onednn_product, product, tanh, tanh_
 
 
 @pytest.fixture(params=["oneDNN", "without"])
@@ -65,3 +65,10 @@ def test_tanh() -> None:
     x = torch.cat([torch.linspace(-20, 20, 4001), torch.tensor([0.0, 1e-30, 200.0, -200.0])])
     torch.testing.assert_close(tanh_(x.clone()), torch.tanh(x), rtol=0, atol=2.4e-7)
     torch.testing.assert_close(tanh_(x.double()), torch.tanh(x.double()), rtol=0, atol=5e-16)
+
+
+def test_the_gradient_of_tanh() -> None:
+    x = torch.linspace(-9, 9, 301, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(301, dtype=torch.float64)
+    ours, theirs = (torch.autograd.grad(f(x), x, weights)[0] for f in (tanh, torch.tanh))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
