@@ -167,7 +167,10 @@ def test_a_worker_that_dies_costs_its_cell_only(base: list[str], tmp_path: Path)
         assert time.monotonic() < deadline
         time.sleep(0.01)
     children = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     workers = [int(line.split()[0]) for line in children if "spawn_main" in line]
     assert workers, children
