@@ -80,7 +80,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--classes", type=int, default=4, help="classes (default 4)")
     add("--sizes", default="targets", help="model sizes: targets (one layer of 128), paper, demo")
     add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the recipes")
-    add("--rounds", type=int, help="measured steps of each case (default 15)")
+    add("--rounds", type=int, help="measured steps of each case (default 9; the slow twin a third)")
     add("--no-straightforward", action="store_true", help="leave the straightforward implementation out")
     add("--zscore", action="store_true", help="also its cheaper mask by z-scores in place of ranks")
     add("--threads", type=int, default=1, help="threads (default 1, which is what the grid uses)")
@@ -152,7 +152,8 @@ def _effort(options: argparse.Namespace) -> Effort:
 
     effort = QUICK if options.quick else Effort()
     if options.rounds:
-        effort = replace(effort, rounds=options.rounds)
+        third = max(1, options.rounds // 3)
+        effort = replace(effort, rounds=options.rounds, straightforward_rounds=third, part_rounds=third)
     if options.no_straightforward:
         effort = replace(effort, straightforward_rounds=0)
     return replace(effort, masks=("sort", "zscore")) if options.zscore else effort

@@ -28,9 +28,9 @@ Report = Callable[[str], None]
 class Effort:
     """How often things are run."""
 
-    rounds: int = 15
-    straightforward_rounds: int = 5  # 0 = leave it out
-    part_rounds: int = 5
+    rounds: int = 9
+    straightforward_rounds: int = 3  # 0 = leave it out
+    part_rounds: int = 3
     masks: tuple[str, ...] = ("sort",)  # of the straightforward implementation
 
 

@@ -102,18 +102,19 @@ def _serve(pipe: Connection, threads: int) -> None:
     while True:
         try:
             question, *details = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+            if question == "step":
+                answer: Any = timed(step)()
+            elif question == "parts":
+                answer = straightforward_parts(model, feed, *details)
+            else:
+                model, step, feed = None, int, Feed(details[0])
+
+                def take(case: Case = details[0], what: str = details[1]) -> Callable[[], object]:
+                    nonlocal step
+                    step = build(case, what)
+                    return step
+
+                answer = peak_memory_mb(take)
+            pipe.send(answer)
+        except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone
             return
-        if question == "step":
-            pipe.send(timed(step)())
-        elif question == "parts":
-            pipe.send(straightforward_parts(model, feed, *details))
-        else:
-            model, step, feed = None, int, Feed(details[0])
-
-            def take(case: Case = details[0], what: str = details[1]) -> Callable[[], object]:
-                nonlocal step
-                step = build(case, what)
-                return step
-
-            pipe.send(peak_memory_mb(take))

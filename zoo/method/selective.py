@@ -41,7 +41,8 @@ class KeepRule:
         parts = saliency.split(sizes) if self.normalise_scope == "tensor" else [saliency]
         normalised = torch.cat([NORMALISERS[self.normalise](part) for part in parts])
         p = (normalised - self.threshold).mul_(2 * self.sharpness).sigmoid_()
-        return p.clamp_min(self.p_floor) if self.p_floor > 0 else p
+        # Never 0: sampled and rescaled with the same p, so a steep rule stays unbiased and finite.
+        return p.clamp_min_(max(self.p_floor, torch.finfo(p.dtype).tiny))
 
 
 def minmax_normalise(saliency: Tensor) -> Tensor:
