@@ -76,7 +76,7 @@ class Noise:
         return lambda shape, like: torch.tensor(next(self.queue[name])).reshape(shape)
 
     def update(self, like: Tensor) -> Tensor:
-        """The model lists its own parameters first and the table last; of the table, only touched rows ask."""
+        """The model lists its own parameters first, the table last; of the table, only touched rows ask."""
         noise = self.mask_rng.random(WORDS * DIMENSIONS + REST)
         table = noise[: WORDS * DIMENSIONS].reshape(WORDS, DIMENSIONS)
         if len(like) < len(noise):
@@ -118,7 +118,8 @@ CASES: dict[str, tuple[Recipe, dict[str, object]]] = {
                           normalise="log_minmax"), {"base_rates": (0.2,) * 2, "normalisation": "log_minmax"}),
     "min-max, ema": (Recipe(adversarial=2, divergence="js", dropout="mean", update="selective",
                             normalise="minmax", saliency="ema", p_floor=0.2),
-                     {"base_rates": (0.2,) * 2, "normalisation": "minmax", "saliency_decay": 0.9, "p_floor": 0.2}),
+                     {"base_rates": (0.2,) * 2, "normalisation": "minmax", "saliency_decay": 0.9,
+                      "p_floor": 0.2}),
     "no rescaling": (Recipe(adversarial=2, divergence="js", dropout="mean", update="selective",
                             rescale=False, threshold=0.9, sharpness=5.0),
                      {"base_rates": (0.2,) * 2, "rescale": False, "a": 0.9, "b": 5.0}),
