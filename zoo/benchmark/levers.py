@@ -217,15 +217,31 @@ def _reverse() -> Variants:
     }
 
 
-def _trunk() -> Variants:
-    case = Case("textcnn", "uegr", 256)
+def _shared(case: Case) -> Variants:
+    """Whole passes for each sub-model, against what they share."""
     (trainee, optimizer), feed = make_trainee(case), Feed(case)
+    usual = trainee.shares_trunk, trainee.repeats_late
 
-    def step(shared: bool) -> None:
-        trainee.shares_trunk = shared
+    def step(flags: tuple[bool, bool]) -> None:
+        trainee.shares_trunk, trainee.repeats_late = flags
         train_step(trainee, feed(), optimizer)
 
-    return {"K trunk passes": lambda: step(False), "one trunk pass, K heads": lambda: step(True)}
+    return {
+        "K whole passes": lambda: step((False, False)),
+        "what is alike computed once": lambda: step(usual),
+    }
+
+
+def _trunk() -> Variants:
+    return _shared(Case("textcnn", "uegr", 256))
+
+
+def _first_layer() -> Variants:
+    return _shared(Case("texthan", "uegr", 64, sizes="paper"))
+
+
+def _words() -> Variants:
+    return _shared(Case("han", "uegr", 256))
 
 
 def _allocator(rounds: int) -> dict[str, Any]:
@@ -266,5 +282,7 @@ LEVERS: list[tuple[str, str, Callable[[], Variants]]] = [
     ("Bidirectional GRU of 50, 320 sentences, forward and backward", "own gradient, packed", _sentences),
     ("Reversing 16 x 256 x 300 in time, forward and backward", "whole rows", _reverse),
     ("tanh of 1,048,576 entries", "2 sigmoid(2x) - 1", _tanh),
-    ("UEGR step of textcnn, length 256: dropout after the pooling", "one trunk pass, K heads", _trunk),
+    ("UEGR step of textcnn, length 256: dropout behind the trunk", "what is alike computed once", _trunk),
+    ("UEGR step of texthan, two layers of 300, length 64", "what is alike computed once", _first_layer),
+    ("UEGR step of han, length 256: dropout of sentences", "what is alike computed once", _words),
 ]

@@ -27,6 +27,7 @@ SPEED_GOALS = {
     ("texthan", 256): 3, ("texthan", 64): 7, ("texthan", 24): 18,
     ("han", 600): 6,
 }  # fmt: skip
+PART_LENGTHS = (32, 64, 256)  # of the table of parts
 SHARED_GOAL, UNSHARED_GOAL = 2.2, 3.1  # UEGR / plain: one trunk pass for the K sub-models, or K
 
 Row = dict[str, Any]
@@ -166,7 +167,7 @@ def _parts(rows: list[Row]) -> str:
     parts = ("forward", "backward", "mask", "optimizer", "other")
     lines = []
     for row in rows:
-        if row["recipe"] in ("standard", "uegr") and row["length"] in (32, 256):
+        if row["recipe"] in ("standard", "uegr") and row["length"] in PART_LENGTHS:
             name = f"{row['arch']} {row['length']} {row['recipe']}"
             lines.append([name, *(f"{row['parts_ms'][part]:.1f}" for part in (*parts, "data"))])
             slow = row["straightforward_parts_ms"]
