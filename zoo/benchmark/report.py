@@ -30,6 +30,12 @@ SPEED_GOALS = {
 PART_LENGTHS = (32, 64, 256)  # of the table of parts
 SHARED_GOAL, UNSHARED_GOAL = 2.2, 3.1  # UEGR / plain: one trunk pass for the K sub-models, or K
 
+# Options that a command need not name.
+DEFAULTS: tuple[tuple[str, Any], ...] = (
+    ("arch", ["all"]), ("vocabulary", 30_000), ("batch", 16), ("classes", 4), ("sizes", "targets"),
+    ("threads", 1),
+)  # fmt: skip
+
 Row = dict[str, Any]
 
 
@@ -49,26 +55,43 @@ def write_report(results: Path, docs: Path) -> list[Path]:
 
 def build_page(results: Path) -> str:
     """The text of the page."""
-    steps, paper = _read(results / "steps.json"), _read(results / "paper.json")
-    levers, growth = _read(results / "levers.json"), _read(results / "growth.json")
-    targets = [row for path in sorted(results.glob("targets_*.json")) for row in _read(path)["rows"]]
-    settings = steps["settings"]
+    files = sorted(results.glob("*.json"))
+    steps, targets = ([row for path in files if path.name.startswith(kind) for row in _read(path)["rows"]]
+                      for kind in ("steps", "targets_"))  # fmt: skip
+    if not steps:
+        raise UserError(f"{results / 'steps.json'}: not found; docs/performance.md says what makes it")
+    paper, levers = _read(results / "paper.json"), _read(results / "levers.json")
+    growth, settings = _read(results / "growth.json"), paper["settings"]
     return TEMPLATE.read_text(encoding="utf-8").format(
-        **steps["machine"],
-        rounds=steps["rows"][0]["rounds"],
+        **paper["machine"],
         batch=settings["batch"],
         vocabulary=f"{settings['vocabulary']:,}",
         classes=settings["classes"],
+        commands="\n".join(f"    {_command(path)}" for path in files),
         targets=_targets(targets),
         summary=_summary(targets),
-        steps=_steps(steps["rows"]),
-        parts=_parts(steps["rows"]),
+        steps=_steps(steps),
+        parts=_parts(steps),
         paper=_steps(paper["rows"], long=False),
         levers=_levers(levers["levers"]),
         figure=FIGURE,
         growth=_growth(growth["growth"]),
         **{f"base_{name}": f"{value:,}" for name, value in growth["base"].items() if name != "sizes"},
     )
+
+
+def _command(path: Path) -> str:
+    """The command line that made a file, from the settings in it."""
+    found = _read(path)
+    study = next((name for name in ("levers", "growth") if name in found), "")
+    words = ["python -m zoo.bench", study]
+    for name, value in found["settings"].items():
+        if value in (None, False, []) or (name, value) in DEFAULTS or (study and name == "threads"):
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += map(str, value) if isinstance(value, list) else [str(value)]
+    return " ".join([*(word for word in words if word), f"--out results/performance/{path.name}"])
 
 
 def _read(path: Path) -> dict[str, Any]:
