@@ -55,7 +55,15 @@ def run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
 
 def start(arguments: Sequence[str], **options) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "zoo.ablate", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    # A test run that a shell put in the background ignores Ctrl-C, and its children would inherit that.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
 
 
 def scores(folder: Path) -> dict[str, object]:
