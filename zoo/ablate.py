@@ -94,7 +94,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--cache-dir", type=Path, help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
     add("--out", type=Path, help="folder for the results (default: runs/PRESET)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: cuda if there is one")
-    add("--jobs", type=int, help="cells at a time (default: one a core on a CPU, one on a GPU)")
+    add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
+    add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU (default 1)")
+    add("--no-graphs", action="store_true", help="on a GPU: ordinary steps, none replayed as a CUDA graph")
     add("--dry-run", action="store_true", help="print the cells, how long they will take, and stop")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return parser.parse_args(arguments)
@@ -161,7 +163,10 @@ def plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
         options.data_dir,
         options.cache_dir,
         _device(options.device),
+        not options.no_graphs,
     )
+    if options.cells_per_gpu is not None:
+        options.jobs = _cells_on_gpus(options.cells_per_gpu, places.device)
     jobs = plan_jobs(
         options.corpus or preset["corpora"],
         archs,
@@ -206,6 +211,18 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
     return name
+
+
+def _cells_on_gpus(each: int, device: str) -> int:
+    import torch
+
+    if each < 1:
+        raise UserError(f"--cells-per-gpu {each}: expected at least 1")
+    if device != "cuda":
+        raise UserError(
+            f"--cells-per-gpu {each}: the device is {device}, expected a GPU; on a CPU use --jobs"
+        )
+    return each * max(1, torch.cuda.device_count())
 
 
 def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:

@@ -245,7 +245,8 @@ def test_only_touched_rows_draw_a_mask_and_it_is_the_same_as_dense() -> None:
     batch = texts("textcnn")
     with watch_embeddings(model) as touched:
         compute_gradients(trainee, batch)
-    rows = touched()[model.embedding.weight]
+    found = touched()
+    rows = found[model.embedding.weight].numbers
     assert rows.tolist() == sorted(set(batch.tokens.flatten().tolist()))
     gradient = model.embedding.weight.grad
     absent = torch.ones(len(gradient), dtype=torch.bool)
@@ -255,7 +256,7 @@ def test_only_touched_rows_draw_a_mask_and_it_is_the_same_as_dense() -> None:
     asked: list[int] = []
     original = trainee.selective.uniform
     trainee.selective.uniform = lambda like: (asked.append(len(like)), original(like))[1]
-    trainee.selective.apply({model.embedding.weight: rows})
+    trainee.selective.apply(found)
     others = sum(p.numel() for p in model.parameters()) - gradient.numel()
     assert asked == [others + len(rows) * gradient.shape[1]]
 

@@ -18,6 +18,7 @@ from zoo.benchmark.timing import interleaved, ratio, timed
 from zoo.benchmark.twin import Twin
 from zoo.method.ranks import histogram_ranks, sorted_ranks
 from zoo.method.step import train_step
+from zoo.method.touched import Rows
 from zoo.method.word_gradient import WordGradient
 from zoo.models.convolution import max_over_time, plain_max_over_time
 from zoo.models.gru import bidirectional_gru
@@ -75,17 +76,17 @@ def _mask() -> Variants:
     trainee, _ = make_trainee(case)
     batch = Feed(case)()
     weight = trainee.model.embedding.weight
-    rows = batch.tokens.unique()
+    rows = Rows.of(batch.tokens)
     update = trainee.selective
     assert update is not None
     gradients = [torch.randn_like(p) for p in trainee.model.parameters()]
 
-    def apply(touched: dict[Tensor, Tensor] | None) -> None:
+    def apply(touched: dict[Tensor, Rows] | None) -> None:
         for parameter, gradient in zip(trainee.model.parameters(), gradients, strict=True):
             if parameter is weight:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-                parameter.grad[rows] = gradient[rows]
+                rows.put(parameter.grad, rows.take(gradient))
             else:
                 parameter.grad = gradient.clone()
         update.apply(touched)

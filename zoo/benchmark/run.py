@@ -93,13 +93,13 @@ def _measure_group(
     times = interleaved({ours.name: timed(ours.step) for ours in everything}, effort.rounds, tick=tick)
     parts = {o.name: step_parts(o.trainee, o.optimizer, feed, effort.part_rounds) for o in everything}
     base, data_ms = everything[0].name, _data_milliseconds(cases[0])
-    unit = sum(parts[base][part] for part in ("forward", "backward", "other"))
+    optimizer = parts[base]["optimizer"]
     rows = []
     for ours in everything:
         if ours.case not in cases:
             continue
         shares = ours.trainee.shares_trunk
-        floor = units(ours.case, shares) * unit + parts[base]["optimizer"]
+        floor = units(ours.case, shares) * (median(times[base].cpu) - optimizer) + optimizer
         row = _row(ours.case, times[ours.name], times[base], shares, floor)
         row["shares_start"] = shares or ours.trainee.repeats_late
         row["parts_ms"] = parts[ours.name] | {"data": data_ms}

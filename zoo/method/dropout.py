@@ -140,6 +140,7 @@ class DropoutSites:
         self.recipe, self.generator = recipe, generator
         self.layerwise = recipe.dropout == "layer"
         self.active = {name: site for name, site in sites.items() if name in active}
+        self._constants: dict[tuple[tuple[float, ...], torch.device], Tensor] = {}
         for name, site in sites.items():
             used = name in self.active
             site.kind = ("mean" if self.layerwise else recipe.dropout) if used else "none"
@@ -209,7 +210,7 @@ class DropoutSites:
             site.watch = watch
             if site.kind == "none":
                 continue
-            targets = torch.tensor(base_rates, device=site.average.device, dtype=torch.float64)
+            targets = self._constant(tuple(base_rates), site.average.device)
             norms = statistics.get(name)
             if norms is None or site.kind == "uniform":
                 site.plan = targets[:, None].expand(-1, site.units)
@@ -219,6 +220,12 @@ class DropoutSites:
                 site.plan = share[:, index, None].expand(-1, site.units)
             else:
                 site.plan = site.rates(targets, norms)
+
+    def _constant(self, values: tuple[float, ...], device: torch.device) -> Tensor:
+        """(n,) float64, sent to the device once: a step must not wait for the host."""
+        if (values, device) not in self._constants:
+            self._constants[values, device] = torch.tensor(values, device=device, dtype=torch.float64)
+        return self._constants[values, device]
 
     @staticmethod
     def _by_layer(statistics: dict[str, Tensor]) -> dict[str, Tensor]:

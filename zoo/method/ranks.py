@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.method.fixed import fixed_shapes
+
 HISTOGRAM_ERROR = 1e-3  # bound on |histogram - sort| of a normalised rank
 HISTOGRAM_ENTRIES = 50_000  # below this the sort takes under half a millisecond
 _LOW_BITS = 12  # of the 23 bits inside an octave: 2048 bins an octave
@@ -24,6 +26,8 @@ def rank_normalise(saliency: Tensor) -> Tensor:
 
     Exact, or for long float32 vectors within HISTOGRAM_ERROR of it and with the same order.
     """
+    if fixed_shapes(saliency):
+        return searched_ranks(saliency)
     if saliency.dtype == torch.float32 and len(saliency) >= HISTOGRAM_ENTRIES:
         approximate = histogram_ranks(saliency)
         if approximate is not None:
@@ -58,6 +62,20 @@ def _mid_ranks(values: Tensor, dtype: torch.dtype) -> Tensor:
         counts = torch.bincount(group)
         ranks[where] = (where[starts] + (counts - 1) / 2).to(dtype)[group]
     return ranks / (n - 1)
+
+
+def searched_ranks(saliency: Tensor) -> Tensor:
+    """The exact normalised ranks (d,) in fixed shapes: how many entries are below, how many not above."""
+    if len(saliency) == 0:
+        return saliency
+    bits = saliency.view(_BITS[saliency.element_size()])
+    ordered = bits.sort().values
+    zeros = torch.searchsorted(ordered, torch.ones_like(ordered[:1]))
+    below, up_to = torch.searchsorted(ordered, bits), torch.searchsorted(ordered, bits, right=True)
+    ranks = (below + up_to - 1).double() / 2 - zeros
+    n = len(bits) - zeros
+    normalised = torch.where(n > 1, ranks / (n - 1).clamp_min(1), 0.5)
+    return torch.where(bits > 0, normalised, 0.0).to(saliency.dtype)
 
 
 def count_nonzero(saliency: Tensor) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.method.fixed import fixed_shapes
+
 
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:
     """Root mean square of (B, [T,] U) over the valid positions -> (U,), or (B, U) `by_example`."""
@@ -76,7 +78,7 @@ def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float)
     """clip(c * a, q_min, q_max) with mean `target`, exactly. Units with a_u = 0 rise above q_min only where
     the others, all at q_max, cannot make up the mean.
     """
-    if activity.device.type == "cpu":  # looking at values costs nothing there
+    if not fixed_shapes(activity):  # then values may be looked at
         rates = activity * (target / activity.mean(-1, keepdim=True))
         if bool((rates >= q_min).all() & (rates <= q_max).all()):
             return rates  # nothing to clip: the usual case
@@ -87,7 +89,7 @@ def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float)
     rest = (target * units - many * q_max) / (units - many).clamp_min(1)
     out_of_reach = many * q_max + (units - many) * q_min <= target * units
     # torch.where takes a Python number as float32, so give it a tensor.
-    at_the_limit = torch.where(positive, rest.new_tensor(q_max), rest.clamp(q_min, q_max))
+    at_the_limit = torch.where(positive, torch.full_like(rest, q_max), rest.clamp(q_min, q_max))
     return torch.where(out_of_reach, at_the_limit, rates)
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.method.ranks import rank_normalise
+from zoo.method.touched import Rows
 from zoo.method.word_gradient import keeps_zero_rows
 
 
@@ -55,10 +56,12 @@ def minmax_normalise(saliency: Tensor) -> Tensor:
 
 def log_minmax_normalise(saliency: Tensor) -> Tensor:
     """Min-max of log s over the non-zero entries; zeros get 0."""
-    result = torch.zeros_like(saliency)
-    active = saliency > 0
-    result[active] = minmax_normalise(saliency[active].log())
-    return result
+    if len(saliency) == 0:
+        return saliency
+    active, logs = saliency > 0, saliency.log()
+    low = torch.where(active, logs, torch.inf).min()
+    width = torch.where(active, logs, -torch.inf).max() - low
+    return torch.where(active, torch.where(width > 0, (logs - low) / width, 0.5), 0.0)
 
 
 NORMALISERS = {"rank": rank_normalise, "minmax": minmax_normalise, "log_minmax": log_minmax_normalise}
@@ -114,7 +117,7 @@ class SelectiveUpdate:
     @torch.no_grad()
     def apply(
         self,
-        touched: Mapping[Tensor, Tensor] | None = None,
+        touched: Mapping[Tensor, Rows] | None = None,
         squares: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Mask every `.grad` in place.
@@ -129,7 +132,7 @@ class SelectiveUpdate:
         """
         rows = {} if touched is None or self.dense or squares is not None else touched
         active = [(p.grad, rows.get(p)) for p in self.parameters if p.grad is not None]
-        pieces = [grad if index is None else grad.index_select(0, index) for grad, index in active]
+        pieces = [grad if table is None else table.take(grad) for grad, table in active]
         if not pieces:
             zero = torch.zeros(())
             return {"kept_share": zero, "mean_keep_probability": zero}
@@ -138,12 +141,12 @@ class SelectiveUpdate:
         keep, p = self._draw(gradient, sizes, squares)
         # m / p first: finite whatever p, so a product, ten times as fast as torch.where, gives no 0 * inf.
         masked = gradient * (keep / p if self.rescale else keep)
-        for (grad, index), piece, new in zip(active, pieces, masked.split(sizes), strict=True):
+        for (grad, table), piece, new in zip(active, pieces, masked.split(sizes), strict=True):
             with keeps_zero_rows(grad):
-                if index is None:
+                if table is None:
                     grad.copy_(new.view_as(piece))
                 else:
-                    grad.index_copy_(0, index, new.view_as(piece))
+                    table.put(grad, new.view_as(piece))
         real = gradient.sign().abs_()  # 1 where not zero; unlike `!=` these are vectorised
         count = real.sum().clamp_min(1)
         return {
@@ -178,7 +181,8 @@ class SelectiveUpdate:
             return gradient.abs()  # ranks as g^2 does, and does not underflow
         s = gradient.square()
         if self.saliency == "ema":
-            self.running = s if self.running is None else torch.lerp(s, self.running, self.decay)
+            # In place, so that a recorded step (zoo.training.graphs) finds it again.
+            self.running = s if self.running is None else self.running.copy_(s.lerp(self.running, self.decay))
             return self.running
         if self.saliency == "epoch":
             self.running = s if self.running is None else self.running + s

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.method.fixed import fixed_shapes
+
 
 class WordGradient:
     """Adds gradients of looked-up vectors to `table.weight.grad`, as autograd would."""
@@ -41,7 +43,9 @@ class WordGradient:
             weight.grad.index_add_(0, rows, gradient.flatten(0, -2))
             if table.padding_idx is not None:
                 weight.grad[table.padding_idx] = padding
-        if weight.grad is self.buffer:
+        if fixed_shapes(tokens):
+            self.version = -1  # all of it is cleared next time, which costs a GPU next to nothing
+        elif weight.grad is self.buffer:
             self.rows.append(rows.unique())
 
     def _cleared(self, weight: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: 
         table, weight = model.embedding, model.embedding.weight
         plain = table.max_norm is None and not table.scale_grad_by_freq and not table.sparse
         plain = plain and type(table) is nn.Embedding and weight.is_leaf and not weight._backward_hooks
-        if plain and weight.device.type == "cpu":
+        if plain:
             model.word_gradient.add(table, tokens, gradient)
             return
     vectors.backward(gradient)

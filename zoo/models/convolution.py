@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from zoo.method.fixed import fixed_shapes
+
 
 def max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> Tensor:
     """(B, T, D) vectors, (F, D, W) weight, (F,) bias -> (B, F), max(0, largest response).
@@ -23,7 +25,7 @@ def max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> T
     Args:
         windows: (B,) how many windows of each text count, from the first on; at least 1.
     """
-    if x.device.type == "cpu":
+    if not fixed_shapes(x):
         return _MaxOverTime.apply(x, weight, bias, windows)
     return plain_max_over_time(x, weight, bias, windows)
 
@@ -47,7 +49,7 @@ def _responses(x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
 def _pool(responses: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
     """Maximum over the windows that count and 0, (B, F), and the window where it lies (the first one)."""
     outside = torch.arange(responses.shape[1], device=windows.device) >= windows[:, None]
-    if responses.requires_grad or outside.any():
+    if responses.requires_grad or fixed_shapes(responses) or outside.any():
         # Below ReLU's floor all are equal, so a 0 never wins over a window inside the text.
         responses = responses.masked_fill(outside[:, :, None], 0.0)
     largest, where = responses.max(1)

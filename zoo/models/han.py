@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.method.dropout import AdaptiveDropout
+from zoo.method.fixed import fixed_shapes
 from zoo.models.contract import TextClassifier
 from zoo.models.layers import AdditiveAttention, BiRecurrent
 from zoo.settings import ModelSettings
@@ -42,19 +43,24 @@ class HAN(TextClassifier):
         return vectors.unflatten(1, (-1, w)), mask.unflatten(1, (-1, w))
 
     def _word_states(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """States (S', W, U) and mask (S', W) of the S' sentences that hold a word, row by row."""
-        filled = mask.any(2)
-        words = mask[filled]
-        return self.word_layer(vectors[filled], words), words
+        """States (S', W, U) and mask (S', W) of the S' sentences that hold a word, row by row.
+
+        In fixed shapes of all B * S: the empty ones have zero states and no weight.
+        """
+        if fixed_shapes(vectors):
+            vectors, words = vectors.flatten(0, 1), mask.flatten(0, 1)
+        else:
+            filled = mask.any(2)  # empty sentences cost nothing
+            vectors, words = vectors[filled], mask[filled]
+        return self.word_layer(vectors, words), words
 
     def _attention(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Word weights (S', W), sentence states (B, S, U) and sentence weights (B, S)."""
         vectors, mask = self._fold(self.sites["embedding"](vectors, mask), mask)
         states, words = self._word_states(vectors, mask)
         word_weights = self.word_attention.weights(states, words)
-        filled = mask.any(2)  # (B, S): empty sentences cost nothing and weigh nothing
-        sentences = states.new_zeros(*filled.shape, states.shape[2])
-        sentences[filled] = (word_weights[:, None, :] @ states).squeeze(1)
+        filled = mask.any(2)  # (B, S): empty sentences weigh nothing
+        sentences = _in_place((word_weights[:, None, :] @ states).squeeze(1), filled)
         sentences = self.sites["sentences"](sentences, filled)
         sentence_states = self.sentence_layer(sentences, filled)
         return word_weights, sentence_states, self.sentence_attention.weights(sentence_states, filled)
@@ -72,6 +78,13 @@ class HAN(TextClassifier):
         """Ids (B, S * W) -> word weights (B, S, W), summing to 1 a sentence, and sentence weights (B, S)."""
         word_weights, _, sentence_weights = self._attention(self.embed(tokens), mask)
         _, folded = self._fold(self.embed(tokens), mask)
-        words = word_weights.new_zeros(folded.shape)
-        words[folded.any(2)] = word_weights
-        return words, sentence_weights
+        return _in_place(word_weights, folded.any(2)), sentence_weights
+
+
+def _in_place(rows: Tensor, filled: Tensor) -> Tensor:
+    """Rows (S', U) of `HAN._word_states` back in their places (B, S, U); zero at the others."""
+    if len(rows) == filled.numel():
+        return rows.unflatten(0, filled.shape)
+    places = rows.new_zeros(*filled.shape, rows.shape[1])
+    places[filled] = rows
+    return places

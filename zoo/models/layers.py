@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.method.dropout import rows_like
+from zoo.method.fixed import fixed_shapes
 from zoo.models.gru import bidirectional_gru
 from zoo.models.linear import linear, tanh
 
@@ -42,7 +43,7 @@ class BiRecurrent(nn.Module):
         x may have K * B rows and the mask B, here and below: K passes over the same texts.
         """
         mask = rows_like(mask, x)
-        if isinstance(self.ahead, nn.GRU) and isinstance(self.back, nn.GRU) and x.device.type == "cpu":
+        if isinstance(self.ahead, nn.GRU) and isinstance(self.back, nn.GRU) and not fixed_shapes(x):
             return bidirectional_gru(x, mask, self.ahead, self.back)
         return self.plain(x, mask)
 

@@ -82,6 +82,16 @@ def sentence_layout(split: Split, width: int) -> tuple[np.ndarray, np.ndarray]:
     return place, lines * width
 
 
+def layout(split: Split, words_per_sentence: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (place, lengths): each token's place in its text's row, and the places a row takes.
+
+    words_per_sentence: 0 = one word after the other; otherwise see `sentence_layout`.
+    """
+    if words_per_sentence:
+        return sentence_layout(split, words_per_sentence)
+    return np.arange(len(split.ids)) - np.repeat(split.offsets[:-1], split.lengths), split.lengths
+
+
 def batches(
     split: Split,
     batch_size: int,
@@ -100,13 +110,7 @@ def batches(
     """
     import torch
 
-    if words_per_sentence:
-        place, lengths = sentence_layout(split, words_per_sentence)
-    else:
-        place, lengths = (
-            np.arange(len(split.ids)) - np.repeat(split.offsets[:-1], split.lengths),
-            split.lengths,
-        )
+    place, lengths = layout(split, words_per_sentence)
     for rows in batch_rows(lengths, batch_size, seed=seed, epoch=epoch, shuffle=shuffle, bucketed=bucketed):
         part = split.take(rows)
         where = np.concatenate([place[split.offsets[row] : split.offsets[row + 1]] for row in rows])

@@ -6,6 +6,7 @@ import platform
 import resource
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import zoo
 from zoo.models import TextClassifier, build_model
 from zoo.results.store import encode_classes
 from zoo.text import Corpus, load_vectors
+from zoo.training.graphs import CudaRecorder
 from zoo.training.memory import keep_freed_memory
 from zoo.training.run import Progress, Run
 from zoo.training.settings import Cell, CellFailed, CellSettings
@@ -26,11 +28,13 @@ def train_cell(
     corpus: Corpus,
     device: torch.device,
     progress: Progress = lambda share, entry: None,
+    graphs: bool = True,
 ) -> dict[str, Any]:
     """Train and evaluate one cell.
 
     All recipes of one (corpus, arch, seed) share the initial weights and the order of the batches, so
     their differences are paired. Selection sees the validation part alone; the test part is read once.
+    On a GPU steps are replayed as CUDA graphs, unless `graphs` is off.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
@@ -40,7 +44,8 @@ def train_cell(
         keep_freed_memory()
     vectors, vector_info = load_vectors(settings.train.vectors, corpus, settings.model.embedding, cell.seed)
     model = make_model(cell, settings, corpus, vectors).to(device)
-    run = Run(model, cell, settings, corpus, device)
+    recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
+    run = Run(model, cell, settings, corpus, device, recorder)
     try:
         run.fit(progress)
         predictions, seconds = run.predict(corpus.test)
@@ -61,6 +66,7 @@ def train_cell(
         "vectors": vector_info,
         "device": describe_device(device),
         "threads": torch.get_num_threads(),
+        "recorded": run.recorded is not None,
         "seconds": {
             "total": time.perf_counter() - started,
             "train": run.train_seconds,

@@ -55,6 +55,7 @@ class Places:
     data_dir: Path | None
     cache_dir: Path | None
     device: str
+    graphs: bool = True  # on a GPU: replay steps as CUDA graphs
 
 
 def plan_jobs(
@@ -122,12 +123,15 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
             _finish(run_baseline(corpus, job.settings.text), places, send, number)
             return
         device = torch.device(places.device)
+        if device.index is not None:
+            torch.cuda.set_device(device)
         result = train_cell(
             job.cell,
             job.settings,
             corpus,
             device,
             lambda share, entry: send(("epoch", number, {"share": share, "entry": entry})),
+            places.graphs,
         )
     except (CellFailed, MemoryError) as error:
         reason = str(error) or type(error).__name__

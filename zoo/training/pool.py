@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue as queues
+from dataclasses import replace
 from typing import Any
 
 from zoo.errors import UserError
@@ -28,6 +29,16 @@ def run_grid(jobs: list[Job], places: Places, workers: int, send: Send) -> None:
     _run_processes(jobs, places, workers, send)
 
 
+def spread(places: Places, workers: int) -> list[Places]:
+    """The places of each worker: the GPUs in turn, where there are any."""
+    if places.device != "cuda":
+        return [places] * workers
+    import torch
+
+    count = max(1, torch.cuda.device_count())
+    return [replace(places, device=f"cuda:{i % count}") for i in range(workers)]
+
+
 def _run_processes(jobs: list[Job], places: Places, workers: int, send: Send) -> None:
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
@@ -36,8 +47,8 @@ def _run_processes(jobs: list[Job], places: Places, workers: int, send: Send) ->
     os.environ.update(dict.fromkeys(kept, "1"))
     try:
         processes = [
-            context.Process(target=worker_main, args=(jobs, places, events), daemon=True)
-            for _ in range(workers)
+            context.Process(target=worker_main, args=(jobs, place, events), daemon=True)
+            for place in spread(places, workers)
         ]
         for process in processes:
             process.start()

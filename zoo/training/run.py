@@ -15,7 +15,9 @@ from torch import Tensor
 from zoo.method.step import prepare, train_step
 from zoo.models import TextClassifier
 from zoo.text import Batch, Corpus, Split, batches
+from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
 from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.resident import Resident
 from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_accuracy
 from zoo.training.settings import Cell, CellFailed, CellSettings
 
@@ -35,16 +37,23 @@ class Run:
         settings: CellSettings,
         corpus: Corpus,
         device: torch.device,
+        recorder: Callable[[torch.Generator], Recorder] | None = None,
     ) -> None:
+        """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps."""
         self.model, self.cell, self.settings, self.device = model, cell, settings, device
         self.corpus = corpus
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
-        self.trainee = prepare(
-            model, settings.recipe, torch.Generator(device).manual_seed(7_919 * cell.seed + 1)
-        )
-        self.optimizer = make_optimizer(model, settings.train)
+        generator = torch.Generator(device).manual_seed(7_919 * cell.seed + 1)
+        self.trainee = prepare(model, settings.recipe, generator)
         steps = math.ceil(len(corpus.train) / settings.train.batch_size) * settings.train.epochs
-        self.schedule = make_schedule(self.optimizer, steps, settings.train.warmup)
+        self.recorded: GraphedSteps | None = None
+        if recorder is not None and why_not_recorded(settings.recipe) is None:
+            train = Resident.of(corpus.train, device, self._line)
+            self.recorded = GraphedSteps(self.trainee, settings.train, train, steps, recorder(generator))
+            self.residents = {id(corpus.train): train}
+        else:
+            self.optimizer = make_optimizer(model, settings.train)
+            self.schedule = make_schedule(self.optimizer, steps, settings.train.warmup)
         self.curve: list[dict[str, Any]] = []
         self.best_epoch, self.best_accuracy, self.best_weights = 0, -1.0, model.state_dict()
         self.step_wall: list[float] = []
@@ -71,16 +80,34 @@ class Run:
         self.model.train()
         if self.trainee.selective is not None:
             self.trainee.selective.new_epoch()
-        records: list[dict[str, Tensor]] = []
         began = time.perf_counter()
-        for batch in self.batches(self.corpus.train, self.settings.train.batch_size, epoch):
-            rate = self.schedule.get_last_lr()[0]
-            records.append(self.step(batch))
-        self.train_seconds += time.perf_counter() - began
-        entry = {"epoch": epoch, "learning_rate": rate, **summarise(records)}
+        rate, means = self._recorded_epoch(epoch) if self.recorded else self._ordinary_epoch(epoch)
+        seconds = time.perf_counter() - began
+        self.train_seconds += seconds
+        if self.recorded:  # single steps cannot be timed without waiting for each
+            self.step_wall.append(
+                seconds / math.ceil(len(self.corpus.train) / self.settings.train.batch_size)
+            )
+        entry = {"epoch": epoch, "learning_rate": rate, **by_site(means)}
         if not math.isfinite(entry["loss"]):
             raise CellFailed(f"the loss is {entry['loss']} in epoch {epoch}")
         return entry
+
+    def _ordinary_epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """Last learning rate, and the mean of every recorded term: one transfer from the device a term."""
+        records = []
+        for batch in self.batches(self.corpus.train, self.settings.train.batch_size, epoch):
+            rate = self.schedule.get_last_lr()[0]
+            records.append(self.step(batch))
+        return float(rate), {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+
+    def _recorded_epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+        assert self.recorded is not None
+        train = self.settings.train
+        means = self.recorded.epoch(
+            train.batch_size, seed=self.cell.seed, epoch=epoch, bucketed=train.bucketed
+        )
+        return self.recorded.learning_rates[self.recorded.done - 1], means
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One training step with its timing; returns the step's record."""
@@ -96,12 +123,12 @@ class Run:
         """Predicted classes (n,) in the order of the split, and the seconds it took."""
         self.model.eval()
         began = time.perf_counter()
-        predictions = np.zeros(len(split), dtype=np.int64)
         with torch.inference_mode():
-            for batch in self.batches(split, EVALUATION_BATCH, epoch=0, shuffle=False):
+            predicted = torch.zeros(len(split), dtype=torch.int64, device=self.device)
+            for batch in self._evaluation_batches(split):
                 logits = self.model.classify(self.model.embed(batch.tokens), batch.mask)
-                predictions[batch.index.cpu().numpy()] = logits.argmax(1).cpu().numpy()
-        return predictions, time.perf_counter() - began
+                predicted[batch.index] = logits.argmax(1)
+        return predicted.cpu().numpy(), time.perf_counter() - began
 
     def attacked(self, split: Split) -> tuple[dict[str, Any], float]:
         """Accuracy of a seeded sample of the split under FGSM, with what was done, and the seconds."""
@@ -111,12 +138,27 @@ class Run:
         accuracy = attacked_accuracy(self.model, self.batches(sample, 64, epoch=0, shuffle=False))
         return {**ATTACK, "rows": len(sample), "accuracy": accuracy}, time.perf_counter() - began
 
+    def _evaluation_batches(self, split: Split) -> Iterator[Batch]:
+        """The split in large batches of similar lengths; from the device where steps are recorded."""
+        if self.recorded is None:
+            yield from self.batches(split, EVALUATION_BATCH, epoch=0, shuffle=False)
+            return
+        if id(split) not in self.residents:
+            self.residents[id(split)] = Resident.of(split, self.device, self._line)
+        resident = self.residents[id(split)]
+        for index, width in resident.plan(EVALUATION_BATCH, shuffle=False):
+            yield resident.batch(index, width)
+
+    @property
+    def _line(self) -> int:
+        """Words a line of the arch's layout; 0 = running text."""
+        return self.settings.model.words_per_sentence if self.cell.arch == "han" else 0
+
     def batches(self, split: Split, size: int, epoch: int, shuffle: bool = True) -> Iterator[Batch]:
         """Batches of a split as this arch wants them laid out."""
-        by_sentence = self.settings.model.words_per_sentence if self.cell.arch == "han" else 0
         return batches(
             split, size, seed=self.cell.seed, epoch=epoch, shuffle=shuffle,
-            bucketed=self.settings.train.bucketed, words_per_sentence=by_sentence, device=self.device,
+            bucketed=self.settings.train.bucketed, words_per_sentence=self._line, device=self.device,
         )  # fmt: skip
 
     @staticmethod
@@ -125,8 +167,7 @@ class Run:
         return float(np.mean(times[min(5, len(times) - 1) :]))
 
 
-def summarise(records: list[dict[str, Tensor]]) -> dict[str, Any]:
-    """Mean over an epoch's steps of every recorded term; one transfer from the device a term."""
-    means = {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+def by_site(means: dict[str, float]) -> dict[str, Any]:
+    """The terms of an epoch with the drop rates, drop_rate/<site>, in a dictionary of their own."""
     rates = {key.split("/", 1)[1]: means.pop(key) for key in list(means) if key.startswith("drop_rate/")}
     return means | ({"drop_rate": rates} if rates else {})

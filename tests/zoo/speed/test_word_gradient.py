@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import tiny
 from zoo.method.selective import SelectiveUpdate
 from zoo.method.step import prepare, train_step
+from zoo.method.touched import Rows
 from zoo.method.word_gradient import WordGradient
 from zoo.models import TextClassifier
 from zoo.models.contract import embed_backward
@@ -66,7 +67,7 @@ def test_the_buffer_is_kept_and_only_its_rows_are_cleared(monkeypatch: pytest.Mo
     table, keeper = nn.Embedding(V, D), WordGradient()
     keeper.add(table, *case(0))
     first = table.weight.grad
-    SelectiveUpdate([table.weight]).apply({table.weight: case(0)[0].unique()})
+    SelectiveUpdate([table.weight]).apply({table.weight: Rows.of(case(0)[0])})
     table.weight.grad = None
     monkeypatch.setattr(torch.Tensor, "zero_", lambda _: pytest.fail("the whole buffer was cleared"))
     keeper.add(table, *case(1))
