@@ -16,6 +16,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from zoo.benchmark.cases import Case, Feed, make_trainee
 from zoo.benchmark.timing import interleaved, ratio, timed
 from zoo.benchmark.twin import Twin
+from zoo.method.attack import perturbation
+from zoo.method.fixed import demand_fixed_shapes
 from zoo.method.ranks import histogram_ranks, sorted_ranks
 from zoo.method.step import train_step
 from zoo.method.touched import Rows
@@ -209,6 +211,19 @@ def _tanh() -> Variants:
     return {"torch.tanh": lambda: torch.tanh(x), "2 sigmoid(2x) - 1": lambda: tanh_(x.clone())}
 
 
+def _fgsm() -> Variants:
+    gradient, mask = torch.randn(B, T, D), torch.ones(B, T, dtype=torch.bool)
+
+    def general() -> Tensor:
+        with demand_fixed_shapes():
+            return perturbation(gradient, mask, 0.1)
+
+    return {
+        "entry by entry, whatever is finite": general,
+        "all finite, known by one sum": lambda: perturbation(gradient, mask, 0.1),
+    }
+
+
 def _reverse() -> Variants:
     x, lengths = torch.randn(B, T, D, requires_grad=True), torch.full((B,), T)
     gradient, index = torch.randn(B, T, D), torch.arange(T).flip(0)[None, :, None].expand(B, T, D)
@@ -281,6 +296,7 @@ LEVERS: list[tuple[str, str, Callable[[], Variants]]] = [
     ),
     ("Bidirectional GRU of 128, 16 texts of 128 to 256 words, forward and backward", "own gradient", _gru),
     ("Bidirectional GRU of 50, 320 sentences, forward and backward", "own gradient, packed", _sentences),
+    ("FGSM perturbation of 16 x 256 words", "all finite, known by one sum", _fgsm),
     ("Reversing 16 x 256 x 300 in time, forward and backward", "whole rows", _reverse),
     ("tanh of 1,048,576 entries", "2 sigmoid(2x) - 1", _tanh),
     ("UEGR step of textcnn, length 256: dropout behind the trunk", "what is alike computed once", _trunk),
