@@ -83,7 +83,7 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
         if arguments[0] == "show":
             assert ablate.main(arguments) == 0
         return
-    parser = {"zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench._parse}[module]
+    parser = {"zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse}[module]
     parser(arguments)
 
 

@@ -16,26 +16,17 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from zoo.command import EXIT_FAILED_CELLS, EXIT_INTERRUPTED, CommandParser, command, say
 from zoo.errors import UserError
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, lookup, parse_setting, resolve_recipe
 from zoo.settings import ARCHS, PRESETS, ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
     from zoo.training.grid import Job, Places
-
-EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-
-
-class CommandParser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the complaint as a UserError."""
-        raise UserError(f"{message} (see --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,18 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] and arguments[0] in commands:
         return command("zoo.ablate", lambda: commands[arguments[0]](arguments[1:]))
     return command("zoo.ablate", lambda: _run(parse(arguments)))
-
-
-def command(name: str, run: Callable[[], int]) -> int:
-    """Run a command: a mistake of the user is one line and exit code 2, a closed pipe is no mistake."""
-    try:
-        return run()
-    except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except BrokenPipeError:  # `| head` closed the pipe: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -347,11 +326,6 @@ def _show(arguments: Sequence[str]) -> int:
 def _terminal_width() -> int | None:
     """Columns of the terminal, or None (no limit) where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def say(message: str) -> None:
-    """A line for the user on standard error; standard output is for results."""
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
     python -m zoo.bench [options]          time of a step for each arch, recipe and length
     python -m zoo.bench levers [--out F]   what each fast path gains over its slow twin
     python -m zoo.bench growth [--out F]   how the cost grows with length, vocabulary, classes, K and batch
+    python -m zoo.bench waits [--out F]    what a user waits for beside the steps
+    python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
     python -m zoo.bench report             rebuild docs/performance.md from results/performance/
 
 Times are CPU time of the thread, the variants run in turn in one process, medians with quartiles. Heavy
@@ -15,11 +17,12 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from zoo.benchmark.progress import Progress
+from zoo.command import CommandParser, command
 from zoo.errors import UserError
 from zoo.recipes import RECIPES, TABLE_IV, Recipe, lookup, parse_setting
 from zoo.settings import ARCHS
@@ -30,7 +33,13 @@ if TYPE_CHECKING:
 
 LENGTHS, QUICK_LENGTHS = (32, 64, 256, 400), (32, 256)
 QUICK_RECIPES = ("standard", "r_at", "uegr")
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
+TABLE_IV_ARCHS = ("textcnn", "bilstm", "texthan")
+STUDIES = {
+    "levers": "What each fast path gains over its slow twin.",
+    "growth": "How the cost of a step grows with length, vocabulary, classes, batch and K.",
+    "waits": "What a user waits for beside the steps; and workers against threads.",
+    "gpu": "Steps on a GPU: ordinary and as CUDA graphs, several cells at once, and Table IV from that.",
+}
 # Bounds of the numbers: (least, largest).
 BOUNDS = {
     "length": (5, 20_000), "vocabulary": (10, 5_000_000), "batch": (1, 4_096), "classes": (2, 100_000),
@@ -38,37 +47,24 @@ BOUNDS = {
 }  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see --help)")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if arguments[:1] == ["report"]:
-            return _report(arguments[1:])
-        if arguments[:1] in (["levers"], ["growth"]):
-            return _study(arguments[0], arguments[1:])
-        return _run(_parse(arguments))
-    except UserError as error:
-        print(f"zoo.bench: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("zoo.bench: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `| head` closed the pipe: not our error, and nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    name, rest = arguments[:1], arguments[1:]
+    if name == ["report"]:
+        return command("zoo.bench", lambda: _report(rest))
+    if name and name[0] in STUDIES:
+        return command("zoo.bench", lambda: _study(name[0], rest))
+    return command("zoo.bench", lambda: _run(parse(arguments)))
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a measurement."""
+    parser = CommandParser(
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `python -m zoo.bench levers`, `growth`, `report`.",
+        epilog="Other commands: `python -m zoo.bench levers`, `growth`, `waits`, `gpu`, `report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about a minute")
@@ -177,7 +173,9 @@ def _measured(options: argparse.Namespace, work: Any) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     with Progress() as progress:
         found = work(progress)
-    settings = {k: v for k, v in vars(options).items() if k not in ("json", "out")}
+    settings = {
+        k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("json", "out")
+    }
     result = {"machine": machine(), "settings": settings, **found}
     text = json.dumps(result, indent=1)
     if options.out is not None:
@@ -188,28 +186,46 @@ def _measured(options: argparse.Namespace, work: Any) -> dict[str, Any]:
 
 
 def _study(name: str, arguments: Sequence[str]) -> int:
-    parser = _Parser(prog=f"python -m zoo.bench {name}")
+    parser = CommandParser(prog=f"python -m zoo.bench {name}", description=STUDIES[name])
     parser.add_argument("--rounds", type=int, default=9, help="measured runs of each variant (default 9)")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+    if name == "waits":
+        parser.add_argument("--data-dir", type=Path, help="folder with the corpora (default: UEGR_DATA)")
+        parser.add_argument("--corpus", nargs="+", default=["bbc_news", "zh_reviews"], help="corpora by name")
+    if name == "gpu":
+        parser.add_argument("--arch", nargs="+", default=list(TABLE_IV_ARCHS), help="models by name")
+        parser.add_argument("--length", nargs="+", type=int, default=[32, 64, 256], help="words of a text")
+        parser.add_argument("--sizes", default="paper", help="model sizes: paper (default), targets, demo")
+        parser.add_argument("--cells", nargs="+", type=int, default=[1, 2, 4, 8, 16], help="cells at a time")
     options = parser.parse_args(arguments)
     options.threads, options.json = 1, True
     _within("rounds", options.rounds)
-
-    def work(progress: Progress) -> dict[str, Any]:
-        if name == "levers":
-            from zoo.benchmark.levers import measure_levers
-
-            return {"levers": measure_levers(options.rounds, progress)}
-        from zoo.benchmark.growth import measure_growth
-
-        return measure_growth(options.rounds, progress)
-
-    _measured(options, work)
+    _measured(options, lambda progress: _measure_study(name, options, progress))
     return 0
 
 
+def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    if name == "levers":
+        from zoo.benchmark.levers import measure_levers
+
+        return {"levers": measure_levers(options.rounds, progress)}
+    if name == "waits":
+        from zoo.benchmark.waits import measure_waits
+
+        return {"waits": measure_waits(options.corpus, options.data_dir, options.rounds, progress)}
+    if name == "gpu":
+        from zoo.benchmark.gpu import measure_gpu
+
+        return measure_gpu(
+            options.arch, options.length, options.sizes, options.cells, options.rounds, progress
+        )
+    from zoo.benchmark.growth import measure_growth
+
+    return measure_growth(options.rounds, progress)
+
+
 def _report(arguments: Sequence[str]) -> int:
-    parser = _Parser(prog="python -m zoo.bench report")
+    parser = CommandParser(prog="python -m zoo.bench report")
     here = Path(__file__).parents[1]
     parser.add_argument("--results", type=Path, default=here / "results" / "performance")
     parser.add_argument("--docs", type=Path, default=here / "docs")
@@ -219,34 +235,6 @@ def _report(arguments: Sequence[str]) -> int:
     for path in write_report(options.results, options.docs):
         print(path)
     return 0
-
-
-class Progress:
-    """What is being measured, on standard error, once two seconds have passed."""
-
-    def __init__(self) -> None:
-        self.began = self.last = time.perf_counter()
-        self.terminal = sys.stderr.isatty()
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def __call__(self, text: str) -> None:
-        """Say what comes next; shown if the last one was shown long enough ago."""
-        now = time.perf_counter()
-        pause = 0.1 if self.terminal else 10.0
-        if now - self.began < 2 or now - self.last < pause:
-            return
-        self.last = now
-        text = f"{now - self.began:.0f} s  {text}"
-        if self.terminal:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        else:
-            print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

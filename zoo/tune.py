@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.ablate import CommandParser, command, plan, run_jobs, say
 from zoo.ablate import parse as parse_run
+from zoo.ablate import plan, run_jobs
+from zoo.command import CommandParser, command, say
+from zoo.errors import UserError
 from zoo.recipes import RECIPES, TABLE_IV, lookup
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 # What is varied: the learning rate for all recipes, the rest where the row has the part.
 GRID: dict[str, tuple[str, ...]] = {
-    "learning_rate": ("1e-3", "3e-3", "1e-2"),
+    "learning_rate": ("1e-3", "3e-3", "1e-2", "3e-2"),
     "base_rates": ("0.1", "0.2", "0.4"),
     "epsilon": ("0.01", "0.03", "0.1", "0.3"),
     "alpha": ("0.1", "0.5", "4", "16"),
@@ -34,8 +36,8 @@ GRID: dict[str, tuple[str, ...]] = {
 Setting = tuple[tuple[str, str], ...]  # (name, value) pairs that differ from the default; () is the default
 
 
-def grid_of(recipe: str) -> dict[str, tuple[str, ...]]:
-    """The settings of GRID that matter to a recipe."""
+def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names."""
     row = lookup(RECIPES, recipe, "recipe")
     needs = {
         "base_rates": row.dropout != "none",
@@ -45,7 +47,17 @@ def grid_of(recipe: str) -> dict[str, tuple[str, ...]]:
         "sharpness": row.update == "selective",
         "gamma": row.dropout not in ("none", "uniform"),
     }
-    return {name: values for name, values in GRID.items() if needs.get(name, True)}
+    return {name: values for name, values in (_grid(vary) or GRID).items() if needs.get(name, True)}
+
+
+def _grid(vary: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    grid = {}
+    for text in vary:
+        name, equals, values = text.partition("=")
+        if not equals or not all(values.split(",")):
+            raise UserError(f"--vary {text}: expected NAME=VALUE,VALUE, e.g. learning_rate=3e-3,1e-2")
+        grid[name] = tuple(values.split(","))
+    return grid
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,19 +74,28 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--preset", default="quick", help="sizes and corpora (default quick)")
     add("--arch", default="textcnn", help="model (default textcnn)")
     add("--recipe", nargs="+", default=["dropout", "uegr"], help=f"methods, of {', '.join(TABLE_IV)}")
+    add("--vary", nargs="+", default=[], metavar="NAME=VALUES", help="what to vary, e.g. epsilon=0.1,0.3")
     add("--corpus", nargs="+", help="corpora (default: the preset's)")
     add("--seeds", nargs="+", type=int, default=[100], help="seeds, other than those of the comparison")
     add("--fraction", type=float, help="share of each corpus' rows to use, 0 to 1")
     add("--epochs", type=int, help="epochs of training")
     add("--data-dir", type=Path, help="folder with the corpora (default: the variable UEGR_DATA)")
     add("--out", type=Path, default=Path("runs/tune"), help="folder for the results (default: runs/tune)")
+    add("--best-out", type=Path, metavar="DIR", help="then train each method at its best setting into DIR")
+    add("--best-seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds of that (default 0 1 2)")
     add("--jobs", type=int, help="cells at a time (default: one a core)")
     add("--json", action="store_true", help="print one JSON object instead of a table")
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
+    both = sorted(set(options.seeds) & set(options.best_seeds))
+    if options.best_out is not None and both:
+        raise UserError(f"--best-seeds {both[0]}: also a seed of the search; expected others")
     answer = {recipe: _tune(options, recipe) for recipe in options.recipe}
+    if options.best_out is not None:
+        for recipe, found in answer.items():
+            _train_best(options, recipe, tuple(found["best"].items()))
     if options.json:
         print(json.dumps(answer))
         return 0
@@ -89,10 +110,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _tune(options: argparse.Namespace, recipe: str) -> dict[str, Any]:
     single: list[Setting] = [()]
-    single += [((name, value),) for name, values in grid_of(recipe).items() for value in values]
+    grid = grid_of(recipe, options.vary)
+    single += [((name, value),) for name, values in grid.items() for value in values]
     scores = _validation(options, recipe, single)
     best_of_each: Setting = ()
-    for name in grid_of(recipe):
+    for name in grid:
         values = [setting for setting in scores if setting and setting[0][0] == name]
         top = max(values, key=lambda setting: scores[setting])
         if scores[top] > scores[()]:
@@ -125,8 +147,16 @@ def _validation(options: argparse.Namespace, recipe: str, settings: list[Setting
     return {setting: sum(accuracy[i] for i in ids) / len(ids) for setting, ids in owner.items()}
 
 
+def _train_best(options: argparse.Namespace, recipe: str, best: Setting) -> None:
+    """Cells for the comparison on the test part, with seeds that the search has not seen."""
+    arguments = [*_shared(options), "--out", str(options.best_out), "--seeds", *map(str, options.best_seeds)]
+    places, jobs = plan(parse_run([*arguments, "--recipe", recipe, *_assignments(best)]))
+    say(f"{recipe}: its best setting, {len(jobs)} cells in {options.best_out}/")
+    run_jobs(jobs, places, options.jobs)
+
+
 def _shared(options: argparse.Namespace) -> list[str]:
-    """The options of `zoo.ablate` that all settings have in common."""
+    """The options of `zoo.ablate` that all settings have in common; a later option overrides one here."""
     arguments = ["--preset", options.preset, "--arch", options.arch, "--out", str(options.out)]
     for name in ("corpus", "seeds"):
         if values := getattr(options, name):

@@ -5,8 +5,8 @@ Without a GPU a stand-in records a function and calls it again. What needs one i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_in import StandIn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import tiny
@@ -39,25 +40,6 @@ from zoo.training.settings import Cell, CellSettings
 SETTINGS = TrainSettings(learning_rate=0.01, epochs=2, batch_size=4)
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: torch sees none here")
-
-
-class StandIn:
-    """Records a function without calling it and calls it at each replay, as a CUDA graph does its work."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.recorded = self.replayed = 0
-
-    def scope(self) -> AbstractContextManager[Any]:
-        return nullcontext()
-
-    def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        self.recorded += 1
-
-        def replay() -> None:
-            self.replayed += 1
-            work()
-
-        return replay
 
 
 def split(texts: int = 26, seed: int = 0) -> Split:
@@ -323,6 +305,39 @@ def test_a_run_can_be_recorded(arch: str) -> None:
     assert [entry.keys() for entry in curves[0]] == [entry.keys() for entry in curves[1]]
     assert curves[0][0]["learning_rate"] == pytest.approx(curves[1][0]["learning_rate"])
     assert curves[0][0]["loss"] == pytest.approx(curves[1][0]["loss"], rel=0.2)  # other masks
+
+
+def test_a_cuda_graph_is_made_in_the_order_that_torch_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generator registered first, work inside the capture on the recorder's stream, and only there."""
+    calls: list[Any] = []
+
+    class Graph:
+        def register_generator_state(self, generator: torch.Generator) -> None:
+            calls.append(("register", generator))
+
+        def replay(self) -> None:
+            calls.append("replay")
+
+    @contextmanager
+    def capture(graph: Graph, pool: object, stream: object) -> Iterator[None]:
+        calls.append(("capture", pool, stream))
+        yield
+        calls.append("captured")
+
+    class Stream:
+        def __init__(self, device: torch.device) -> None:
+            self.device = device
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    generator = torch.Generator()
+    recorder = CudaRecorder(CPU, generator)
+    replay = recorder.record(lambda: calls.append("work"))
+    assert calls == [("register", generator), ("capture", "pool", recorder.stream), "work", "captured"]
+    replay()
+    assert calls[-1] == "replay"
 
 
 # --- on a GPU -----------------------------------------------------------------------------------------

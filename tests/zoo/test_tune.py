@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from zoo import tune
+from zoo.errors import UserError
+from zoo.results.store import Store
 
 
 def test_what_is_varied_fits_the_recipe() -> None:
@@ -34,11 +36,28 @@ def test_the_best_is_chosen_by_validation_and_combined(
     assert {"test_accuracy"}.isdisjoint(found["settings"][0])
 
 
+def test_only_what_is_asked_for_is_varied() -> None:
+    assert tune.grid_of("uegr", ["learning_rate=1,2", "alpha=3"]) == {
+        "learning_rate": ("1", "2"), "alpha": ("3",),
+    }  # fmt: skip
+    assert tune.grid_of("dropout", ["learning_rate=1,2", "alpha=3"]) == {"learning_rate": ("1", "2")}
+    with pytest.raises(UserError, match="--vary alpha"):
+        tune.grid_of("uegr", ["alpha"])
+
+
 def test_it_runs_on_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
     (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     options = ["--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(tmp_path / "films.csv")]
-    code = tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out")])
+    best = ["--best-out", str(tmp_path / "best"), "--best-seeds", "3"]
+    code = tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out"), *best])
+    cells = [r for r in Store(tmp_path / "best").cells() if r["cell"]["arch"] != "-"]
+    assert [r["cell"]["seed"] for r in cells] == [3]
+    assert (
+        tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out"), *best[:3], "100"]) == 2
+    )
+    assert "--best-seeds 100" in capsys.readouterr().err
+    assert tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert code == 0
     assert "learning_rate=1e-2" in out

@@ -118,7 +118,9 @@ def _sentence_starts(case: Case, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([np.arange(n) == 0 for n in lengths])
 
 
-def make_trainee(case: Case) -> tuple[Trainee, torch.optim.Optimizer]:
+def make_trainee(
+    case: Case, device: torch.device | str = "cpu", generator: torch.Generator | None = None
+) -> tuple[Trainee, torch.optim.Optimizer]:
     """The zoo's model under the case's recipe, and its optimizer."""
     import torch
 
@@ -127,9 +129,9 @@ def make_trainee(case: Case) -> tuple[Trainee, torch.optim.Optimizer]:
     from zoo.training.optim import make_optimizer
 
     model = build_model(case.arch, case.vocabulary, case.classes, SIZES[case.sizes], seed=0)
-    model.train()
+    model.train().to(device)
     return (
-        prepare(model, case.settings, torch.Generator().manual_seed(1)),
+        prepare(model, case.settings, generator or torch.Generator(device).manual_seed(1)),
         make_optimizer(model, TrainSettings()),
     )
 

@@ -5,17 +5,19 @@ paper.json       python -m zoo.bench --sizes paper ...
 targets_*.json   python -m zoo.bench --zscore ..., the cases of the goals
 levers.json      python -m zoo.bench levers --out ...
 growth.json      python -m zoo.bench growth --out ...
+waits.json       python -m zoo.bench waits --out ...
+gpu.json         python -m zoo.bench gpu --out ..., where there has been a GPU
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zoo.benchmark.growth import fit
-from zoo.benchmark.table import number, shown
+from zoo.benchmark.report_waits import on_a_gpu, waiting
+from zoo.benchmark.table import markdown as table
+from zoo.benchmark.table import number, read, shown
 from zoo.errors import UserError
 
 TEMPLATE = Path(__file__).with_name("performance.md")  # the words around the tables
@@ -49,19 +51,20 @@ def write_report(results: Path, docs: Path) -> list[Path]:
 
     page, figure = docs / "performance.md", docs / FIGURE
     page.write_text(build_page(results), encoding="utf-8")
-    draw_growth(_read(results / "growth.json")["growth"], figure)
+    draw_growth(read(results / "growth.json")["growth"], figure)
     return [page, figure]
 
 
 def build_page(results: Path) -> str:
     """The text of the page."""
     files = sorted(results.glob("*.json"))
-    steps, targets = ([row for path in files if path.name.startswith(kind) for row in _read(path)["rows"]]
+    steps, targets = ([row for path in files if path.name.startswith(kind) for row in read(path)["rows"]]
                       for kind in ("steps", "targets_"))  # fmt: skip
     if not steps:
         raise UserError(f"{results / 'steps.json'}: not found; docs/performance.md says what makes it")
-    paper, levers = _read(results / "paper.json"), _read(results / "levers.json")
-    growth, settings = _read(results / "growth.json"), paper["settings"]
+    paper, levers = read(results / "paper.json"), read(results / "levers.json")
+    growth, settings = read(results / "growth.json"), paper["settings"]
+    waits = read(results / "waits.json")["waits"]
     return TEMPLATE.read_text(encoding="utf-8").format(
         **paper["machine"],
         batch=settings["batch"],
@@ -76,14 +79,17 @@ def build_page(results: Path) -> str:
         levers=_levers(levers["levers"]),
         figure=FIGURE,
         growth=_growth(growth["growth"]),
+        cores=waits["cores"],
+        **waiting(waits),
+        gpu=on_a_gpu(results / "gpu.json"),
         **{f"base_{name}": f"{value:,}" for name, value in growth["base"].items() if name != "sizes"},
     )
 
 
 def _command(path: Path) -> str:
     """The command line that made a file, from the settings in it."""
-    found = _read(path)
-    study = next((name for name in ("levers", "growth") if name in found), "")
+    found = read(path)
+    study = next((name for name in ("levers", "growth", "waits", "gpu") if name in found), "")
     words = ["python -m zoo.bench", study]
     for name, value in found["settings"].items():
         if value in (None, False, []) or (name, value) in DEFAULTS or (study and name == "threads"):
@@ -92,23 +98,6 @@ def _command(path: Path) -> str:
         if value is not True:
             words += map(str, value) if isinstance(value, list) else [str(value)]
     return " ".join([*(word for word in words if word), f"--out results/performance/{path.name}"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; docs/performance.md says which command makes it") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    return found
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; the first column is text, the others numbers."""
-    names = list(header)
-    lines = [names, ["---", *["--:"] * (len(names) - 1)], *map(list, rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _targets(rows: list[Row]) -> str:

@@ -1,8 +1,13 @@
-"""Rows of the benchmark as text."""
+"""Rows of the benchmark as text, and files of them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from zoo.errors import UserError
 
 COLUMNS = (
     "arch", "length", "recipe", "ms/step", "quartiles", "x plain", "units", "floor", "straightf. x",
@@ -54,3 +59,25 @@ def number(value: float | None, digits: int) -> str:
 def shown(value: Any) -> str:
     """A setting's value as typed on the command line."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; the first column is text, the others numbers."""
+    names = list(header)
+    lines = [names, ["---", *["--:"] * (len(names) - 1)], *map(list, rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A file of measurements.
+
+    Raises:
+        UserError: it is missing, or not JSON.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; docs/performance.md says which command makes it") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
+    return found

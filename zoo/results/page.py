@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.ablate import CommandParser, command
+from zoo.command import CommandParser, command
 from zoo.errors import UserError
 from zoo.results.diagnostics import diagnostics_text
 from zoo.results.figure import draw_differences, drawable
@@ -130,10 +130,11 @@ def _tables(tables: Sequence[Table], figure: str) -> str:
 
 def _changes(tuned: Sequence[Mapping[str, Any]], quick: Sequence[Mapping[str, Any]]) -> str:
     changes = changed_settings(tuned, quick)
-    return markdown_list(
-        f"{display(recipe)}: " + (", ".join(f"{n} {v}" for n, v in own.items()) or "none") + "."
+    lines = {
+        recipe: [f"{change}, {' and '.join(map(display, archs))}" for change, archs in own.items()]
         for recipe, own in changes.items()
-    )
+    }
+    return markdown_list(f"{display(recipe)}: {'; '.join(own) or 'none'}." for recipe, own in lines.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

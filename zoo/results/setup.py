@@ -23,19 +23,24 @@ def setup_text(results: Sequence[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def changed_settings(results: Iterable[Result], defaults: Iterable[Result]) -> dict[str, dict[str, str]]:
-    """recipe -> setting -> `value (default value)`, where cells of `results` differ from those of `defaults`.
+def changed_settings(
+    results: Iterable[Result], defaults: Iterable[Result]
+) -> dict[str, dict[str, list[str]]]:
+    """recipe -> `setting value (default value)` -> archs, where cells of `results` differ from `defaults`.
 
     Cells are matched by arch, corpus and recipe.
     """
     plain = {_place(result): _flat(result.get("settings", {})) for result in defaults}
-    changes: dict[str, dict[str, str]] = {}
+    changes: dict[str, dict[str, list[str]]] = {}
     for result in results:
         own, base = _flat(result.get("settings", {})), plain.get(_place(result))
         recipe = changes.setdefault(result["cell"]["recipe"], {})
         for name in own if base is not None else ():
             if base is not None and own[name] != base.get(name):
-                recipe[name] = f"{_text(own[name])} (default {_text(base.get(name))})"
+                change = f"{name} {_text(own[name])} (default {_text(base.get(name))})"
+                archs = recipe.setdefault(change, [])
+                if result["cell"]["arch"] not in archs:
+                    archs.append(result["cell"]["arch"])
     return {recipe: changes[recipe] for recipe in in_order(changes)}
 
 

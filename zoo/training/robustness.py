@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def attacked_accuracy(model: TextClassifier, batches: Iterable[Batch]) -> float:
     model.eval()
     right = rows = 0
     # cuDNN's recurrent layers give no gradient in evaluation mode.
-    with torch.backends.cudnn.flags(enabled=False):
+    with torch.backends.cudnn.flags(enabled=False), _constant(model):
         for batch in batches:
             x = model.embed(batch.tokens).detach().requires_grad_()
             loss = cross_entropy(model.classify(x, batch.mask)[None], batch.labels).sum()
@@ -36,3 +37,16 @@ def attacked_accuracy(model: TextClassifier, batches: Iterable[Batch]) -> float:
                 right += int((model.classify(attacked, batch.mask).argmax(1) == batch.labels).sum())
             rows += len(batch.labels)
     return right / max(rows, 1)
+
+
+@contextmanager
+def _constant(model: TextClassifier) -> Iterator[None]:
+    """Parameters without gradients, which nobody reads here and which cost a third of the attack."""
+    wanted = [p for p in model.parameters() if p.requires_grad]
+    for parameter in wanted:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)

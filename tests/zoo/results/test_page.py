@@ -92,7 +92,7 @@ def test_parts_that_are_there_are_shown(folders, result):
     assert "| default | 80.00 | +0.00 |  |" in text
     assert "| alpha 4 | 81.25 | +1.25 | best |" in text
     assert "| alpha 4, gamma 2 | 79.00 | -1.00 |  |" in text
-    assert "- Dropout: none.\n- UEGR: recipe.alpha 4 (default 0.5).\n" in text
+    assert "- Dropout: none.\n- UEGR: recipe.alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
     assert text.count("Of 3 verdicts") == 2
     assert "## The demo" in text
     assert text.endswith("A guess: too little data.\n")
@@ -156,7 +156,8 @@ def test_changed_settings_names_only_what_differs(result):
     tuned["settings"] = {"train": {"epochs": 2, "learning_rate": 0.01}, "recipe": {"alpha": 4.0}}
     plain = result("uegr")
     plain["settings"] = {"train": {"epochs": 2, "learning_rate": 0.003}, "recipe": {"alpha": 4}}
-    assert changed_settings([tuned], [plain]) == {"uegr": {"train.learning_rate": "0.01 (default 0.003)"}}
+    change = "train.learning_rate 0.01 (default 0.003)"
+    assert changed_settings([tuned], [plain]) == {"uegr": {change: [tuned["cell"]["arch"]]}}
     assert changed_settings([tuned], []) == {"uegr": {}}
 
 
