@@ -111,7 +111,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         acts, recurrent, states, weight = ctx.saved_tensors
         packing: Packing = ctx.packing
         counts, hidden = packing.counts, weight.shape[2]
@@ -147,8 +147,10 @@ class _Recurrence(torch.autograd.Function):
             else:
                 for i in range(2):
                     carry[i, :count].add_(product(d_rec[i], weight[i].t()))
-        d_weight = torch.stack([cross_product(d_recurrent[i], before[i]) for i in range(2)])
-        d_bias = d_recurrent.sum(1)
+        d_weight = d_bias = None
+        if ctx.needs_input_grad[1]:  # not where only the input is attacked
+            d_weight = torch.stack([cross_product(d_recurrent[i], before[i]) for i in range(2)])
+            d_bias = d_recurrent.sum(1)
         d_acts = d_recurrent
         d_acts[..., 2 * hidden :] = d_state * factor_new
         d_gates = torch.cat([d_acts[0], d_acts[1].index_select(0, packing.mirror)], 1)
