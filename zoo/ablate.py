@@ -240,7 +240,8 @@ def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> in
         return 0
     for job in jobs:
         print(f"{'missing' if job in missing else 'done   '}  {job.id}")
-    print(f"{len(jobs)} cells, {len(missing)} to run, about {duration(seconds)} at the present pace")
+    most = " or less, as replayed steps are faster" if places.device == "cuda" and places.graphs else ""
+    print(f"{len(jobs)} cells, {len(missing)} to run, about {duration(seconds)} at the present pace{most}")
     return 0
 
 

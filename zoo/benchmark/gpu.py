@@ -1,6 +1,6 @@
 """Steps on a GPU: ordinary ones against replayed CUDA graphs, cells side by side, and Table IV from that.
 
-Nobody has run this on a GPU yet (docs/performance.md); on a CPU the tests run it with a stand-in.
+Not yet run on a GPU (docs/performance.md); on a CPU the tests run it with a stand-in.
 """
 
 from __future__ import annotations

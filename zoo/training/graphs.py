@@ -5,7 +5,7 @@ clean pass, attack, K passes, masks, optimizer and schedule. From then on such a
 row numbers and one replay. Nothing waits for the device inside an epoch; the records are summed there and
 read once at its end. Recorded or not, the steps are the same: the same operators on the same numbers.
 
-Not measured yet: nobody has lent this project a GPU. The logic is tested without one, with a stand-in that
+Never run yet, as this project has had no GPU. The logic is tested without one, with a stand-in that
 records a function and calls it again; the tests in tests/zoo/test_graphs.py that need a GPU say so.
 """
 
