@@ -5,6 +5,9 @@ The reference is an independent witness: it uses no autograd and shares no code 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -15,10 +18,18 @@ from hypothesis.extra import numpy as hnp
 import uegr_ref
 from zoo.method import divergence, rates, selective
 from zoo.method.attack import embedding_rms, perturbation, project
+from zoo.method.fixed import demand_fixed_shapes
 
 TOLERANCE = 1e-10
 numbers = st.floats(-30, 30, width=32)
 positive = st.floats(0, 100, width=32)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[nullcontext, demand_fixed_shapes], ids=["cpu", "fixed"])
+def shapes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything twice: as a CPU does it, and in the fixed shapes that a GPU needs."""
+    with request.param():
+        yield
 
 
 def close(got: torch.Tensor | np.ndarray | float, wanted: np.ndarray | float) -> None:
