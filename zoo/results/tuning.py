@@ -9,28 +9,25 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.results.names import display, in_order
-from zoo.results.render import markdown_table
+from zoo.results.render import MISSING, markdown_table
 
 __all__ = ["tuning_text"]
 
 _READING = """\
-Mean accuracy on the validation part, over corpora and seeds; the test part was not read. Each setting
-was varied alone around the default; then, where several values helped, the best of each were put
-together. The best of many settings looks better than it is: only a comparison on the test part measures
-it."""
+Mean accuracy on the validation part in per cent, over corpora and seeds; the test part was not read. Each
+setting was varied alone around the default; then, where several values helped, the best of each were put
+together. The best of many looks better than it is: only a comparison on the test part measures it."""
 
 
 def tuning_text(results: Path) -> str:
-    """A table a recipe from each `tune*.json` in `results`, in Markdown; empty where there is none.
+    """A table from each `tune*.json` in `results`, in Markdown; empty where there is none.
 
     Raises:
         UserError: a file is not what `zoo.tune --json` prints.
     """
     parts = []
     for path in sorted(results.glob("tune*.json")):
-        answer = _read(path)
-        for recipe in in_order(answer):
-            parts += [f"### {display(recipe)} ({path.name})", _table(path, recipe, answer[recipe])]
+        parts += [f"### {path.name}", _table(path, _read(path))]
     return "\n\n".join([_READING, *parts]) if parts else ""
 
 
@@ -44,20 +41,24 @@ def _read(path: Path) -> dict[str, Any]:
     return answer
 
 
-def _table(path: Path, recipe: str, found: Mapping[str, Any]) -> str:
+def _table(path: Path, answer: Mapping[str, Any]) -> str:
+    """Settings as rows, recipes as columns."""
+    recipes, cells = in_order(answer), {}
     try:
-        rows = [
-            (
-                ", ".join(f"{name} {value}" for name, value in row["setting"].items()) or "default",
-                f"{100 * row['validation']:.2f}",
-                f"{100 * row['difference']:+.2f}",
-                "best" if row["setting"] == found["best"] else "",
-            )
-            for row in found["settings"]
-        ]
+        for recipe in recipes:
+            for row in answer[recipe]["settings"]:
+                accuracy = f"{100 * row['validation']:.2f}"
+                best = row["setting"] == answer[recipe]["best"]
+                cells[_name(row["setting"]), recipe] = f"{accuracy} (best)" if best else accuracy
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             f"{path}, {recipe}: expected best and settings (setting, validation, difference), "
             "as zoo.tune --json prints them"
         ) from None
-    return markdown_table(("Setting", "Validation, %", "Difference to the default, points", ""), rows)
+    settings = dict.fromkeys(setting for setting, _ in cells)
+    rows = [[setting, *(cells.get((setting, recipe), MISSING) for recipe in recipes)] for setting in settings]
+    return markdown_table(("Setting", *map(display, recipes)), rows)
+
+
+def _name(setting: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in setting.items()) or "default"

@@ -10,6 +10,7 @@ from zoo.results.setup import changed_settings, setup_text
 from zoo.results.store import Store
 
 TUNE = {
+    "dropout": {"best": {}, "settings": [{"setting": {}, "validation": 0.7, "difference": 0.0}]},
     "uegr": {
         "best": {"alpha": "4"},
         "settings": [
@@ -17,7 +18,7 @@ TUNE = {
             {"setting": {"alpha": "4"}, "validation": 0.8125, "difference": 0.0125},
             {"setting": {"alpha": "4", "gamma": "2"}, "validation": 0.79, "difference": -0.01},
         ],
-    }
+    },
 }
 
 
@@ -88,10 +89,11 @@ def test_parts_that_are_there_are_shown(folders, result):
     docs.mkdir()
     (docs / NOTES).write_text("A guess: too little data.\n", encoding="utf-8")
     text = run(folders)
-    assert "### UEGR (tune.json)" in text
-    assert "| default | 80.00 | +0.00 |  |" in text
-    assert "| alpha 4 | 81.25 | +1.25 | best |" in text
-    assert "| alpha 4, gamma 2 | 79.00 | -1.00 |  |" in text
+    assert "### tune.json" in text
+    assert "| Setting | Dropout | UEGR |" in text
+    assert "| default | 70.00 (best) | 80.00 |" in text
+    assert "| alpha 4 | – | 81.25 (best) |" in text
+    assert "| alpha 4, gamma 2 | – | 79.00 |" in text
     assert "- Dropout: none.\n- UEGR: recipe.alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
     assert text.count("Of 3 verdicts") == 2
     assert "## The demo" in text
