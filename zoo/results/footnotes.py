@@ -139,13 +139,16 @@ def _corpora(table: Table, groups: Mapping[Key, Group]) -> Iterable[str]:
 
 
 def _mixed(table: Table, groups: Mapping[Key, Group]) -> Iterable[str]:
+    mixed = []
     for corpus in table.corpora:
         results = [r for r in _results(groups, corpus) if r["cell"]["arch"] != NO_ARCH]
         if len({canonical_json(_shared(r.get("settings", {}))) for r in results}) > 1:
-            yield (
-                f"{display(corpus)}: caution, these cells do not share all settings of text, model and "
-                "training; their differences are not the recipes' alone."
-            )
+            mixed.append(display(corpus))
+    if mixed:
+        yield (
+            f"{', '.join(mixed)}: caution, the cells of a column do not share all settings of text, model "
+            "and training; their differences are not the recipes' alone."
+        )
 
 
 def _failures(groups: Mapping[Key, Group]) -> Iterable[str]:

@@ -174,7 +174,7 @@ def test_mixed_settings_are_named_but_not_the_recipes_own(result):
     cells[1]["settings"]["recipe"]["alpha"] = 4
     assert "caution" not in plain_text(build_tables(cells))
     cells[1]["settings"] = {**cells[1]["settings"], "train": {"epochs": 9}}
-    assert "IMDB: caution, these cells do not share all settings" in plain_text(build_tables(cells))
+    assert "IMDB: caution, the cells of a column do not share all settings" in plain_text(build_tables(cells))
 
 
 def test_runs_without_partner_are_named(result):
