@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shutil
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.command import EXIT_FAILED_CELLS, EXIT_INTERRUPTED, CommandParser, command, say
 from zoo.errors import UserError
+from zoo.processes import cores
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, lookup, parse_setting, resolve_recipe
 from zoo.settings import ARCHS, PRESETS, ModelSettings, TrainSettings
 
@@ -219,10 +219,7 @@ def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:
 def _workers(asked: int | None, places: Places) -> int:
     if asked is not None:
         return asked
-    if places.device == "cuda":
-        return 1
-    # The cores this process may use, where the system can tell.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if places.device == "cuda" else cores()
 
 
 def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:

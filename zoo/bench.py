@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.benchmark.cases import TABLE_IV_ARCHS
 from zoo.benchmark.progress import Progress
 from zoo.command import CommandParser, command
 from zoo.errors import UserError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 LENGTHS, QUICK_LENGTHS = (32, 64, 256, 400), (32, 256)
 QUICK_RECIPES = ("standard", "r_at", "uegr")
-TABLE_IV_ARCHS = ("textcnn", "bilstm", "texthan")
 STUDIES = {
     "levers": "What each fast path gains over its slow twin.",
     "growth": "How the cost of a step grows with length, vocabulary, classes, batch and K.",
@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="Other commands: `python -m zoo.bench levers`, `growth`, `waits`, `gpu`, `report`.",
     )
     add = parser.add_argument
-    add("--quick", action="store_true", help="few recipes, lengths and rounds: about a minute")
+    add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
     add("--arch", nargs="+", default=["all"], help=f"models: {', '.join(ARCHS)}, or all (default all)")
     add("--recipe", nargs="+", help="methods by name, or all (default: Table IV; see zoo.ablate --help)")
     add("--length", nargs="+", type=int, help=f"words of a text (default {' '.join(map(str, LENGTHS))})")

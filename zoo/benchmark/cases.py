@@ -32,6 +32,7 @@ SIZES = {
     "paper": ModelSettings(),
     "demo": ModelSettings(embedding=64, hidden=32, layers=1, filters=32, widths=(2, 3, 4), han_hidden=24),
 }
+TABLE_IV_ARCHS = ("textcnn", "bilstm", "texthan")
 ZIPF = 1.05
 HAN_SENTENCE = 10  # mean words of a sentence; its line of the grid has `words_per_sentence` places
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from zoo.benchmark.growth import ARCHS, FACTORS, fit
+from zoo.benchmark.cases import TABLE_IV_ARCHS
+from zoo.benchmark.growth import FACTORS, fit
 
 # Okabe and Ito's colours, told apart with every kind of colour vision; the series also differ in marker.
 COLOURS = {"textcnn": "#0072B2", "bilstm": "#D55E00", "texthan": "#009E73"}
@@ -50,7 +51,7 @@ def draw_growth(points: list[dict[str, Any]], path: Path) -> None:
             axis.set_ylim(bottom=0)
         panels["vocabulary"].xaxis.set_major_formatter(lambda value, _: f"{value / 1000:.0f}k")
         panels["K"].set_xticks(FACTORS["K"])
-        handles = [Line2D([], [], color=COLOURS[arch], label=arch) for arch in ARCHS]
+        handles = [Line2D([], [], color=COLOURS[arch], label=arch) for arch in TABLE_IV_ARCHS]
         handles += [
             Line2D([], [], color="#444444", marker=marker, fillstyle=fill, markersize=4,
                    linestyle="--" if series == "standard" else "-",

@@ -82,10 +82,12 @@ def measure_gpu(
     """
     if not torch.cuda.is_available():
         raise UserError("gpu: torch sees no GPU here; on a CPU use python -m zoo.bench")
+    lookup(SIZES, sizes, "sizes")
+    for arch in archs:
+        lookup(dict.fromkeys(ARCHS), arch, "arch")
     device = torch.device("cuda")
     rows = []
     for arch in archs:
-        lookup(dict.fromkeys(ARCHS), arch, "arch")
         for length in lengths:
             rows += measure_shape(Case(arch, "standard", length, sizes=sizes), device, rounds, report)
     together = [_together(Case(arch, "uegr", 64, sizes=sizes), cells, report) for arch in archs]

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.benchmark.cases import Case, Feed, make_trainee
+from zoo.benchmark.cases import TABLE_IV_ARCHS, Case, Feed, make_trainee
 from zoo.benchmark.timing import interleaved, timed
 from zoo.method.step import train_step
 from zoo.training.memory import keep_freed_memory
 
-ARCHS = ("textcnn", "bilstm", "texthan")
 FACTORS: dict[str, tuple[int, ...]] = {
     "length": (16, 32, 64, 128, 256, 400),
     "vocabulary": (5_000, 10_000, 30_000, 60_000, 100_000),
@@ -30,7 +29,7 @@ def measure_growth(rounds: int, report: Callable[[str], None]) -> dict[str, Any]
     keep_freed_memory()
     points = []
     for factor, values in FACTORS.items():
-        for arch in ARCHS:
+        for arch in TABLE_IV_ARCHS:
             report(f"{factor}, {arch}")
             steps, keys = {}, {}
             for series, case in _series(arch, factor).items():

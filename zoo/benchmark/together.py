@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from typing import Any
 
 from zoo.benchmark.cases import Case
+from zoo.processes import environment
 
 WARM_UP = 6
 
@@ -16,20 +16,13 @@ def steps_a_second(case: Case, workers: int, threads: int, steps: int, device: s
     """Steps a second of `workers` processes together, all starting at the same moment (wall time)."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(workers), context.Queue()
-    kept = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the children when they load torch
-    try:
+    with environment({"OMP_NUM_THREADS": str(threads)}):  # read by the children when they load torch
         processes = [
             context.Process(target=_train, args=(case, threads, steps, device, barrier, results), daemon=True)
             for _ in range(workers)
         ]
         for process in processes:
             process.start()
-    finally:
-        if kept is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = kept
     spans = [_answer(results, processes) for _ in processes]
     for process in processes:
         process.join()

@@ -6,7 +6,6 @@ So each side has its own memory and allocator settings, and they still take turn
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Any
 
 from zoo.benchmark.cases import Case
 from zoo.benchmark.timing import Milliseconds
+from zoo.processes import environment
 
 
 class Twin:
@@ -26,12 +26,8 @@ class Twin:
         self.process = context.Process(target=_serve, args=(self.other, threads), daemon=True)
 
     def __enter__(self) -> Twin:
-        os.environ.update(self.environment)
-        try:
+        with environment(self.environment):
             self.process.start()
-        finally:
-            for name in self.environment:
-                del os.environ[name]
         self.other.close()  # so that a dead process ends the wait for its answer
         return self
 

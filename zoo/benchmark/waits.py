@@ -6,7 +6,6 @@ Wall time, as a user sees it, and so at the mercy of whatever else runs on the m
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,12 +15,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from zoo.benchmark.cases import Case
+from zoo.benchmark.cases import TABLE_IV_ARCHS, Case
 from zoo.benchmark.together import steps_a_second
 from zoo.errors import UserError
+from zoo.processes import cores
 
 STARTS = (["-m", "zoo.ablate", "--help"], ["-m", "zoo.bench", "--help"], ["-c", "import uegr_ref"])
-ARCHS = ("textcnn", "bilstm", "texthan")
 LOAD = """
 import json, sys, time
 from pathlib import Path
@@ -41,11 +40,11 @@ def measure_waits(
 ) -> dict[str, Any]:
     """All waits, each from processes of their own."""
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "start": [_start(command, rounds, report) for command in STARTS],
         "corpora": [_corpus(name, data_dir, report) for name in corpora],
         "evaluation": _evaluation(report),
-        "processes": [_processes(arch, max(1, rounds // 3), report) for arch in ARCHS],
+        "processes": [_processes(arch, max(1, rounds // 3), report) for arch in TABLE_IV_ARCHS],
     }
 
 
@@ -89,8 +88,8 @@ def _evaluation(report: Callable[[str], None]) -> list[dict[str, Any]]:
 
     rows = []
     with tempfile.TemporaryDirectory(prefix="uegr-") as out:
-        arguments = ["--corpus", "bbc_news", "--arch", *ARCHS, "--recipe", "standard", "uegr", "--out", out]
-        places, jobs = plan(parse([*arguments, "--device", "cpu"]))
+        arguments = ["--corpus", "bbc_news", "--arch", *TABLE_IV_ARCHS, "--recipe", "standard", "uegr"]
+        places, jobs = plan(parse([*arguments, "--device", "cpu", "--out", out]))
         jobs = [job for job in jobs if job.cell.recipe != BASELINE]
 
         def tick(event: tuple[str, int, dict[str, Any]]) -> None:

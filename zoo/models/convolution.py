@@ -1,8 +1,8 @@
 """Convolution over the words, ReLU, maximum over time: the pooled features of a TextCNN.
 
 The maximum lets one window of a text through for each filter, so the gradient needs these windows only and
-not a transposed convolution over all of them: 2 ms in place of 29 at length 256. The convolution itself
-reads the vectors as they lie in memory (words one after the other, "channels last").
+not a transposed convolution over all of them (docs/performance.md says what that gains). The convolution
+itself reads the vectors as they lie in memory (words one after the other, "channels last").
 
 Index letters: B examples, T tokens, D vector size, F filters, W filter width, N = T - W + 1 windows.
 """

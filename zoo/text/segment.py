@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import zoo
+from zoo.processes import cores
 from zoo.text import cache
 from zoo.text.normalise import CHARACTERS_PER_TOKEN
 from zoo.text.settings import Report, silent
@@ -105,7 +106,7 @@ def _worth(texts: Sequence[str], name: str, max_length: int) -> int:
     seconds = sum(min(len(text), most) for text in texts) / SPEED[name]
     if seconds < WORTH_SECONDS:
         return 1
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = cores()
     return min(processors, MOST_WORKERS, int(seconds // (WORTH_SECONDS / 2)), len(texts))
 
 

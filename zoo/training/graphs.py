@@ -117,8 +117,9 @@ class GraphedSteps:
     def step(self, index: Tensor, width: int, full: bool = True) -> None:
         """One training step on the rows `index` (B,), by replay where the shape has been recorded."""
         shape = len(index), width
-        buffer = self.index.setdefault(len(index), torch.zeros_like(index))
-        buffer.copy_(index)
+        if len(index) not in self.index:
+            self.index[len(index)] = torch.empty_like(index)
+        buffer = self.index[len(index)].copy_(index)
         if self.recorder is not None and full and shape not in self.replays and self._often(shape):
             self.replays[shape] = self.recorder.record(lambda: self._work(buffer, width))
         self.replays.get(shape, lambda: self._work(buffer, width))()

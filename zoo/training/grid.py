@@ -3,7 +3,7 @@
 Files are the state (`zoo.results.store`): a worker walks the list of cells, claims one that has no result,
 trains it, writes its file. So any number of workers, in one runner or several, share a folder; a killed
 one costs the cells it was in. Each worker computes with one thread, which makes a result the same bit for
-bit whatever the number of workers (and two one-thread workers are as fast as one with two threads).
+bit whatever the number of workers (and two one-thread workers are faster than one with two threads).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def make_optimizer(
         lr=settings.learning_rate if rate is None else rate,
         betas=(settings.beta1, settings.beta2),
         eps=settings.adam_epsilon,
-        fused=True,  # one kernel over all tensors: 7 ms instead of 81 on a table of 30,000 x 300
+        fused=True,  # one kernel over all tensors (docs/performance.md)
         capturable=rate is not None and rate.device.type == "cuda",
     )
 

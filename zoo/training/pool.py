@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue as queues
 from dataclasses import replace
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.processes import environment
 from zoo.results.store import Store
 from zoo.training.grid import Job, Places, Send, work, worker_main
 
@@ -43,21 +43,13 @@ def _run_processes(jobs: list[Job], places: Places, workers: int, send: Send) ->
     context = multiprocessing.get_context("spawn")
     events: Any = context.Queue()
     # Set before the children import torch: one thread each, in every library.
-    kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(kept, "1"))
-    try:
+    with environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}):
         processes = [
             context.Process(target=worker_main, args=(jobs, place, events), daemon=True)
             for place in spread(places, workers)
         ]
         for process in processes:
             process.start()
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
     open_cells: set[int] = set()
     try:
         while any(process.is_alive() for process in processes) or not events.empty():

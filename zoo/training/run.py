@@ -45,7 +45,8 @@ class Run:
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
         generator = torch.Generator(device).manual_seed(7_919 * cell.seed + 1)
         self.trainee = prepare(model, settings.recipe, generator)
-        steps = math.ceil(len(corpus.train) / settings.train.batch_size) * settings.train.epochs
+        self.epoch_steps = math.ceil(len(corpus.train) / settings.train.batch_size)
+        steps = self.epoch_steps * settings.train.epochs
         self.recorded: GraphedSteps | None = None
         if recorder is not None and why_not_recorded(settings.recipe) is None:
             train = Resident.of(corpus.train, device, self._line)
@@ -85,9 +86,7 @@ class Run:
         seconds = time.perf_counter() - began
         self.train_seconds += seconds
         if self.recorded:  # single steps cannot be timed without waiting for each
-            self.step_wall.append(
-                seconds / math.ceil(len(self.corpus.train) / self.settings.train.batch_size)
-            )
+            self.step_wall.append(seconds / self.epoch_steps)
         entry = {"epoch": epoch, "learning_rate": rate, **by_site(means)}
         if not math.isfinite(entry["loss"]):
             raise CellFailed(f"the loss is {entry['loss']} in epoch {epoch}")
