@@ -1,10 +1,10 @@
 """Rank normalisation of saliencies (Eq. 8): mid-rank / (n - 1) over the n non-zero entries.
 
 Non-negative floats order as their bits do, read as integers. So the exact ranks come from a radix sort,
-several times as fast as a sort of floats; and those of long float32 vectors from a histogram of the leading bits,
-four times as fast again: entries that agree to 1 part in 2048 share the mid-rank of their bin. That moves a
-normalised rank by less than half the fullest bin's share (1e-4 on real gradients); where this could exceed
-HISTOGRAM_ERROR the sort decides. float64 is always sorted.
+several times as fast as a sort of floats; and those of long float32 vectors from a histogram of the leading
+bits, four times as fast again: entries that agree to 1 part in 2048 share the mid-rank of their bin. That
+moves a normalised rank by less than half the fullest bin's share (1e-4 on real gradients); where this could
+exceed HISTOGRAM_ERROR the sort decides. float64 is always sorted.
 """
 
 from __future__ import annotations
