@@ -8,6 +8,8 @@ from hypothesis import settings
 
 # Helpers shared by tests (`import tiny`); importlib mode puts no test folder on the path by itself.
 sys.path.insert(0, str(Path(__file__).parent / "zoo"))
+# `bench` stands beside the package and is not installed with it.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # HYPOTHESIS_PROFILE chooses how hard the laws are tried; no deadlines, as machines are shared and noisy.
 settings.register_profile("dev", max_examples=10, deadline=None)

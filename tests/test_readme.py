@@ -65,7 +65,7 @@ def readme_table() -> list[list[str]]:
 
 
 def test_the_table_is_made_from_the_committed_results() -> None:
-    from zoo.results.readme import demo_table
+    from zoo.report.readme import demo_table
 
     block = README.split("<!-- table: results/demo -->")[1].split("<!-- end -->")[0]
     assert block.strip() == demo_table(ROOT / "results" / "demo").strip()
@@ -74,7 +74,8 @@ def test_the_table_is_made_from_the_committed_results() -> None:
 @pytest.mark.parametrize("command", TABLE)
 def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) -> None:
     """Options are parsed by the real parsers; the work behind them is tested elsewhere."""
-    from zoo import ablate, bench, tune
+    from bench import command as bench
+    from zoo import ablate, tune
 
     words = shlex.split(command)[2:]
     module, arguments = words[0], words[1:]

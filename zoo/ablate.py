@@ -19,14 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.command import EXIT_FAILED_CELLS, EXIT_INTERRUPTED, CommandParser, command, say
-from zoo.errors import UserError
-from zoo.processes import cores
-from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, lookup, parse_setting, resolve_recipe
+from zoo.core.command import EXIT_FAILED_CELLS, EXIT_INTERRUPTED, CommandParser, command, say
+from zoo.core.errors import UserError
+from zoo.core.options import lookup, parse_setting
+from zoo.core.processes import cores
+from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, resolve_recipe
 from zoo.settings import ARCHS, PRESETS, ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from zoo.training.grid import Job, Places
+    from zoo.grid.worker import Job, Places
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,8 +88,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options, places, jobs)
 
-    from zoo.results.store import Store
-    from zoo.training.progress import duration
+    from zoo.grid.progress import duration
+    from zoo.grid.store import Store
 
     store = Store(places.out)
     missing = {job.id for job in jobs if not store.done(job.id)}
@@ -135,7 +136,7 @@ def plan(options: argparse.Namespace) -> tuple[Places, list[Job]]:
         known = [f for kind in (Recipe, ModelSettings, TrainSettings, TextSettings) for f in _fields(kind)]
         lookup(dict.fromkeys(sorted(known)), name, "setting")
 
-    from zoo.training.grid import Places, plan_jobs
+    from zoo.grid.worker import Places, plan_jobs
 
     places = Places(
         options.out or Path("runs") / options.preset,
@@ -206,9 +207,9 @@ def _cells_on_gpus(each: int, device: str) -> int:
 
 def run_jobs(jobs: list[Job], places: Places, workers: int | None) -> None:
     """Run what is missing of a grid, with progress; `workers` None = one a core, or one on a GPU."""
-    from zoo.results.store import Store
-    from zoo.training.pool import run_grid
-    from zoo.training.progress import GridProgress
+    from zoo.grid.local import run_grid
+    from zoo.grid.progress import GridProgress
+    from zoo.grid.store import Store
 
     store = Store(places.out)
     missing = {job.id for job in jobs if not store.done(job.id)}
@@ -223,9 +224,9 @@ def _workers(asked: int | None, places: Places) -> int:
 
 
 def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> int:
-    from zoo.results.store import Store
-    from zoo.training.estimate import estimate_seconds
-    from zoo.training.progress import duration
+    from zoo.grid.estimate import estimate_seconds
+    from zoo.grid.progress import duration
+    from zoo.grid.store import Store
 
     store = Store(places.out)
     missing = [job for job in jobs if not store.done(job.id)]
@@ -245,7 +246,7 @@ def _dry_run(options: argparse.Namespace, places: Places, jobs: list[Job]) -> in
 def _print_results(
     options: argparse.Namespace, places: Places, results: list[dict[str, Any]], seconds: float
 ) -> None:
-    from zoo.results.report import table_json, terminal_report, write_report
+    from zoo.report.files import table_json, terminal_report, write_report
 
     paper = options.preset == "paper"
     written = [str(path) for path in write_report(places.out, results, paper=paper)] if results else []
@@ -275,8 +276,8 @@ def _closing_line(options: argparse.Namespace, kept: int, took: str) -> str:
 
 
 def _report(arguments: Sequence[str]) -> int:
-    from zoo.results.report import table_json, terminal_report, write_report
-    from zoo.results.store import Store
+    from zoo.grid.store import Store
+    from zoo.report.files import table_json, terminal_report, write_report
 
     parser = CommandParser(
         prog="python -m zoo.ablate report", description="Rebuild tables and figures from results."
@@ -304,8 +305,8 @@ def _report(arguments: Sequence[str]) -> int:
 
 
 def _show(arguments: Sequence[str]) -> int:
-    from zoo.results.report import show_cell
-    from zoo.results.store import Store
+    from zoo.grid.store import Store
+    from zoo.report.files import show_cell
 
     parser = CommandParser(prog="python -m zoo.ablate show", description="One cell in full.")
     parser.add_argument("cell", help="its name, or the beginning of it")

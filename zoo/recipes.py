@@ -16,13 +16,13 @@ field below, with the default that docs/decisions.md argues for; equation number
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
+from zoo.core.options import lookup, one_of, parse_setting
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "step": ("bi_stage", "freelb"),
@@ -106,7 +106,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if (got := getattr(self, name)) not in choices:
-                raise UserError(f"recipe setting {name}={got!r}: expected {_one_of(got, choices)}")
+                raise UserError(f"recipe setting {name}={got!r}: expected {one_of(got, choices)}")
         bounds = {
             "clean": (1, 2), "adversarial": (0, 64), "attack_steps": (1, 100), "alpha": (0, math.inf),
             "epsilon": (0, math.inf), "gamma": (0, math.inf), "q_min": (0, 0.99), "q_max": (0.01, 0.99),
@@ -185,34 +185,3 @@ def resolve_recipe(name: str, preset: str = "paper", overrides: Mapping[str, str
     for key, text in (overrides or {}).items():
         changes[key] = parse_setting(Recipe, key, text)
     return dataclasses.replace(recipe, **changes)
-
-
-def parse_setting(kind: type, key: str, text: str) -> Any:
-    """The value of field `key` of dataclass `kind` from its text, in the type of the field's default."""
-    defaults = {f.name: f.default for f in dataclasses.fields(kind)}
-    default = lookup(defaults, key, "setting")
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False, "on": True, "off": False}[text.lower()]
-        if isinstance(default, tuple):
-            item = float if key == "base_rates" else int if key == "widths" else str
-            return tuple(item(part) for part in text.split(",") if part)
-        value = type(default)(text)
-    except (ValueError, KeyError):
-        wanted = "on or off" if isinstance(default, bool) else type(default).__name__
-        raise UserError(f"setting {key}={text!r}: expected {wanted} (default {default!r})") from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"setting {key}={text!r}: expected a finite number")
-    return value
-
-
-def lookup(table: Mapping[str, Any], key: str, what: str) -> Any:
-    """`table[key]`, or a UserError that lists what exists, near misses first."""
-    if key not in table:
-        raise UserError(f"unknown {what} {key!r}: expected {_one_of(key, tuple(table))}")
-    return table[key]
-
-
-def _one_of(got: object, choices: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(str(got), choices, n=1)
-    return "one of " + ", ".join(choices) + (f" (did you mean {near[0]!r}?)" if near else "")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.ablate import parse as parse_run
 from zoo.ablate import plan, run_jobs
-from zoo.command import CommandParser, command, say
-from zoo.errors import UserError
-from zoo.recipes import RECIPES, TABLE_IV, lookup
+from zoo.core.command import CommandParser, command, say
+from zoo.core.errors import UserError
+from zoo.core.options import lookup
+from zoo.recipes import RECIPES, TABLE_IV
 
 if TYPE_CHECKING:
-    from zoo.training.grid import Job
+    from zoo.grid.worker import Job
 
 # What is varied: the learning rate for all recipes, the rest where the row has the part.
 GRID: dict[str, tuple[str, ...]] = {
@@ -131,7 +132,7 @@ def _tune(options: argparse.Namespace, recipe: str) -> dict[str, Any]:
 
 def _validation(options: argparse.Namespace, recipe: str, settings: list[Setting]) -> dict[Setting, float]:
     """Mean validation accuracy of each setting over corpora and seeds; finished cells are reused."""
-    from zoo.results.store import Store
+    from zoo.grid.store import Store
 
     jobs: list[Job] = []
     owner: dict[Setting, list[str]] = {}

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import uegr_ref
-from zoo.method import divergence, rates, selective
-from zoo.method.attack import embedding_rms, perturbation, project
-from zoo.method.fixed import demand_fixed_shapes
+from zoo.fast.shapes import demand_fixed_shapes
+from zoo.method import rates
+from zoo.method.backward import selective
+from zoo.method.forward import divergence
+from zoo.method.forward.attack import embedding_rms, perturbation, project
 
 TOLERANCE = 1e-10
 numbers = st.floats(-30, 30, width=32)

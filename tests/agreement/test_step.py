@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from uegr_ref import algorithm1 as reference
 from uegr_ref.model import initialise
+from zoo.core.batch import Batch
+from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
 from zoo.method.step import prepare, train_step
-from zoo.models.contract import TextClassifier
 from zoo.recipes import Recipe
-from zoo.text import Batch
 
 WORDS, DIMENSIONS, HIDDEN, CLASSES = 12, 5, 6, 3
 REST = DIMENSIONS * HIDDEN + HIDDEN + HIDDEN * CLASSES + CLASSES  # entries outside the table

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from zoo.results.page import build_page, write_page
+from zoo.report.page import build_page, write_page
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS, DOCS = REPOSITORY / "results", REPOSITORY / "docs"
-MAKE_IT = "make it anew: python -m zoo.results.page"
+MAKE_IT = "make it anew: python -m zoo.report.page"
 
 pytestmark = pytest.mark.skipif(
     not (RESULTS / "quick").exists(), reason="results/quick is not there: no results of the quick grid yet"

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from zoo.errors import UserError
-from zoo.recipes import CHOICES, RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, parse_setting, resolve_recipe
+from zoo.core.errors import UserError
+from zoo.core.options import parse_setting
+from zoo.recipes import CHOICES, RECIPE_PRESETS, RECIPES, TABLE_IV, Recipe, resolve_recipe
 from zoo.settings import PRESETS, ModelSettings, TrainSettings
 
 

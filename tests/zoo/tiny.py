@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from zoo.core.batch import Batch
 from zoo.models import TextClassifier, build_model
 from zoo.settings import ModelSettings
-from zoo.text import Batch
 
 CLASSES, WORDS = 3, 20
 SIZES = ModelSettings(

@@ -20,14 +20,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.method.attack import attack, embedding_rms, perturbation, project
-from zoo.method.divergence import DIVERGENCES, cross_entropy
+from zoo.core.batch import Batch
+from zoo.fast.rows import watch_embeddings
+from zoo.method.backward.selective import KeepRule, SelectiveUpdate
+from zoo.method.contract import TextClassifier, check_contract, dropout_sites, embed_backward, repeats_late
 from zoo.method.dropout import DropoutSites
-from zoo.method.selective import KeepRule, SelectiveUpdate
-from zoo.method.touched import watch_embeddings
-from zoo.models.contract import TextClassifier, check_contract, dropout_sites, embed_backward, repeats_late
+from zoo.method.forward.attack import attack, embedding_rms, perturbation, project
+from zoo.method.forward.divergence import DIVERGENCES, cross_entropy
 from zoo.recipes import Recipe
-from zoo.text import Batch
 
 
 @dataclass

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from zoo.core.options import lookup
+from zoo.method.contract import TextClassifier, check_contract
 from zoo.models.bilstm import BiLSTM
-from zoo.models.contract import TextClassifier, check_contract
 from zoo.models.han import HAN
 from zoo.models.textcnn import TextCNN
 from zoo.models.texthan import TextHAN
-from zoo.recipes import lookup
 
 if TYPE_CHECKING:
     from zoo.settings import ModelSettings

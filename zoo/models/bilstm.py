@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
-from zoo.models.contract import TextClassifier
 from zoo.models.layers import BiRecurrent, last_states
 from zoo.settings import ModelSettings
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.fast.shapes import fixed_shapes
+from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
-from zoo.method.fixed import fixed_shapes
-from zoo.models.contract import TextClassifier
 from zoo.models.layers import AdditiveAttention, BiRecurrent
 from zoo.settings import ModelSettings
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.fast.gru import bidirectional_gru
+from zoo.fast.linear import linear, tanh
+from zoo.fast.shapes import fixed_shapes
 from zoo.method.dropout import rows_like
-from zoo.method.fixed import fixed_shapes
-from zoo.models.gru import bidirectional_gru
-from zoo.models.linear import linear, tanh
 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:

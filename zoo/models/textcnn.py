@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.fast.convolution import max_over_time
+from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
-from zoo.models.contract import TextClassifier
-from zoo.models.convolution import max_over_time
 from zoo.settings import ModelSettings
 
 

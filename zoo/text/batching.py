@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.core.batch import Batch
 from zoo.text.corpus import Split
 
 if TYPE_CHECKING:
     import torch
 
 POOL = 64
-
-
-@dataclass
-class Batch:
-    """tokens: (B, T) int64, padded with 0. mask: (B, T) bool, True = a real token. labels, index: (B,) int64.
-
-    index holds the row numbers in the split.
-    """
-
-    tokens: torch.Tensor
-    mask: torch.Tensor
-    labels: torch.Tensor
-    index: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 def batch_rows(

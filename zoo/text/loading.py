@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import cache
 from zoo.text.corpus import Corpus, Split, fingerprint
 from zoo.text.near import near_duplicates

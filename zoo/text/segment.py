@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import zoo
-from zoo.processes import cores
+from zoo.core.processes import cores
 from zoo.text import cache
 from zoo.text.normalise import CHARACTERS_PER_TOKEN
 from zoo.text.settings import Report, silent

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 
 DEMO_CORPORA = ("bbc_news", "zh_reviews")
 REAL_CORPORA = ("imdb", "ag_news", "tnews", "iflytek")

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text.normalise import paragraphs
 from zoo.text.settings import Report
 

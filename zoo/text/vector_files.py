@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text.simple import text_lines
 
 # Rows of the published GloVe files: a file cut at the end of a line cannot be told otherwise.

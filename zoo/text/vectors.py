@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import cache
 from zoo.text.corpus import Corpus
 from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent

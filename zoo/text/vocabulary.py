@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text.rows import RawCorpus, Rows, check_parts, natural_order
 from zoo.text.settings import PAD, UNK
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 import zoo
+from zoo.fast.memory import keep_freed_memory
+from zoo.grid.store import encode_classes
 from zoo.models import TextClassifier, build_model
-from zoo.results.store import encode_classes
 from zoo.text import Corpus, load_vectors
 from zoo.training.graphs import CudaRecorder
-from zoo.training.memory import keep_freed_memory
 from zoo.training.run import Progress, Run
 from zoo.training.settings import Cell, CellFailed, CellSettings
 

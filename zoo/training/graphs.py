@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from zoo.method.fixed import demand_fixed_shapes
+from zoo.fast.shapes import demand_fixed_shapes
 from zoo.method.step import Trainee, train_step
 from zoo.recipes import Recipe
 from zoo.settings import TrainSettings

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.text import Batch, Split
+from zoo.core.batch import Batch
+from zoo.text import Split
 from zoo.text.batching import batch_rows, layout
 
 # Multiples to round up to, by the width above which they hold. Fine ones cost a graph more each, coarse ones

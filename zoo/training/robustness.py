@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from zoo.method.attack import embedding_rms, perturbation
-from zoo.method.divergence import cross_entropy
+from zoo.core.batch import Batch
+from zoo.method.forward.attack import embedding_rms, perturbation
+from zoo.method.forward.divergence import cross_entropy
 from zoo.models import TextClassifier
-from zoo.text import Batch
 
 ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
 MOST_ROWS = 1_000  # of the test part: an estimate beside the accuracy, at a small share of a run's time

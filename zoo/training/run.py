@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.core.batch import Batch
 from zoo.method.step import prepare, train_step
 from zoo.models import TextClassifier
-from zoo.text import Batch, Corpus, Split, batches
+from zoo.text import Corpus, Split, batches
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.resident import Resident

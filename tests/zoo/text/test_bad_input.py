@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_corpus
 
 GOOD = b'{"text": "fine", "label": "pos"}\n{"text": "bad", "label": "neg"}\n'

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import DEMO_CORPORA, REAL_CORPORA, load_card
 from zoo.text.cards import cards_folder
 from zoo.text.demo import demo_source, package_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_card, load_corpus
 from zoo.text.fetch import Remote, fetch
 from zoo.text.settings import silent

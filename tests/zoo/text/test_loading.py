@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import Corpus, RawCorpus, Rows, TextSettings, load_corpus, load_texts, prepare
 from zoo.text.normalise import duplicate_key
 

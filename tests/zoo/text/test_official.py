@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_card, load_corpus
 from zoo.text.unpack import unpack
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import Corpus, TextSettings, load_corpus
 
 Pairs = list[tuple[str, str]]

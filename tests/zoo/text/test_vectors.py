@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import Corpus, load_vectors
 from zoo.text.vector_files import read_vectors
 

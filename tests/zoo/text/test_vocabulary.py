@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from zoo.errors import UserError
+from zoo.core.errors import UserError
 from zoo.text import Corpus, TextSettings, batches, load_vectors, prepare
 from zoo.text.vocabulary import (
     build_vocabulary,

@@ -1,0 +1,226 @@
+"""docs/performance.md from the measurements in results/performance/; no number is typed by hand.
+
+steps.json       python -m zoo.bench --out ...
+paper.json       python -m zoo.bench --sizes paper ...
+targets_*.json   python -m zoo.bench --zscore ..., the cases of the goals
+levers.json      python -m zoo.bench levers --out ...
+growth.json      python -m zoo.bench growth --out ...
+waits.json       python -m zoo.bench waits --out ...
+gpu.json         python -m zoo.bench gpu --out ..., where there has been a GPU
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.growth import fit
+from bench.report_waits import on_a_gpu, waiting
+from bench.table import markdown as table
+from bench.table import number, read, shown
+from zoo.core.errors import UserError
+
+TEMPLATE = Path(__file__).with_name("performance.md")  # the words around the tables
+FIGURE = "performance_growth.svg"
+# The goals of the project: arch, length -> straightforward / ours of a UEGR step.
+SPEED_GOALS = {
+    ("textcnn", 256): 8, ("textcnn", 64): 14, ("textcnn", 24): 22,
+    ("bilstm", 256): 3, ("bilstm", 64): 8, ("bilstm", 24): 22,
+    ("texthan", 256): 3, ("texthan", 64): 7, ("texthan", 24): 18,
+    ("han", 600): 6,
+}  # fmt: skip
+PART_LENGTHS = (32, 64, 256)  # of the table of parts
+SHARED_GOAL, UNSHARED_GOAL = 2.2, 3.1  # UEGR / plain: one trunk pass for the K sub-models, or K
+
+# Options that a command need not name.
+DEFAULTS: tuple[tuple[str, Any], ...] = (
+    ("arch", ["all"]), ("vocabulary", 30_000), ("batch", 16), ("classes", 4), ("sizes", "targets"),
+    ("threads", 1),
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+def write_report(results: Path, docs: Path) -> list[Path]:
+    """Write the page and its figure; returns their paths.
+
+    Raises:
+        UserError: a file of measurements is missing or not one.
+    """
+    from bench.figure import draw_growth
+
+    page, figure = docs / "performance.md", docs / FIGURE
+    page.write_text(build_page(results), encoding="utf-8")
+    draw_growth(read(results / "growth.json")["growth"], figure)
+    return [page, figure]
+
+
+def build_page(results: Path) -> str:
+    """The text of the page."""
+    files = sorted(results.glob("*.json"))
+    steps, targets = ([row for path in files if path.name.startswith(kind) for row in read(path)["rows"]]
+                      for kind in ("steps", "targets_"))  # fmt: skip
+    if not steps:
+        raise UserError(f"{results / 'steps.json'}: not found; docs/performance.md says what makes it")
+    paper, levers = read(results / "paper.json"), read(results / "levers.json")
+    growth, settings = read(results / "growth.json"), paper["settings"]
+    waits = read(results / "waits.json")["waits"]
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        **paper["machine"],
+        batch=settings["batch"],
+        vocabulary=f"{settings['vocabulary']:,}",
+        classes=settings["classes"],
+        commands="\n".join(f"    {_command(path)}" for path in files),
+        targets=_targets(targets),
+        summary=_summary(targets),
+        steps=_steps(steps),
+        parts=_parts(steps),
+        paper=_steps(paper["rows"], long=False),
+        levers=_levers(levers["levers"]),
+        figure=FIGURE,
+        growth=_growth(growth["growth"]),
+        cores=waits["cores"],
+        **waiting(waits),
+        gpu=on_a_gpu(results / "gpu.json"),
+        **{f"base_{name}": f"{value:,}" for name, value in growth["base"].items() if name != "sizes"},
+    )
+
+
+def _command(path: Path) -> str:
+    """The command line that made a file, from the settings in it."""
+    found = read(path)
+    study = next((name for name in ("levers", "growth", "waits", "gpu") if name in found), "")
+    words = ["python -m zoo.bench", study]
+    for name, value in found["settings"].items():
+        if value in (None, False, []) or (name, value) in DEFAULTS or (study and name == "threads"):
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += map(str, value) if isinstance(value, list) else [str(value)]
+    return " ".join([*(word for word in words if word), f"--out results/performance/{path.name}"])
+
+
+def _targets(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        if row["recipe"] != "uegr":
+            continue
+        speed = None if row["changes"] else SPEED_GOALS.get((row["arch"], row["length"]))
+        goal = SHARED_GOAL if row["shares_trunk"] else UNSHARED_GOAL
+        lines.append(
+            [
+                f"{row['arch']} {row['length']}{_sites(row)}",
+                f"{row['vocabulary']:,}",
+                f"{row['step_ms']:.1f}",
+                number(row["straightforward_ms"], 0),
+                _against(row["ratio_straightforward_to_this"], speed, at_least=True),
+                _against(row["ratio_straightforward_zscore_to_this"], speed, at_least=True),
+                _against(row["ratio_to_plain"], goal, at_least=False),
+                f"{100 * row['floor_share']:.0f} %",
+            ]
+        )
+    header = (
+        "arch, length", "V", "ours, ms", "straightforward, ms", "straightforward / ours",
+        "the same with z-score masks", "UEGR / plain", "share of floor",
+    )  # fmt: skip
+    return table(header, lines)
+
+
+def _sites(row: Row) -> str:
+    return ", words dropped too" if "embedding" in row["changes"].get("sites", ()) else ""
+
+
+def _against(value: float | None, goal: float | None, at_least: bool) -> str:
+    if value is None or goal is None:
+        return number(value, 2)
+    met = value >= goal if at_least else value <= goal
+    text = f"{value:.1f}" if at_least else f"{value:.2f}"
+    return f"{text} (goal {goal:g}{'' if met else ', missed'})"
+
+
+def _summary(rows: list[Row]) -> str:
+    """Which goals are missed, in words."""
+    missed = []
+    for row in rows:
+        if row["recipe"] != "uegr":
+            continue
+        name = f"{row['arch']} at length {row['length']}{_sites(row)}"
+        speed = None if row["changes"] else SPEED_GOALS.get((row["arch"], row["length"]))
+        for form in ("straightforward", "straightforward_zscore"):
+            gain = row[f"ratio_{form}_to_this"]
+            if speed is not None and gain is not None and gain < speed:
+                missed.append(f"{name}: {gain:.1f} times the {form.replace('_', ' ')} speed, not {speed}")
+        goal = SHARED_GOAL if row["shares_trunk"] else UNSHARED_GOAL
+        if row["ratio_to_plain"] > goal:
+            missed.append(f"{name}: {row['ratio_to_plain']:.2f} plain steps, not {goal}")
+    if not missed:
+        return "Every goal is met."
+    return "Missed:\n\n" + "\n".join(f"- {line}" for line in missed)
+
+
+def _steps(rows: list[Row], long: bool = True) -> str:
+    header = ["arch, length, recipe", "ms", "quartiles", "x plain", "quartiles", "passes", "share of floor"]
+    header += ["examples/s", "MiB"] + (["straightforward / ours"] if long else [])
+    lines = []
+    for row in rows:
+        (low, high), (least, most) = row["step_ms_quartiles"], row["ratio_to_plain_quartiles"]
+        line = [
+            f"{row['arch']} {row['length']} {row['recipe']}",
+            f"{row['step_ms']:.1f}", f"{low:.1f}-{high:.1f}",
+            f"{row['ratio_to_plain']:.2f}", f"{least:.2f}-{most:.2f}", str(row["units"]),
+            f"{100 * row['floor_share']:.0f} %", f"{row['examples_per_second']:.0f}",
+            number(row["peak_memory_mb"], 0),
+        ]  # fmt: skip
+        lines.append(line + ([number(row["ratio_straightforward_to_this"], 1)] if long else []))
+    return table(header, lines)
+
+
+def _parts(rows: list[Row]) -> str:
+    parts = ("forward", "backward", "mask", "optimizer", "other")
+    lines = []
+    for row in rows:
+        if row["recipe"] in ("standard", "uegr") and row["length"] in PART_LENGTHS:
+            name = f"{row['arch']} {row['length']} {row['recipe']}"
+            lines.append([name, *(f"{row['parts_ms'][part]:.1f}" for part in (*parts, "data"))])
+            slow = row["straightforward_parts_ms"]
+            lines.append([f"{name}, straightforward", *(f"{slow[part]:.0f}" for part in parts), ""])
+    return table(("arch, length, recipe", *parts, "data"), lines)
+
+
+def _levers(levers: list[dict[str, Any]]) -> str:
+    lines = []
+    for lever in levers:
+        lines.append([f"**{lever['title']}**", "", "", ""])
+        for variant in lever["variants"]:
+            name = variant["variant"] + (" (in use)" if variant["variant"] == lever["kept"] else "")
+            low, high = variant["quartiles"]
+            lines.append([name, f"{variant['ms']:.2f}", f"{low:.2f}-{high:.2f}", f"{variant['gain']:.1f}"])
+    return table(("variant", "ms", "quartiles", "times as fast as the first"), lines)
+
+
+def by_series(points: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[tuple[float, float]]]:
+    """(factor, arch, series) -> [(value, ms)]."""
+    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for point in points:
+        key = point["factor"], point["arch"], point["series"]
+        found.setdefault(key, []).append((point["value"], point["ms"]))
+    return found
+
+
+def _growth(points: list[dict[str, Any]]) -> str:
+    lines = []
+    for (factor, arch, series), values in by_series(points).items():
+        a, b, error = fit([x for x, _ in values], [y for _, y in values])
+        scale, unit = (
+            (1_000, "1,000 rows") if factor == "vocabulary" else (1, {"length": "word"}.get(factor, factor))
+        )
+        unit = {"classes": "class", "batch": "example", "K": "pass"}.get(unit, unit)
+        lines.append(
+            [
+                f"{factor}: {arch}, {shown(series)}",
+                f"{a:.1f}",
+                f"{scale * b:.3f} per {unit}",
+                f"{100 * error:.0f} %",
+            ]
+        )
+    return table(("grows with", "fixed, ms", "slope, ms", "worst point off the line"), lines)

@@ -1,0 +1,107 @@
+"""The parts of docs/performance.md about waiting and about GPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.table import markdown, read
+
+START_GOAL, CORPUS_GOAL, EVALUATION_GOAL = 0.5, 2.0, 0.05  # seconds, seconds, share of a cell
+NO_GPU = (
+    "**Nothing here has been measured, and the graphs themselves have never run**: no GPU was lent to the "
+    "project. What runs without one is tested without one: the training is the same with a stand-in that "
+    "calls the recorded function again, and every operator of every recipe has a fixed size and waits for no "
+    "number. On a machine with a GPU:\n\n"
+    "    python -m pytest tests/zoo/test_graphs.py\n"
+    "    python -m zoo.bench gpu --out results/performance/gpu.json && python -m zoo.bench report"
+)
+
+
+def waiting(waits: dict[str, Any]) -> dict[str, str]:
+    """Tables of the starts, corpora, evaluation and processes."""
+    starts = [
+        [f"`{row['command']}`", _goal(row["seconds"], START_GOAL, "s"), f"{row['longest']:.2f}"]
+        for row in waits["start"]
+    ]
+    corpora = [
+        [
+            row["corpus"],
+            f"{row['rows']:,}",
+            f"{row['first_seconds']:.1f}",
+            _goal(row["again_seconds"], CORPUS_GOAL, "s"),
+        ]
+        for row in waits["corpora"]
+    ]
+    evaluation = [
+        [f"{row['arch']}, {row['recipe']}", f"{row['total']:.1f}", _share(row["share"])]
+        for row in waits["evaluation"]
+    ]
+    processes = [
+        [
+            row["arch"],
+            f"{row['two_processes']:.1f}",
+            f"{row['two_threads']:.1f}",
+            f"{row['gain']:.2f}",
+            " ".join(f"{gain:.2f}" for gain in row["gains"]),
+        ]
+        for row in waits["processes"]
+    ]
+    return {
+        "starts": markdown(("command", "median, s", "longest, s"), starts),
+        "corpora": markdown(("corpus", "texts", "first time, s", "again, s"), corpora),
+        "evaluation": markdown(("cell", "in all, s", "evaluation"), evaluation),
+        "processes": markdown(("arch", "two processes", "two threads", "gain", "in each round"), processes),
+    }
+
+
+def on_a_gpu(path: Path) -> str:
+    """What was measured on a GPU, or that nothing was."""
+    if not path.exists():
+        return NO_GPU
+    found = read(path)["gpu"]
+    steps = [
+        [
+            f"{row['arch']} {row['length']} {row['recipe']}",
+            f"{row['step_ms']:.3f}",
+            f"{row['ratio_to_plain']:.2f}",
+            f"{row['ordinary_ms']:.3f}",
+            f"{row['ordinary_to_replayed']:.1f}",
+        ]
+        for row in found["steps"]
+    ]
+    together = [
+        [row["arch"], " ".join(f"{n}: {rate:.0f}" for n, rate in row["steps_a_second"].items())]
+        for row in found["together"]
+    ]
+    whole = [
+        [
+            row["arch"],
+            f"{row['minutes_one_at_a_time']:.0f}",
+            str(row["cells_at_once"]),
+            f"{row['minutes']:.0f}",
+        ]
+        for row in found["table_iv"]
+    ]
+    step_header = ("arch, length, recipe", "replayed, ms", "x plain", "ordinary, ms", "ordinary / replayed")
+    minutes = sum(row["minutes"] for row in found["table_iv"])
+    return "\n\n".join(
+        [
+            f"Measured on {found['device']}, wall time of 50 steps with one wait for the device, medians.",
+            markdown(step_header, steps),
+            "UEGR steps a second of all cells together, by cells at once:",
+            markdown(("arch", "cells: steps a second"), together),
+            "Table IV from that, 28 cells an arch, steps alone:",
+            markdown(("arch", "one at a time, minutes", "cells at once", "minutes"), whole),
+            f"In all {minutes:.0f} minutes.",
+        ]
+    )
+
+
+def _goal(value: float, goal: float, unit: str) -> str:
+    return f"{value:.2f} (goal {goal:g} {unit}{'' if value <= goal else ', missed'})"
+
+
+def _share(value: float) -> str:
+    missed = "" if value <= EVALUATION_GOAL else f" (goal {100 * EVALUATION_GOAL:.0f} %, missed)"
+    return f"{100 * value:.1f} %{missed}"

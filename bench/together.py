@@ -1,0 +1,68 @@
+"""Several processes that train at once: how many steps a second they make in all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from typing import Any
+
+from bench.cases import Case
+from zoo.core.processes import environment
+
+WARM_UP = 6
+
+
+def steps_a_second(case: Case, workers: int, threads: int, steps: int, device: str = "cpu") -> float:
+    """Steps a second of `workers` processes together, all starting at the same moment (wall time)."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(workers), context.Queue()
+    with environment({"OMP_NUM_THREADS": str(threads)}):  # read by the children when they load torch
+        processes = [
+            context.Process(target=_train, args=(case, threads, steps, device, barrier, results), daemon=True)
+            for _ in range(workers)
+        ]
+        for process in processes:
+            process.start()
+    spans = [_answer(results, processes) for _ in processes]
+    for process in processes:
+        process.join()
+    return workers * steps / max(spans)
+
+
+def _answer(results: Any, processes: list[Any]) -> float:
+    """The next worker's seconds; RuntimeError where a worker has died."""
+    while results.empty():
+        if any(process.exitcode not in (None, 0) for process in processes):
+            for process in processes:
+                process.terminate()
+            raise RuntimeError("a process of the measurement ended early (out of memory?)")
+        time.sleep(0.05)
+    seconds: float = results.get()
+    return seconds
+
+
+def _train(case: Case, threads: int, steps: int, device: str, barrier: Any, results: Any) -> None:
+    import torch
+
+    from bench.cases import Feed, make_trainee
+    from zoo.fast.memory import keep_freed_memory
+    from zoo.method.step import train_step
+
+    torch.set_num_threads(threads)
+    if device != "cpu":
+        from bench.gpu import Replayed
+
+        replayed = Replayed(case, torch.device(device), record=True)
+        replayed.run(WARM_UP)
+        barrier.wait()
+        results.put(replayed.run(steps))
+        return
+    keep_freed_memory()
+    (trainee, optimizer), feed = make_trainee(case), Feed(case)
+    for _ in range(WARM_UP):
+        train_step(trainee, feed(), optimizer)
+    barrier.wait()
+    began = time.perf_counter()
+    for _ in range(steps):
+        train_step(trainee, feed(), optimizer)
+    results.put(time.perf_counter() - began)

@@ -1,0 +1,70 @@
+"""The GPU benchmark's logic without a GPU, and processes that train side by side."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from stand_in import StandIn
+
+from bench import command as bench
+from bench.cases import Case
+from bench.gpu import TABLE_IV_STEPS, Replayed, estimate, measure_shape
+from bench.together import steps_a_second
+from zoo.recipes import TABLE_IV
+
+SMALL = Case("textcnn", "uegr", 8, batch=4, vocabulary=50, sizes="demo")
+
+
+def stand_in(device: torch.device, generator: torch.Generator) -> StandIn:
+    return StandIn(generator)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["gpu"]) == 2
+    assert capsys.readouterr().err == (
+        "zoo.bench: gpu: torch sees no GPU here; on a CPU use python -m zoo.bench\n"
+    )
+
+
+@pytest.mark.parametrize("arch", ["textcnn", "han"])
+def test_steps_are_replayed(arch: str) -> None:
+    replayed = Replayed(
+        Case(arch, "uegr", 30, batch=4, vocabulary=50, sizes="demo"), torch.device("cpu"), True, stand_in
+    )
+    assert replayed.run(40) > 0
+    assert isinstance(replayed.recorder, StandIn)
+    assert replayed.recorder.replayed > 0
+
+
+def test_a_row_for_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.gpu.STEPS", 2)
+    rows = measure_shape(SMALL, torch.device("cpu"), 3, lambda text: None, stand_in)
+    assert [row["recipe"] for row in rows] == list(TABLE_IV)
+    assert rows[0]["ratio_to_plain"] == 1.0
+    assert all(row["step_ms"] > 0 and row["ordinary_to_replayed"] > 0 for row in rows)
+
+
+def test_the_estimate_adds_up() -> None:
+    """A millisecond a step: all steps of 28 cells, and twice as fast with the best use of the card."""
+    lengths = {length for _, length in TABLE_IV_STEPS.values()}
+    rows = [
+        {"arch": "textcnn", "recipe": r, "length": length, "step_ms": 1.0}
+        for r in TABLE_IV
+        for length in lengths
+    ]
+    together = [{"arch": "textcnn", "length": 64, "steps_a_second": {1: 100.0, 4: 200.0, 8: 150.0}}]
+    (found,) = estimate(rows, together)
+    assert found["minutes_one_at_a_time"] == pytest.approx(131_570 * 7 / 1e3 / 60)
+    assert found["cells_at_once"] == 4
+    assert found["minutes"] == pytest.approx(found["minutes_one_at_a_time"] / 2)
+    assert estimate(rows[:3], together) == []
+
+
+def test_processes_train_side_by_side() -> None:
+    assert steps_a_second(SMALL, workers=2, threads=1, steps=2) > 0
+
+
+def test_a_process_that_dies_ends_the_measurement() -> None:
+    with pytest.raises(RuntimeError, match="ended early"):
+        steps_a_second(Case("nonsense", "uegr", 8), workers=1, threads=1, steps=2)

@@ -1,0 +1,308 @@
+"""The command line as a user meets it: runs, resumes, survives, and refuses in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from zoo import ablate
+from zoo.grid.store import Store
+
+SMALL = ["--epochs", "1", "--set", "embedding=8", "filters=4", "hidden=4", "widths=1,2", "max_length=12"]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of our own in the simple layout: the class is the tone of the words, with some noise."""
+    folder = tmp_path_factory.mktemp("corpora") / "moods"
+    folder.mkdir()
+    (folder / "labels.txt").write_text("bad\ngood\n")
+    words = {"bad": ["awful", "dull", "broken", "never"], "good": ["lovely", "bright", "fine", "always"]}
+    for split, rows in (("train", 160), ("dev", 40), ("test", 40)):
+        lines = []
+        for i in range(rows):
+            label = ("bad", "good")[i % 2]
+            tone = words[label if i % 7 else ("good", "bad")[i % 2]]
+            text = f"text {split} {i} is {tone[i % 4]} and {tone[(i // 4) % 4]} to number {i * 7 % 50}"
+            lines.append(json.dumps({"text": text, "label": label}))
+        with gzip.open(folder / f"{split}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def base(corpus: Path, tmp_path: Path) -> list[str]:
+    return [
+        "--corpus", str(corpus), "--arch", "textcnn", "--cache-dir", str(corpus.parent / "cache"),
+        "--out", str(tmp_path / "out"), *SMALL,
+    ]  # fmt: skip
+
+
+def run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = ablate.main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def start(arguments: Sequence[str], **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "zoo.ablate", *arguments]
+    # A test run that a shell put in the background ignores Ctrl-C, and its children would inherit that.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
+
+
+def scores(folder: Path) -> dict[str, object]:
+    """What must not depend on how a cell was run: everything but times and memory."""
+    timing = ("seconds", "step_seconds", "step_cpu_seconds", "peak_memory_mb", "threads")
+    return {r["id"]: {k: v for k, v in r.items() if k not in timing} for r in Store(folder).cells()}
+
+
+def test_all_recipes_then_nothing_left_to_do(base: list[str], tmp_path: Path, capsys) -> None:
+    code, out, err = run([*base, "--jobs", "1", "--json"], capsys)
+    assert code == 0, err
+    answer = json.loads(out)
+    assert [c["cell"]["recipe"] for c in answer["cells"]] == [
+        "standard", "dropout", "at", "r_drop", "r_at", "r_at_su", "uegr",
+    ]  # fmt: skip
+    assert [c["cell"]["recipe"] for c in answer["reference"]] == ["tfidf_svm"]
+    assert answer["seconds"] > 0
+    assert len(answer["table"]) == 1
+    uegr = answer["cells"][-1]["curve"][0]
+    for key in ("loss", "loss_clean", "loss_adversarial", "divergence", "kept_share", "perturbation"):
+        assert uegr[key] > 0, key
+    assert uegr["drop_rate"] == {"pooled": pytest.approx(0.2, abs=1e-3)}
+    assert all(Path(path).exists() for path in answer["written"])
+
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*-s0-*.json")}
+    code, out, err = run([*base, "--jobs", "1"], capsys)
+    assert code == 0
+    assert "0 to run" in err
+    assert "UEGR" in out
+    assert "w/o Dropout" in out
+    assert {p: p.stat().st_mtime_ns for p in before} == before, "a second run must leave finished cells alone"
+
+
+def test_the_number_of_jobs_changes_no_result(base: list[str], tmp_path: Path, capsys) -> None:
+    base = [*base, "--recipe", "dropout", "uegr"]
+    one, two = [*base, "--jobs", "1"], [*base, "--jobs", "2"]
+    one[one.index("--out") + 1], two[two.index("--out") + 1] = str(tmp_path / "one"), str(tmp_path / "two")
+    assert run(one, capsys)[0] == 0
+    process = start(two)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert scores(tmp_path / "one") == scores(tmp_path / "two")
+
+
+def test_a_killed_run_resumes_with_identical_results(base: list[str], tmp_path: Path, capsys) -> None:
+    base = [*base, "--seeds", "0", "1", "2", "--recipe", "dropout", "uegr", "--jobs", "1"]
+    whole, cut = list(base), list(base)
+    whole[whole.index("--out") + 1], cut[cut.index("--out") + 1] = str(tmp_path / "w"), str(tmp_path / "c")
+    assert run(whole, capsys)[0] == 0
+    process = start(cut)
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "c").glob("*.json"))) < 2:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    there = len(list((tmp_path / "c").glob("*.json")))
+    assert there < 7, "the run ended before it could be killed: nothing was tested"
+    code, _, err = run(cut, capsys)
+    assert code == 0
+    assert f"{7 - there} to run" in err
+    assert scores(tmp_path / "w") == scores(tmp_path / "c")
+
+
+def test_two_runners_share_a_folder_and_no_cell_runs_twice(base: list[str], tmp_path: Path) -> None:
+    base = [*base, "--seeds", "0", "1", "2", "--recipe", "dropout", "at", "--jobs", "1"]
+    runners = [start(base), start(base)]
+    finished = []
+    for runner in runners:
+        _, err = runner.communicate(timeout=180)
+        assert runner.returncode == 0, err
+        lines = [line for line in err.splitlines() if "] " in line]
+        finished += [line.split("]")[1].split("validation")[0].strip() for line in lines]
+    assert sorted(finished) == sorted(set(finished)), "a cell ran twice"
+    assert len(finished) == 7
+
+
+def test_ctrl_c_keeps_what_is_finished(base: list[str], tmp_path: Path) -> None:
+    process = start([*base, "--seeds", *map(str, range(30)), "--recipe", "uegr", "--jobs", "2"])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("*uegr*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert "UEGR" in out
+
+
+def test_a_failing_cell_is_recorded_and_the_grid_goes_on(base: list[str], tmp_path: Path, capsys) -> None:
+    broken = [*base, "--recipe", "uegr", "dropout", "--set", "learning_rate=1e30", *SMALL[3:]]
+    code, out, err = run([*broken, "--jobs", "1"], capsys)
+    assert code == 1
+    assert "failed: the loss is" in err
+    assert "failed" in out
+    failed = [r for r in Store(tmp_path / "out").cells() if r["status"] == "failed"]
+    assert len(failed) == 2
+    assert all("the loss is" in r["reason"] for r in failed)
+
+
+def test_a_worker_that_dies_costs_its_cell_only(base: list[str], tmp_path: Path) -> None:
+    process = start([*base, "--seeds", *map(str, range(12)), "--recipe", "uegr", "--jobs", "2"])
+    out = tmp_path / "out"
+    deadline = time.monotonic() + 120
+    while not list(out.glob("*uegr*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    workers = [int(line.split()[0]) for line in children if "spawn_main" in line]
+    assert workers, children
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode in (0, 1), err
+    results = list(Store(out).cells())
+    assert len(results) == 13, "every cell is done or recorded"
+    lost = [r for r in results if r["status"] == "failed"]
+    assert len(lost) <= 1
+    assert all("worker process died" in r["reason"] for r in lost)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(base: list[str], tmp_path: Path, how: signal.Signals) -> None:
+    """Found in use: a killed runner left its workers training, unseen, for minutes."""
+    process = start([*base, "--seeds", *map(str, range(60)), "--recipe", "uegr", "--jobs", "2"])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out").glob("*uegr*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(how)
+    process.communicate(timeout=60)  # the pipes close when the last worker is gone
+    there = len(list((tmp_path / "out").glob("*.json")))
+    assert there < 61, "the run ended before it could be killed: nothing was tested"
+    time.sleep(1.0)
+    assert len(list((tmp_path / "out").glob("*.json"))) == there
+
+
+def test_dry_run_lists_the_cells_and_trains_nothing(base: list[str], tmp_path: Path, capsys) -> None:
+    code, out, _ = run([*base, "--dry-run"], capsys)
+    assert code == 0
+    assert out.count("missing") == 8
+    assert "8 cells, 8 to run" in out
+    assert not list((tmp_path / "out").glob("*.json"))
+    cells = json.loads(run([*base, "--dry-run", "--json"], capsys)[1])["cells"]
+    assert {cell["done"] for cell in cells} == {False}
+
+
+def test_report_and_show_read_the_folder(base: list[str], tmp_path: Path, capsys) -> None:
+    run([*base, "--recipe", "dropout", "uegr", "--jobs", "1"], capsys)
+    out = str(tmp_path / "out")
+    code, text, _ = run(["report", "--out", out], capsys)
+    assert code == 0
+    assert "UEGR" in text
+    assert (tmp_path / "out" / "table.tex").exists()
+    assert json.loads(run(["report", "--out", out, "--json"], capsys)[1])["table"]
+    code, text, _ = run(["show", "moods-textcnn-uegr", "--out", out], capsys)
+    assert code == 0
+    assert "kept_share" in text
+    code, _, err = run(["show", "nothing", "--out", out], capsys)
+    assert code == 2
+    assert "expected one cell" in err
+
+
+BAD = [
+    (["--arch", "texthann"], "unknown arch 'texthann': expected one of .*did you mean 'texthan'"),
+    (["--recipe", "uergr"], "unknown recipe 'uergr'.*did you mean 'uegr'"),
+    (["--preset", "demmo"], "unknown preset 'demmo'.*did you mean 'demo'"),
+    (["--set", "alhpa=1"], "unknown setting 'alhpa'.*did you mean 'alpha'"),
+    (["--set", "alpha"], "--set alpha: expected NAME=VALUE"),
+    (["--set", "epsilon=-1"], "epsilon=-1.0: expected a number from 0"),
+    (["--epochs", "0"], "epochs is 0: expected at least 1"),
+    (["--epochs", "three"], "invalid int value: 'three'"),
+    (["--fraction", "1.5"], "fraction is 1.5; expected"),
+    (["--jobs", "0"], "--jobs 0: expected at least 1"),
+    (["--corpus", "imbd"], "imbd"),
+    (["--corpus", "imdb", "--data-dir", "/nowhere"], "/nowhere"),
+    (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+    (["--device", "cuda"], "torch sees no GPU"),
+    (["show"], "required: cell"),
+    (["report", "--out", "/nowhere"], "/nowhere"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import re
+
+    import torch
+
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(arguments, capsys)
+    assert code == 2
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert re.search(message, lines[0]), err
+    assert not list(tmp_path.glob("**/*.json"))
+
+
+def test_an_unknown_label_names_file_and_line(base: list[str], corpus: Path, tmp_path: Path, capsys) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in corpus.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    with gzip.open(broken / "test.jsonl.gz", "at", encoding="utf-8") as file:
+        file.write('{"text": "hm", "label": "ugly"}\n')
+    base[base.index("--corpus") + 1] = str(broken)
+    code, _, err = run(base, capsys)
+    assert code == 2
+    assert "test.jsonl.gz" in err
+    assert "41" in err
+    assert "ugly" in err
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys; from zoo import ablate\n"
+        "try: ablate.main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'gensim', 'scipy', 'sklearn', 'matplotlib', 'jieba', 'torchtext', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_folds_make_a_cell_each(base: list[str], tmp_path: Path, capsys) -> None:
+    code, _, err = run([*base, "--folds", "3", "--recipe", "dropout", "--jobs", "1"], capsys)
+    assert code == 0, err
+    folds = [r["cell"]["fold"] for r in Store(tmp_path / "out").cells() if r["cell"]["recipe"] == "dropout"]
+    assert sorted(folds) == [0, 1, 2]

@@ -1,0 +1,140 @@
+"""The contract of the models: padding never matters, any text length works, sites have names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import tiny
+from zoo.core.errors import UserError
+from zoo.method.contract import dropout_sites
+from zoo.models import MODELS, build_model, check_contract
+from zoo.models.layers import AdditiveAttention, BiRecurrent, last_states
+
+
+def laid_out(arch: str, lengths: tuple[int, ...], padding: int = 0, seed: int = 0):
+    batch = tiny.batch(lengths, seed=seed, padding=0 if arch == "han" else padding)
+    return tiny.by_sentence(batch, padding) if arch == "han" else batch
+
+
+@pytest.mark.parametrize("lengths", [(7, 3, 12, 1), (1,), (2, 2)])
+def test_logits_do_not_depend_on_padding(arch: str, lengths: tuple[int, ...]) -> None:
+    model = tiny.model(arch).eval()
+    short, long = laid_out(arch, lengths), laid_out(arch, lengths, padding=9)
+    assert long.tokens.shape[1] > short.tokens.shape[1]
+    torch.testing.assert_close(
+        model(long.tokens, long.mask), model(short.tokens, short.mask), rtol=0, atol=1e-12
+    )
+
+
+def test_logits_of_a_text_do_not_depend_on_its_companions(arch: str) -> None:
+    model = tiny.model(arch).eval()
+    batch = laid_out(arch, (7, 3, 12, 1))
+    alone = torch.cat(
+        [model(batch.tokens[i : i + 1], batch.mask[i : i + 1]) for i in range(len(batch.labels))]
+    )
+    torch.testing.assert_close(model(batch.tokens, batch.mask), alone, rtol=0, atol=1e-12)
+
+
+def test_texts_shorter_than_the_widest_filter_and_all_padding_rows(arch: str) -> None:
+    model = tiny.model(arch).eval()
+    for lengths in [(1, 0), (0,), (2, 0, 1)]:
+        batch = laid_out(arch, lengths) if max(lengths) else laid_out(arch, (1,))
+        mask = batch.mask & (torch.tensor(lengths)[:, None] > 0)
+        logits = model(batch.tokens * mask, mask)
+        assert logits.shape == (len(lengths), tiny.CLASSES)
+        assert torch.isfinite(logits).all()
+        logits.sum().backward()
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_padding_gets_no_gradient(arch: str) -> None:
+    model = tiny.model(arch)
+    batch = laid_out(arch, (7, 3), padding=4)
+    vectors = model.embed(batch.tokens).detach().requires_grad_()
+    model.eval()
+    model.classify(vectors, batch.mask).square().sum().backward()
+    assert vectors.grad is not None
+    assert (vectors.grad[~batch.mask] == 0).all()
+    assert (vectors.grad[batch.mask] != 0).any()
+
+
+def test_classify_is_head_of_trunk_and_evaluation_is_repeatable(arch: str) -> None:
+    model = tiny.model(arch).eval()
+    batch = laid_out(arch, (7, 3, 12, 1))
+    vectors = model.embed(batch.tokens)
+    torch.testing.assert_close(
+        model.classify(vectors, batch.mask), model.head(model.trunk(vectors, batch.mask)), rtol=0, atol=0
+    )
+
+
+def test_sites_are_named_and_default_ones_exist(arch: str) -> None:
+    model = tiny.model(arch)
+    sites = dropout_sites(model)
+    assert set(model.default_sites) <= set(sites)
+    assert set(model.head_sites) <= set(sites)
+    assert "pooled" in sites
+    assert "embedding" in sites
+
+
+def test_initial_weights_are_a_function_of_the_seed_alone(arch: str) -> None:
+    torch.manual_seed(1)
+    before = torch.rand(1)
+    first = build_model(arch, 9, 2, tiny.SIZES, seed=3)
+    torch.manual_seed(1)
+    assert torch.rand(1) == before, "building a model must leave the caller's random state alone"
+    second, other = (build_model(arch, 9, 2, tiny.SIZES, seed=s) for s in (3, 4))
+    same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
+    assert all(same)
+    assert not torch.equal(first.embedding.weight, other.embedding.weight)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_two_one_way_layers_equal_a_packed_bidirectional_one(kind: type[nn.LSTM]) -> None:
+    torch.manual_seed(0)
+    ours = BiRecurrent(kind, 4, 3).double()
+    oracle = kind(4, 3, batch_first=True, bidirectional=True).double()
+    for name, value in oracle.named_parameters():
+        source = ours.back if name.endswith("_reverse") else ours.ahead
+        value.data.copy_(dict(source.named_parameters())[name.removesuffix("_reverse")].data)
+    batch = tiny.batch((7, 3, 12, 1))
+    x = torch.randn(4, 12, 4, dtype=torch.float64)
+    packed = pack_padded_sequence(x, batch.mask.sum(1), batch_first=True, enforce_sorted=False)
+    states, last = oracle(packed)
+    expected, _ = pad_packed_sequence(states, batch_first=True)
+    got = ours(x, batch.mask)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+    final = last[0] if kind is nn.LSTM else last
+    torch.testing.assert_close(last_states(got, batch.mask), torch.cat([final[0], final[1]], 1))
+
+
+def test_attention_weights_sum_to_one_over_the_tokens() -> None:
+    attention = AdditiveAttention(6).double()
+    batch = tiny.batch((7, 3, 1))
+    weights = attention.weights(torch.randn(3, 7, 6, dtype=torch.float64), batch.mask)
+    torch.testing.assert_close(weights.sum(1), torch.ones(3, dtype=torch.float64))
+    assert (weights[~batch.mask] == 0).all()
+
+
+def test_attention_can_be_looked_at() -> None:
+    batch = tiny.batch((7, 3, 12, 1))
+    weights = tiny.model("texthan").eval().attend(batch.tokens, batch.mask)
+    assert weights.shape == batch.tokens.shape
+    grid = tiny.by_sentence(batch)
+    words, sentences = tiny.model("han").eval().attend(grid.tokens, grid.mask)
+    assert words.shape == (4, 3, 4)
+    torch.testing.assert_close(sentences.sum(1), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(words.sum(2)[sentences > 0], torch.ones(int((sentences > 0).sum())).double())
+
+
+def test_a_model_without_the_two_calls_is_refused_with_the_remedy() -> None:
+    with pytest.raises(UserError, match=r"add a method embed\(tokens\)"):
+        check_contract(nn.Linear(2, 2))
+
+
+def test_every_model_is_in_the_table() -> None:
+    from zoo.settings import ARCHS
+
+    assert tuple(MODELS) == ARCHS

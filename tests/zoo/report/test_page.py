@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zoo.grid.store import Store
+from zoo.report.diagnostics import diagnostics_text
+from zoo.report.page import NOTES, build_page, main
+from zoo.report.setup import changed_settings, setup_text
+
+TUNE = {
+    "dropout": {"best": {}, "settings": [{"setting": {}, "validation": 0.7, "difference": 0.0}]},
+    "uegr": {
+        "best": {"alpha": "4"},
+        "settings": [
+            {"setting": {}, "validation": 0.8, "difference": 0.0},
+            {"setting": {"alpha": "4"}, "validation": 0.8125, "difference": 0.0125},
+            {"setting": {"alpha": "4", "gamma": "2"}, "validation": 0.79, "difference": -0.01},
+        ],
+    },
+}
+
+
+def cells(result, **changes):
+    """UEGR above Dropout on TNEWS and IMDB, both models."""
+    return [
+        result(recipe, corpus, arch, seed, n=400, wrong=range(wrong + seed), **changes)
+        for recipe, wrong in (("dropout", 40), ("uegr", 10))
+        for corpus in ("imdb", "tnews")
+        for arch in ("bilstm", "textcnn")
+        for seed in (0, 1)
+    ]
+
+
+@pytest.fixture
+def folders(tmp_path, result):
+    results, docs = tmp_path / "results", tmp_path / "docs"
+    for cell in [*cells(result), result("tfidf_svm", "imdb", "-", n=400, curve=[], best_epoch=None)]:
+        Store(results / "quick").write(cell)
+    return results, docs
+
+
+def run(folders) -> str:
+    results, docs = folders
+    assert main(["--results", str(results), "--docs", str(docs)]) == 0
+    return (docs / "results.md").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
+    text = run(folders)
+    assert text == build_page(*folders)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## What was run",
+        "## Accuracy, differences, cost",
+        "## Which of the paper's statements these results support",
+        "## Inside the runs",
+    ]
+    assert "16 cells, 0 of them failed: models BiLSTM, TextCNN; recipes Dropout, UEGR" in text
+    assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text
+    assert "Of 3 verdicts: 3 supported." in text
+    assert "The paper's difference to Dropout, points" in text
+    assert text.count("paired by seed (same initial weights") == 1  # shared footnotes stand once
+    names = sorted(path.name for path in (folders[1] / "figures").iterdir())
+    assert names == ["quick.png", "quick.svg"]
+    assert "(figures/quick.svg)" in text
+    assert str(folders[1] / "results.md") in capsys.readouterr().out
+
+
+def test_other_numbers_other_verdicts(folders):
+    before = run(folders)
+    for cell in Store(folders[0] / "quick").cells():
+        swapped = {"dropout": "uegr", "uegr": "dropout"}.get(cell["cell"]["recipe"])
+        if swapped:
+            Store(folders[0] / "quick").write(cell | {"cell": {**cell["cell"], "recipe": swapped}})
+    after = run(folders)
+    assert "Of 3 verdicts: 3 not supported." in after
+    assert "Of 3 verdicts: 3 not supported." not in before
+
+
+def test_parts_that_are_there_are_shown(folders, result):
+    results, docs = folders
+    (results / "tune.json").write_text(json.dumps(TUNE), encoding="utf-8")
+    for cell in cells(result):
+        if cell["cell"]["recipe"] == "uegr":
+            cell["settings"]["recipe"]["alpha"] = 4
+        Store(results / "tuned").write(cell)
+        Store(results / "demo").write(cell)
+    docs.mkdir()
+    (docs / NOTES).write_text("A guess: too little data.\n", encoding="utf-8")
+    text = run(folders)
+    assert "### tune.json" in text
+    assert "| Setting | Dropout | UEGR |" in text
+    assert "| default | 70.00 (best) | 80.00 |" in text
+    assert "| alpha 4 | – | 81.25 (best) |" in text
+    assert "| alpha 4, gamma 2 | – | 79.00 |" in text
+    assert "- Dropout: none.\n- UEGR: recipe.alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
+    assert text.count("Of 3 verdicts") == 2
+    assert "## The demo" in text
+    assert text.endswith("A guess: too little data.\n")
+    assert len(list((docs / "figures").iterdir())) == 6
+
+
+def test_mistakes_are_named(folders, capsys, tmp_path):
+    results, docs = folders
+    assert main(["--results", str(tmp_path / "nowhere"), "--docs", str(docs)]) == 2
+    assert "holds no results" in capsys.readouterr().err
+    for text, said in [
+        ("{", "line 1: broken JSON"),
+        ("[]", "expected an object"),
+        ('{"uegr": {"best": {}}}', "uegr: expected best and settings"),
+        ('{"uegr": {"best": {}, "settings": [{"setting": {}}]}}', "uegr: expected best and settings"),
+    ]:
+        (results / "tune.json").write_text(text, encoding="utf-8")
+        assert main(["--results", str(results), "--docs", str(docs)]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+    assert not docs.exists()
+
+
+def test_without_a_difference_there_is_no_figure(tmp_path, result):
+    Store(tmp_path / "results" / "quick").write(result("uegr"))
+    text = run((tmp_path / "results", tmp_path / "docs"))
+    assert "![" not in text
+    assert "No statement can be tested" in text
+
+
+def test_settings_are_told_apart_by_corpus_and_recipe(result):
+    results = cells(result)
+    for cell in results:
+        cell["settings"] = {
+            "text": {"max_length": 32 if cell["cell"]["corpus"] == "tnews" else 128, "folds": 0},
+            "train": {"epochs": 5, "batch_size": 16, "bucketed": True, "vectors": "word2vec"},
+            "recipe": {"alpha": 0.5, "update": "selective" if cell["cell"]["recipe"] == "uegr" else "all"},
+        }
+    text = setup_text(results)
+    assert "- Training: epochs 5, batch\\_size 16, bucketed on, vectors word2vec.\n" in text
+    # 16 cells, 2 epochs of ceil(1000 / 16) = 63 steps, 10 ms each: 20.16 s
+    assert "CPU time of the training steps in it: 0.3 minutes." in text
+    assert "- Text: folds 0.\n" in text
+    assert "- max\\_length: IMDB 128, TNEWS 32." in text
+    assert "| Recipe | update |\n| --- | --- |\n| Dropout | all |\n| UEGR | selective |" in text
+    assert "where the recipe has the part: alpha 0.5." in text
+    assert "Time of all cells together, each counted by itself: 0.8 minutes;" in text
+
+
+def test_failed_cells_and_several_machines_are_counted(result):
+    results = [result("dropout"), result("uegr", status="failed", reason="nan"), result("at", device="GPU")]
+    del results[1]["seconds"], results[1]["threads"], results[1]["device"]
+    text = setup_text(results)
+    assert "3 cells, 1 of them failed" in text
+    assert "Machine: GPU, cpu; threads a cell: 1." in text
+
+
+def test_changed_settings_names_only_what_differs(result):
+    tuned = result("uegr")
+    tuned["settings"] = {"train": {"epochs": 2, "learning_rate": 0.01}, "recipe": {"alpha": 4.0}}
+    plain = result("uegr")
+    plain["settings"] = {"train": {"epochs": 2, "learning_rate": 0.003}, "recipe": {"alpha": 4}}
+    change = "train.learning_rate 0.01 (default 0.003)"
+    assert changed_settings([tuned], [plain]) == {"uegr": {change: [tuned["cell"]["arch"]]}}
+    assert changed_settings([tuned], []) == {"uegr": {}}
+
+
+def test_diagnostics_are_means_of_the_last_epochs(result):
+    def curve(last: float, kept: float) -> list[dict[str, object]]:
+        first = {"epoch": 1, "loss_clean": 9.0, "kept_share": 0.9, "drop_rate": {"pooled": 0.9}}
+        return [
+            first,
+            {**first, "epoch": 2, "loss_clean": last, "kept_share": kept, "drop_rate": {"pooled": 0.2}},
+        ]
+
+    results = [
+        result("uegr", "imdb", seed=0, curve=curve(0.2, 0.4), best_epoch=1),
+        result("uegr", "imdb", seed=1, curve=curve(0.4, 0.5), best_epoch=2),
+        result("uegr", "tnews", curve=curve(0.9, 0.6), best_epoch=2),
+        result("standard", "imdb", curve=[{"epoch": 1, "loss_clean": 0.1}], best_epoch=1),
+        result("standard", "tnews", status="failed", reason="nan"),
+    ]
+    assert (
+        diagnostics_text(results)
+        == """\
+### TextHAN
+
+| Recipe | Drop rate, pooled | Kept share | Perturbation | Divergence | Adversarial loss | Clean loss |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| w/o Dropout | – | – | – | – | – | 0.100 |
+| UEGR | 0.200 | 0.500 | – | – | – | 0.500 |
+
+| Clean loss (best epoch) | IMDB | TNEWS |
+| --- | ---: | ---: |
+| w/o Dropout | 0.100 (epoch 1.0 of 1) | – |
+| UEGR | 0.300 (epoch 1.5 of 2) | 0.900 (epoch 2.0 of 2) |"""
+    )

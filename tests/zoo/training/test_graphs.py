@@ -1,0 +1,359 @@
+"""Recorded steps: fixed shapes and no look at a number, so that a GPU can replay them; the same training.
+
+Without a GPU a stand-in records a function and calls it again. What needs one is skipped by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from stand_in import StandIn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import tiny
+from zoo.fast.ranks import searched_ranks, sorted_ranks
+from zoo.fast.rows import Rows
+from zoo.fast.shapes import demand_fixed_shapes, first_places
+from zoo.method.backward.selective import SelectiveUpdate
+from zoo.method.dropout import AdaptiveDropout
+from zoo.method.forward.attack import perturbation
+from zoo.method.step import prepare, train_step
+from zoo.models import TextClassifier
+from zoo.recipes import RECIPES, TABLE_IV, Recipe
+from zoo.settings import TrainSettings
+from zoo.text import Corpus, Split, TextSettings, batches
+from zoo.text.batching import batch_rows
+from zoo.training.graphs import ORDINARY, CudaRecorder, GraphedSteps, why_not_recorded
+from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.resident import Resident, bucket
+from zoo.training.run import Run
+from zoo.training.settings import Cell, CellSettings
+
+SETTINGS = TrainSettings(learning_rate=0.01, epochs=2, batch_size=4)
+CPU = torch.device("cpu")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: torch sees none here")
+
+
+def split(texts: int = 26, seed: int = 0) -> Split:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 30, texts)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    starts = rng.random(offsets[-1]) < 0.3
+    starts[offsets[:-1]] = True
+    ids = rng.integers(1, tiny.WORDS, offsets[-1]).astype(np.int32)
+    return Split(ids, offsets, rng.integers(0, tiny.CLASSES, texts), starts)
+
+
+def line(arch: str) -> int:
+    return tiny.SIZES.words_per_sentence if arch == "han" else 0
+
+
+# --- the parts, against their twins -------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=40))
+def test_first_places_are_the_first_ones(ids: list[int]) -> None:
+    assert first_places(torch.tensor(ids)).tolist() == [ids.index(i) for i in ids]
+
+
+@given(st.lists(st.sampled_from([0.0, 1e-38, 1e-20, 0.5, 1.0, 3.0, 1e30]), max_size=40), st.booleans())
+def test_searched_ranks_are_the_sorted_ones(values: list[float], double: bool) -> None:
+    saliency = torch.tensor(values, dtype=torch.float64 if double else torch.float32)
+    torch.testing.assert_close(searched_ranks(saliency), sorted_ranks(saliency), rtol=1e-6, atol=0)
+
+
+def test_rows_that_stand_there_twice_count_once() -> None:
+    table = torch.arange(12.0).view(6, 2)
+    ids = torch.tensor([[4, 1], [4, 0]])
+    with demand_fixed_shapes():
+        rows = Rows.of(ids)
+    assert rows.take(table).tolist() == [[8, 9], [2, 3], [0, 0], [0, 1]]
+    rows.put(table, torch.tensor([[40.0, 41], [10, 11], [-1, -1], [5, 6]]))
+    assert table.tolist() == [[5, 6], [10, 11], [4, 5], [6, 7], [40, 41], [10, 11]]
+
+
+def test_the_shift_of_a_word_is_the_same_in_fixed_shapes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    gradient = torch.randn(2, 5, 3, generator=generator)
+    tokens = torch.tensor([[1, 2, 1, 3, 0], [2, 2, 4, 0, 0]])
+    arguments = (gradient, tokens != 0, 0.5, "fgm", "table", tokens)
+    expected = perturbation(*arguments)
+    with demand_fixed_shapes():
+        torch.testing.assert_close(perturbation(*arguments), expected)
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 64, 65, 100, 129, 256, 257, 400])
+def test_a_bucket_holds_its_texts_and_is_its_own_bucket(length: int) -> None:
+    assert length <= bucket(length) <= max(length + 7, 1.25 * length)
+    assert bucket(bucket(length)) == bucket(length)
+
+
+def test_resident_batches_are_the_ordinary_ones_with_more_padding(arch: str) -> None:
+    part = split()
+    resident = Resident.of(part, CPU, line(arch))
+    kwargs = {"seed": 3, "epoch": 2, "bucketed": True}
+    plain = list(batches(part, 4, words_per_sentence=line(arch), **kwargs))
+    plan = list(resident.plan(4, **kwargs))
+    assert len(plain) == len(plan)
+    for batch, (index, width) in zip(plain, plan, strict=True):
+        ours = resident.batch(index, width)
+        length = batch.tokens.shape[1]
+        assert torch.equal(ours.tokens[:, :length], batch.tokens)
+        assert torch.equal(ours.mask[:, :length], batch.mask)
+        assert not ours.mask[:, length:].any()
+        assert torch.equal(ours.labels, batch.labels)
+        assert torch.equal(ours.index, batch.index)
+
+
+# --- the whole step -----------------------------------------------------------------------------------
+
+
+class Watch(TorchDispatchMode):
+    """Notes operators that a graph cannot hold: sizes that depend on values, numbers read or sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        by_mask = any(isinstance(a, (list, tuple)) and _has_mask(a) for a in args)
+        if func.name() == "aten::index.Tensor":  # numbers of rows have a fixed size, masks have not
+            dynamic = by_mask
+        else:
+            tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+            dynamic = by_mask or bool(tags & set(func.tags))
+        if dynamic or func.name().startswith("aten::lift_fresh"):  # a Python number sent to the device
+            self.found.add(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in indices)
+
+
+def looked_at(arch: str, recipe: Recipe, fixed: bool = True) -> set[str]:
+    """Operators of the third step of a recipe that a graph cannot hold."""
+    model = tiny.model(arch, double=False).train()
+    trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+    resident = Resident.of(split(), CPU, line(arch))
+    steps = GraphedSteps(trainee, SETTINGS, resident, 100, None)
+    index = torch.arange(4)
+    with demand_fixed_shapes() if fixed else nullcontext():
+        for _ in range(2):
+            steps.step(index, 32)
+        with Watch() as watch:
+            steps.step(index, 32)
+    return watch.found
+
+
+RECORDED = {name: recipe for name, recipe in RECIPES.items() if why_not_recorded(recipe) is None}
+OPTIONS = {
+    "table attack": replace(RECIPES["r_at"], attack="fgm", attack_scope="table"),
+    "pgd": replace(RECIPES["at"], attack_steps=3),
+    "min-max": replace(RECIPES["uegr"], normalise="minmax"),
+    "log min-max": replace(RECIPES["uegr"], normalise="log_minmax"),
+    "ema saliency": replace(RECIPES["uegr"], saliency="ema"),
+    "by tensor": replace(RECIPES["uegr"], normalise_scope="tensor"),
+    "encoder": replace(RECIPES["uegr"], update_scope="encoder"),
+    "layer dropout": replace(RECIPES["uegr"], dropout="layer"),
+    "rank dropout": replace(RECIPES["uegr"], dropout="rank"),
+    "logistic dropout": replace(RECIPES["uegr"], dropout="logistic"),
+    "by example": replace(RECIPES["uegr"], statistic_scope="example"),
+    "moving statistics": replace(RECIPES["uegr"], statistics="ema"),
+    "masked update": replace(RECIPES["uegr"], mask_on="update"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_no_operator_of_a_step_waits_for_a_number(arch: str, name: str) -> None:
+    assert looked_at(arch, RECORDED[name]) == set()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_nor_under_the_options(name: str) -> None:
+    assert why_not_recorded(OPTIONS[name]) is None
+    assert looked_at("texthan", OPTIONS[name]) == set()
+
+
+def test_the_watch_sees_what_the_other_forms_do() -> None:
+    assert {"aten::_unique2", "aten::nonzero"} & looked_at("han", RECIPES["uegr"], fixed=False)
+
+
+def test_every_method_of_table_iv_is_recorded() -> None:
+    assert set(TABLE_IV) <= set(RECORDED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"saliency": "epoch"},
+        {"saliency": "per_sample"},
+        {"resample": "epoch"},
+        {"statistics": "previous_step"},
+    ],
+)
+def test_what_the_host_keeps_track_of_is_not_recorded(changes: dict[str, str]) -> None:
+    (value,) = changes.values()
+    assert value in str(why_not_recorded(replace(RECIPES["uegr"], **changes)))
+
+
+@contextmanager
+def steady_noise(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All masks from one number, as the two paths draw for different sizes: 0.3 is dropped where q > 0.3
+    and kept where p > 0.3."""
+    with monkeypatch.context() as patch:
+        patch.setattr(SelectiveUpdate, "uniform", lambda self, like: torch.full_like(like, 0.3))
+        patch.setattr(AdaptiveDropout, "noise", lambda self, shape, like: like.new_full(shape, 0.3))
+        yield
+
+
+def ordinary(arch: str, recipe: Recipe, part: Split, epochs: int = 2) -> tuple[TextClassifier, list[float]]:
+    """The CPU's own path, as `zoo.training.run` goes it."""
+    model = tiny.model(arch).train()
+    trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+    optimizer = make_optimizer(model, SETTINGS)
+    schedule = make_schedule(optimizer, 7 * epochs, SETTINGS.warmup)
+    losses = []
+    for epoch in range(epochs):
+        total = []
+        for batch in batches(part, 4, seed=1, epoch=epoch, words_per_sentence=line(arch)):
+            total.append(float(train_step(trainee, batch, optimizer)["loss"]))
+            schedule.step()
+        losses.append(float(np.mean(total)))
+    return model, losses
+
+
+@pytest.mark.parametrize("name", [*TABLE_IV, "uegr_blind_mask"])
+def test_recorded_training_is_ordinary_training(
+    arch: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two epochs, weights and losses, in float64."""
+    part, recipe = split(), RECIPES[name]
+    with steady_noise(monkeypatch):
+        expected, losses = ordinary(arch, recipe, part)
+        model = tiny.model(arch).train()
+        trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+        recorder = StandIn(torch.Generator())
+        steps = GraphedSteps(trainee, SETTINGS, Resident.of(part, CPU, line(arch)), 14, recorder)
+        found = [steps.epoch(4, seed=1, epoch=epoch, bucketed=True)["loss"] for epoch in range(2)]
+    assert found == pytest.approx(losses, rel=1e-9)
+    # The two biases of a recurrent layer have one gradient, up to rounding: which one ranks above the other
+    # is chance, and so is what a threshold then makes of them. Adam moved each weight by up to 0.1.
+    chance = arch != "textcnn" and recipe.update == "selective" and recipe.keep == "saliency"
+    for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-3 if chance else 1e-9)
+
+
+def test_a_shape_is_recorded_once_after_a_few_ordinary_steps() -> None:
+    part = split(texts=400)
+    trainee = prepare(tiny.model("textcnn", double=False).train(), RECIPES["uegr"], torch.Generator())
+    recorder = StandIn(torch.Generator())
+    steps = GraphedSteps(trainee, SETTINGS, Resident.of(part, CPU), 202, recorder)
+    for epoch in range(2):
+        steps.epoch(4, seed=0, epoch=epoch, bucketed=True)
+    shapes: dict[int, int] = {}
+    for epoch in range(2):
+        for rows in batch_rows(part.lengths, 4, seed=0, epoch=epoch):
+            width = bucket(int(part.lengths[rows].max()))
+            shapes[width] = shapes.get(width, 0) + 1
+    often = {width: count for width, count in shapes.items() if count > ORDINARY}
+    assert recorder.recorded == len(often) > 1
+    assert recorder.replayed == sum(count - ORDINARY for count in often.values())
+    assert steps.done == 200
+    assert int(steps.number) == 200
+
+
+def test_the_schedule_on_the_device_is_the_schedule() -> None:
+    trainee = prepare(tiny.model("textcnn", double=False).train(), RECIPES["standard"])
+    steps = GraphedSteps(trainee, SETTINGS, Resident.of(split(), CPU), 14, StandIn(torch.Generator()))
+    optimizer = make_optimizer(tiny.model("textcnn"), SETTINGS)
+    schedule = make_schedule(optimizer, 14, SETTINGS.warmup)
+    for number, (index, width) in enumerate(steps.split.plan(4)):
+        steps.step(index, width)
+        assert float(steps.rate) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        assert steps.learning_rates[number] == pytest.approx(schedule.get_last_lr()[0], rel=1e-12)
+        assert all(group["lr"] is steps.rate for group in steps.optimizer.param_groups)
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_run_can_be_recorded(arch: str) -> None:
+    """The run around it: curve, selection, predictions."""
+    part = split(texts=60)
+    corpus = Corpus(
+        "made", "en", ("a", "b", "c"), part, split(9, 1), split(9, 2), ("x",) * tiny.WORDS, "f", ()
+    )
+    settings = CellSettings(RECIPES["uegr"], tiny.SIZES, SETTINGS, TextSettings())
+    curves = []
+    for recorder in (None, StandIn):
+        run = Run(
+            tiny.model(arch, double=False), Cell("made", arch, "uegr", 0), settings, corpus, CPU, recorder
+        )
+        run.fit(lambda share, entry: None)
+        assert (run.recorded is not None) == (recorder is not None)
+        predictions, _ = run.predict(corpus.test)
+        assert predictions.shape == (9,)
+        curves.append(run.curve)
+    assert [entry.keys() for entry in curves[0]] == [entry.keys() for entry in curves[1]]
+    assert curves[0][0]["learning_rate"] == pytest.approx(curves[1][0]["learning_rate"])
+    assert curves[0][0]["loss"] == pytest.approx(curves[1][0]["loss"], rel=0.2)  # other masks
+
+
+def test_a_cuda_graph_is_made_in_the_order_that_torch_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generator registered first, work inside the capture on the recorder's stream, and only there."""
+    calls: list[Any] = []
+
+    class Graph:
+        def register_generator_state(self, generator: torch.Generator) -> None:
+            calls.append(("register", generator))
+
+        def replay(self) -> None:
+            calls.append("replay")
+
+    @contextmanager
+    def capture(graph: Graph, pool: object, stream: object) -> Iterator[None]:
+        calls.append(("capture", pool, stream))
+        yield
+        calls.append("captured")
+
+    class Stream:
+        def __init__(self, device: torch.device) -> None:
+            self.device = device
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    generator = torch.Generator()
+    recorder = CudaRecorder(CPU, generator)
+    replay = recorder.record(lambda: calls.append("work"))
+    assert calls == [("register", generator), ("capture", "pool", recorder.stream), "work", "captured"]
+    replay()
+    assert calls[-1] == "replay"
+
+
+# --- on a GPU -----------------------------------------------------------------------------------------
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", TABLE_IV)
+def test_graphs_give_the_losses_of_ordinary_steps(arch: str, name: str) -> None:
+    """The same seeds, recorded and not: the same random numbers, so float32 rounding is all there is."""
+    device, losses = torch.device("cuda"), []
+    for record in (False, True):
+        model = tiny.model(arch, double=False).train().to(device)
+        generator = torch.Generator(device).manual_seed(0)
+        trainee = prepare(model, RECIPES[name], generator)
+        recorder = CudaRecorder(device, generator) if record else None
+        steps = GraphedSteps(trainee, SETTINGS, Resident.of(split(400), device, line(arch)), 303, recorder)
+        losses.append([steps.epoch(4, seed=1, epoch=e, bucketed=True)["loss"] for e in range(3)])
+        assert bool(steps.replays) == record
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

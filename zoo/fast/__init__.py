@@ -1,0 +1,1 @@
+"""What makes it fast: each file a fast form beside its slow twin."""

@@ -1,0 +1,162 @@
+"""One bidirectional GRU layer for the CPU, both directions in one loop over the time steps.
+
+    r, z = sigmoid(x W_rz + h' V_rz),   n = tanh(x W_n + r (h' V_n + c)),   h = n + z (h' - n)
+
+torch's own GRU keeps an autograd graph of a dozen nodes a step and adds up the weight gradients step by
+step. Here the gradient is written out: all factors that do not depend on later steps are computed for all
+steps at once, so that a step of the backward loop is one matrix product and three elementwise operations,
+and the weight gradients are one product over all steps.
+
+Texts are packed, longest first, so that step t works on the count_t texts that are longer than t: padding
+costs nothing and never enters a state.
+
+Index letters: B texts, T steps, D inputs, H hidden units, N tokens in all = sum of count_t, 2 directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from zoo.fast.linear import cross_product, linear, product, tanh_
+
+LARGE = 4_000  # entries of the states of one direction, from which on oneDNN's product pays
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where the tokens of a padded batch go, step by step, longest text first."""
+
+    tokens: Tensor  # (N,) place of each packed token in the flattened (B * T) batch
+    mirror: Tensor  # (N,) packed place of the token that the backward direction reads in its stead
+    previous: Tensor  # (N - count_0,) packed place of the same text's token one step before
+    counts: list[int]  # texts at each step
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Packing:
+        """The packing of a (B, T) mask with the tokens first."""
+        lengths, order = mask.sum(1).sort(descending=True, stable=True)
+        time = torch.arange(int(lengths[0]) if len(lengths) else 0, device=mask.device)
+        alive = time[:, None] < lengths
+        step, text = alive.nonzero(as_tuple=True)
+        counts = alive.sum(1)
+        places = torch.zeros(alive.shape, dtype=torch.long, device=mask.device)
+        places[step, text] = torch.arange(len(step), device=mask.device)
+        later = step > 0
+        return cls(
+            order[text] * mask.shape[1] + step,
+            places[lengths[text] - 1 - step, text],
+            places[step[later] - 1, text[later]],
+            counts.tolist(),
+        )
+
+
+def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> Tensor:
+    """(B, T, D), (B, T) -> (B, T, 2H), [state ahead, state back] at each token, zero at padding.
+
+    Args:
+        ahead, back: one-layer, one-way GRUs that hold the weights.
+    """
+    packing = Packing.of(mask)
+    states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
+    if len(packing.counts) > 0:
+        inputs = x.flatten(0, 1).index_select(0, packing.tokens)
+        input_weights, weights, input_biases, biases = zip(
+            *(layer.all_weights[0] for layer in (ahead, back)), strict=True
+        )
+        gates = linear(inputs, torch.cat(input_weights), torch.cat(input_biases))
+        packed = _Recurrence.apply(gates, torch.stack(weights), torch.stack(biases), packing)
+        states = states.index_copy(0, packing.tokens, packed)
+    return states.unflatten(0, x.shape[:2])
+
+
+class _Recurrence(torch.autograd.Function):
+    """(N, 6H) input parts of the gates [r, z, n] of both directions -> (N, 2H) states, in packed order."""
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, packing: Packing) -> Tensor:
+        counts, hidden = packing.counts, weight.shape[2]
+        acts = gates.new_empty(2, len(gates), 3 * hidden)  # becomes r, z, n
+        acts[0] = gates[:, : 3 * hidden]
+        torch.index_select(gates[:, 3 * hidden :], 0, packing.mirror, out=acts[1])
+        recurrent = torch.empty_like(acts)  # h' V + c
+        states = gates.new_empty(2, len(gates), hidden)
+        before, row = gates.new_zeros(2, counts[0], hidden), bias[:, None]
+        columns = weight.transpose(1, 2).contiguous()
+        steps = zip(
+            counts,
+            *_by_step(acts, counts, slice(0, 2 * hidden), slice(0, hidden), slice(hidden, 2 * hidden)),
+            *_by_step(acts, counts, slice(2 * hidden, None)),
+            *_by_step(recurrent, counts, slice(None), slice(0, 2 * hidden), slice(2 * hidden, None)),
+            *_by_step(states, counts, slice(None)),
+            strict=True,
+        )
+        for count, rz, r, z, new, rec, rec_rz, rec_new, state in steps:
+            before = before[:, :count]
+            if count * hidden < LARGE:
+                torch.baddbmm(row, before, columns, out=rec)
+            else:
+                torch.stack([product(before[i], columns[i].t()) for i in range(2)], out=rec)
+                rec.add_(row)
+            rz.add_(rec_rz).sigmoid_()
+            tanh_(new.addcmul_(r, rec_new))
+            before = torch.lerp(new, before, z, out=state)
+        ctx.save_for_backward(acts, recurrent, states, weight)
+        ctx.packing = packing
+        return torch.cat([states[0], states[1].index_select(0, packing.mirror)], 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        acts, recurrent, states, weight = ctx.saved_tensors
+        packing: Packing = ctx.packing
+        counts, hidden = packing.counts, weight.shape[2]
+        r, z, new = acts.split(hidden, 2)
+        before = torch.cat(
+            [states.new_zeros(2, counts[0], hidden), states.index_select(1, packing.previous)], 1
+        )
+        # d h' V + c = d h * factors, for the gates r, z, n; and the n of the input part lacks the factor r.
+        factors = torch.empty_like(acts)
+        factor_new = (1 - z) * (1 - new * new)
+        torch.mul(factor_new, r, out=factors[..., 2 * hidden :])
+        torch.mul(factors[..., 2 * hidden :] * recurrent[..., 2 * hidden :], 1 - r, out=factors[..., :hidden])
+        torch.mul((before - new) * z, 1 - z, out=factors[..., hidden : 2 * hidden])
+
+        d_state = torch.empty_like(states)
+        d_state[0] = gradient[:, :hidden]
+        torch.index_select(gradient[:, hidden:], 0, packing.mirror, out=d_state[1])
+        d_recurrent = factors  # in place
+        carry = states.new_zeros(2, counts[0], hidden)
+        steps = zip(
+            counts,
+            *_by_step(z, counts, slice(None)),
+            *_by_step(d_state, counts, slice(None)),
+            *_by_step(d_recurrent, counts, slice(None)),
+            strict=True,
+        )
+        for count, z_t, d_h, d_rec in reversed(list(steps)):
+            d_h.add_(carry[:, :count])
+            d_rec.unflatten(2, (3, hidden)).mul_(d_h[:, :, None])
+            torch.mul(d_h, z_t, out=carry[:, :count])
+            if count * hidden < LARGE:
+                carry[:, :count].baddbmm_(d_rec, weight)
+            else:
+                for i in range(2):
+                    carry[i, :count].add_(product(d_rec[i], weight[i].t()))
+        d_weight = d_bias = None
+        if ctx.needs_input_grad[1]:  # not where only the input is attacked
+            d_weight = torch.stack([cross_product(d_recurrent[i], before[i]) for i in range(2)])
+            d_bias = d_recurrent.sum(1)
+        d_acts = d_recurrent
+        d_acts[..., 2 * hidden :] = d_state * factor_new
+        d_gates = torch.cat([d_acts[0], d_acts[1].index_select(0, packing.mirror)], 1)
+        return d_gates, d_weight, d_bias, None
+
+
+def _by_step(packed: Tensor, counts: list[int], *columns: slice) -> list[tuple[Tensor, ...]]:
+    """Views of (2, N, C), for each slice of columns one of (2, count_t, c) for every step."""
+    return [packed[..., part].split(counts, 1) for part in columns]

@@ -1,0 +1,82 @@
+"""The gradient of an embedding table in a buffer that is kept from step to step.
+
+autograd makes a fresh V x D tensor of zeros at every step, of which a batch fills a few per cent. Here only
+the rows that the last step touched are cleared, and the new ones added. What the optimizer finds in `.grad`
+is the same dense gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.fast.shapes import fixed_shapes
+
+
+class WordGradient:
+    """Adds gradients of looked-up vectors to `table.weight.grad`, as autograd would."""
+
+    def __init__(self) -> None:
+        self.buffer: Tensor | None = None
+        self.rows: list[Tensor] = []  # all rows of the buffer that are not zero
+        self.version = -1  # the buffer's, when `rows` was last known to be all
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WordGradient:
+        return WordGradient()
+
+    def __reduce__(self) -> tuple[type[WordGradient], tuple[()]]:
+        return WordGradient, ()
+
+    @torch.no_grad()
+    def add(self, table: nn.Embedding, tokens: Tensor, gradient: Tensor) -> None:
+        """table.weight.grad += the sum over places of `gradient` (B, T, D) at the words `tokens` (B, T)."""
+        weight, rows = table.weight, tokens.flatten()
+        if weight.grad is None:
+            weight.grad = self._cleared(weight)
+        with keeps_zero_rows(weight.grad):
+            if table.padding_idx is not None:
+                padding = weight.grad[table.padding_idx].clone()
+            weight.grad.index_add_(0, rows, gradient.flatten(0, -2))
+            if table.padding_idx is not None:
+                weight.grad[table.padding_idx] = padding
+        if fixed_shapes(tokens):
+            self.version = -1  # all of it is cleared next time, which costs a GPU next to nothing
+        elif weight.grad is self.buffer:
+            self.rows.append(rows.unique())
+
+    def _cleared(self, weight: Tensor) -> Tensor:
+        """The buffer, all zero."""
+        old = self.buffer
+        if (
+            old is None
+            or old.shape != weight.shape
+            or old.dtype != weight.dtype
+            or old.device != weight.device
+        ):
+            self.buffer = torch.zeros_like(weight)
+            self.buffer._keeper = self  # type: ignore[attr-defined]
+        elif self.version == old._version:
+            for rows in self.rows:
+                old.index_fill_(0, rows, 0)
+        else:  # somebody else wrote to it
+            old.zero_()
+        assert self.buffer is not None
+        self.rows, self.version = [], self.buffer._version
+        return self.buffer
+
+
+@contextmanager
+def keeps_zero_rows(gradient: Tensor) -> Iterator[None]:
+    """Edit a gradient in place, in a way that leaves every row alone that no word of the batch touched.
+
+    Any other edit of a kept buffer is noticed by its version, and the whole buffer is cleared.
+    """
+    keeper: WordGradient | None = getattr(gradient, "_keeper", None)
+    known = keeper is not None and keeper.version == gradient._version
+    yield
+    if keeper is not None and known:
+        keeper.version = gradient._version

@@ -1,0 +1,1 @@
+"""The grid of cells: planning, workers, the store of results, progress."""

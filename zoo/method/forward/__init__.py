@@ -1,0 +1,1 @@
+"""Forward stage: attack, passes, divergence (Eq. 1-6)."""

@@ -1,0 +1,118 @@
+"""Adversarial perturbation of the embedded input (Eq. 2).
+
+    fgsm        delta = epsilon * sign(G)
+    fgm         delta = epsilon * G / ||G||_2     norm per example, token, batch, or word (`table`)
+    token_linf  delta_t = epsilon * G_t / (max_d |G_td| + 1e-8)
+
+G = dL_clean / d(vectors), (B, T, D). delta is a constant, zero at padding, and zero where G is zero or not
+finite: over the example (fgsm, fgm), the token (token_linf, fgm by token), or everything (fgm by batch or
+table). Normalising makes it free of the loss's reduction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from zoo.core.batch import Batch
+from zoo.fast.shapes import first_places, fixed_shapes
+from zoo.recipes import Recipe
+
+
+def attack(
+    recipe: Recipe,
+    vectors: Tensor,
+    gradient: Tensor,
+    batch: Batch,
+    gradient_at: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """delta (B, T, D) of a recipe from the clean gradient; attack_steps > 1 go on climbing (PGD).
+
+    Args:
+        vectors: (B, T, D) clean word vectors, for the unit of epsilon.
+        gradient_at: the clean loss's gradient at other vectors; called attack_steps - 1 times.
+    """
+    epsilon = vectors.new_full((), recipe.epsilon)
+    if recipe.epsilon_unit == "rms":
+        epsilon = epsilon * embedding_rms(vectors, batch.mask)
+    kind = (recipe.attack, recipe.attack_scope, batch.tokens)
+    if recipe.attack_steps == 1:
+        return perturbation(gradient, batch.mask, epsilon, *kind)
+    step = 1.5 / recipe.attack_steps * epsilon  # reaches the border with a third to spare
+    delta = torch.zeros_like(vectors)
+    for i in range(recipe.attack_steps):
+        if i > 0:
+            gradient = gradient_at(vectors + delta)
+        delta = project(delta + perturbation(gradient, batch.mask, step, *kind), epsilon, recipe.attack)
+    return delta
+
+
+def project(delta: Tensor, epsilon: Tensor | float, attack: str) -> Tensor:
+    """Back into the permitted set: a max norm for the sign forms, an l2 norm per example for fgm."""
+    if attack != "fgm":
+        limit = torch.as_tensor(epsilon)
+        return torch.maximum(torch.minimum(delta, limit), -limit)
+    norm = delta.flatten(1).norm(dim=1)[:, None, None]
+    return delta * torch.where(norm > epsilon, epsilon / norm.clamp_min(1e-30), 1.0)
+
+
+def perturbation(
+    gradient: Tensor,
+    mask: Tensor,
+    epsilon: Tensor | float,
+    attack: str = "fgsm",
+    scope: str = "example",
+    tokens: Tensor | None = None,
+) -> Tensor:
+    """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table."""
+    valid = mask[:, :, None]
+    if attack == "fgsm" and not fixed_shapes(gradient):
+        masked = gradient * valid.to(gradient.dtype)
+        if masked.sum().isfinite():  # so every entry is; several times as fast as the general form below
+            return masked.sign_().mul_(epsilon)
+    gradient = torch.where(valid, gradient, 0.0)
+    if attack == "fgsm":
+        usable = torch.isfinite(gradient).all((1, 2), keepdim=True)
+        direction = torch.where(usable, gradient, 0.0).sign()
+    elif attack == "token_linf":
+        largest = gradient.abs().amax(2, keepdim=True)
+        direction = torch.where(torch.isfinite(largest), gradient / (largest + 1e-8), 0.0)
+    elif scope == "table":
+        direction = _table_direction(gradient, tokens)
+    else:
+        direction = _unit(gradient, {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}[scope])
+    return torch.where(valid, epsilon * direction, 0.0)
+
+
+def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
+    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon."""
+    valid = mask.to(vectors.dtype)
+    count = (valid.sum() * vectors.shape[2]).clamp_min(1)
+    squares = torch.linalg.vector_norm(vectors, dim=2).square()  # by word: one pass, no copy
+    return (squares.mul(valid).sum() / count).sqrt()
+
+
+def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
+    """gradient / norm over the axes; zero where the norm is zero or not finite."""
+    # Dividing by the largest entry first keeps the squares of tiny gradients from underflowing.
+    scale = gradient.abs().amax(over, keepdim=True)
+    usable = torch.isfinite(scale) & (scale > 0)
+    scaled = torch.where(usable, gradient / torch.where(usable, scale, 1.0), 0.0)
+    norm = scaled.square().sum(over, keepdim=True).sqrt()
+    return scaled / torch.where(usable, norm, 1.0)
+
+
+def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:
+    """All occurrences of a word share the shift of its row; one norm over the whole table (R-AT's code)."""
+    if tokens is None:
+        raise ValueError("tokens: got None, wanted the (B, T) word ids that scope='table' sums over")
+    if fixed_shapes(tokens):
+        words, index = tokens.numel(), first_places(tokens.flatten()).view_as(tokens)
+    else:
+        found, index = tokens.unique(return_inverse=True)
+        words = len(found)
+    rows = gradient.new_zeros(words, gradient.shape[2])
+    rows.index_add_(0, index.flatten(), gradient.flatten(0, 1))
+    return _unit(rows, (0, 1))[index]

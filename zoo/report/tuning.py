@@ -1,0 +1,64 @@
+"""The settings that `zoo.tune` tried, as a section of the page. Validation accuracies only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import UserError
+from zoo.core.names import display, in_order
+from zoo.report.render import MISSING, markdown_table
+
+__all__ = ["tuning_text"]
+
+_READING = """\
+Mean accuracy on the validation part in per cent, over corpora and seeds; the test part was not read. Each
+setting was varied alone around the default; then, where several values helped, the best of each were put
+together. The best of many looks better than it is: only a comparison on the test part measures it."""
+
+
+def tuning_text(results: Path) -> str:
+    """A table from each `tune*.json` in `results`, in Markdown; empty where there is none.
+
+    Raises:
+        UserError: a file is not what `zoo.tune --json` prints.
+    """
+    parts = []
+    for path in sorted(results.glob("tune*.json")):
+        parts += [f"### {path.name}", _table(path, _read(path))]
+    return "\n\n".join([_READING, *parts]) if parts else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: broken JSON ({error.msg})") from None
+    if not isinstance(answer, dict):
+        raise UserError(f"{path}: expected an object of recipes, as zoo.tune --json prints it")
+    return answer
+
+
+def _table(path: Path, answer: Mapping[str, Any]) -> str:
+    """Settings as rows, recipes as columns."""
+    recipes, cells = in_order(answer), {}
+    try:
+        for recipe in recipes:
+            for row in answer[recipe]["settings"]:
+                accuracy = f"{100 * row['validation']:.2f}"
+                best = row["setting"] == answer[recipe]["best"]
+                cells[_name(row["setting"]), recipe] = f"{accuracy} (best)" if best else accuracy
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{path}, {recipe}: expected best and settings (setting, validation, difference), "
+            "as zoo.tune --json prints them"
+        ) from None
+    settings = dict.fromkeys(setting for setting, _ in cells)
+    rows = [[setting, *(cells.get((setting, recipe), MISSING) for recipe in recipes)] for setting in settings]
+    return markdown_table(("Setting", *map(display, recipes)), rows)
+
+
+def _name(setting: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in setting.items()) or "default"

@@ -1,0 +1,1 @@
+"""Studies: which cells a question needs, as data."""
