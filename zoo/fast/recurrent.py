@@ -1,0 +1,57 @@
+"""One bidirectional recurrent layer by torch's own LSTM or GRU, as two one-way layers.
+
+The second layer reads each text backwards from its own last token, so padding never enters a state. Equal to
+packed sequences to rounding; docs/performance.md says what it gains.
+
+Index letters: B texts, T steps, D inputs, H hidden units per direction.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+Recurrent = nn.LSTM | nn.GRU
+
+
+def two_one_way_layers(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurrent) -> Tensor:
+    """(B, T, D), (B, T) -> (B, T, 2H), [state ahead, state back] at each token, zero at padding.
+
+    Args:
+        ahead, back: one-layer, one-way LSTMs or GRUs, batch first, that hold the weights.
+    """
+    lengths = mask.sum(1)
+    forth, _ = ahead(x)
+    back_again, _ = back(reverse_by_length(x, lengths))
+    return torch.cat([forth, reverse_by_length(back_again, lengths)], dim=2) * mask[:, :, None]
+
+
+def packed_layer(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurrent) -> Tensor:
+    """The same by torch's bidirectional layer on packed sequences: the slow twin."""
+    layer = type(ahead)(ahead.input_size, ahead.hidden_size, batch_first=True, bidirectional=True)
+    weights = dict(ahead.named_parameters())
+    weights |= {f"{name}_reverse": weight for name, weight in back.named_parameters()}
+    # An empty text cannot be packed: it counts as one token, and the mask takes its state away again.
+    lengths = mask.sum(1).clamp_min(1).cpu()
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    states, _ = torch.func.functional_call(layer, weights, packed)
+    padded, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
+    return padded * mask[:, :, None]
+
+
+def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse the first lengths[b] steps of each row of x (B, T, D); padding stays where it is."""
+    rows = _reversed_steps(x, lengths) + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
+    return x.flatten(0, 1).index_select(0, rows.flatten()).view_as(x)  # whole rows
+
+
+def reverse_by_gather(x: Tensor, lengths: Tensor) -> Tensor:
+    """The same entry by entry: the slow twin."""
+    return x.gather(1, _reversed_steps(x, lengths)[:, :, None].expand_as(x))
+
+
+def _reversed_steps(x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T): the step that comes to stand at each step."""
+    time = torch.arange(x.shape[1], device=x.device)
+    return torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
