@@ -31,8 +31,25 @@ def max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> T
 
 
 def plain_max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> Tensor:
-    """The same through autograd alone: the form for other devices, and the slow twin in the tests."""
-    return _pool(_responses(x, _channels_last(weight), bias), windows)[0]
+    """The same through autograd alone: the form for other devices."""
+    return _pool(responses(x, weight, bias), windows)[0]
+
+
+def conv1d_max_over_time(x: Tensor, weight: Tensor, bias: Tensor, windows: Tensor) -> Tensor:
+    """The same as a textbook writes it: the slow twin."""
+    answers = F.relu(conv1d_responses(x, weight, bias))
+    outside = torch.arange(answers.shape[1], device=x.device) >= windows[:, None]
+    return answers.masked_fill(outside[:, :, None], 0.0).max(1).values
+
+
+def responses(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(B, T, D), (F, D, W), (F,) -> (B, N, F), response of each filter to each window."""
+    return _responses(x, _channels_last(weight), bias)
+
+
+def conv1d_responses(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same by torch's one-dimensional convolution: the slow twin."""
+    return F.conv1d(x.transpose(1, 2), weight, bias).transpose(1, 2)
 
 
 def _channels_last(weight: Tensor) -> Tensor:
@@ -41,7 +58,6 @@ def _channels_last(weight: Tensor) -> Tensor:
 
 
 def _responses(x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:
-    """(B, N, F): response of each filter to each window."""
     image = x.transpose(1, 2).unsqueeze(2)  # (B, D, 1, T), channels last
     return F.conv2d(image, filters, bias).squeeze(2).transpose(1, 2)
 

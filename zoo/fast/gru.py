@@ -36,6 +36,11 @@ class Packing:
     previous: Tensor  # (N - count_0,) packed place of the same text's token one step before
     counts: list[int]  # texts at each step
 
+    @property
+    def texts(self) -> int:
+        """Texts at the first step; 0 where all is padding."""
+        return self.counts[0] if self.counts else 0
+
     @classmethod
     def of(cls, mask: Tensor) -> Packing:
         """The packing of a (B, T) mask with the tokens first."""
@@ -63,15 +68,13 @@ def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> T
     """
     packing = Packing.of(mask)
     states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
-    if len(packing.counts) > 0:
-        inputs = x.flatten(0, 1).index_select(0, packing.tokens)
-        input_weights, weights, input_biases, biases = zip(
-            *(layer.all_weights[0] for layer in (ahead, back)), strict=True
-        )
-        gates = linear(inputs, torch.cat(input_weights), torch.cat(input_biases))
-        packed = _Recurrence.apply(gates, torch.stack(weights), torch.stack(biases), packing)
-        states = states.index_copy(0, packing.tokens, packed)
-    return states.unflatten(0, x.shape[:2])
+    inputs = x.flatten(0, 1).index_select(0, packing.tokens)
+    input_weights, weights, input_biases, biases = zip(
+        *(layer.all_weights[0] for layer in (ahead, back)), strict=True
+    )
+    gates = linear(inputs, torch.cat(input_weights), torch.cat(input_biases))
+    packed = _Recurrence.apply(gates, torch.stack(weights), torch.stack(biases), packing)
+    return states.index_copy(0, packing.tokens, packed).unflatten(0, x.shape[:2])
 
 
 class _Recurrence(torch.autograd.Function):
@@ -85,7 +88,7 @@ class _Recurrence(torch.autograd.Function):
         torch.index_select(gates[:, 3 * hidden :], 0, packing.mirror, out=acts[1])
         recurrent = torch.empty_like(acts)  # h' V + c
         states = gates.new_empty(2, len(gates), hidden)
-        before, row = gates.new_zeros(2, counts[0], hidden), bias[:, None]
+        before, row = gates.new_zeros(2, packing.texts, hidden), bias[:, None]
         columns = weight.transpose(1, 2).contiguous()
         steps = zip(
             counts,
@@ -117,7 +120,7 @@ class _Recurrence(torch.autograd.Function):
         counts, hidden = packing.counts, weight.shape[2]
         r, z, new = acts.split(hidden, 2)
         before = torch.cat(
-            [states.new_zeros(2, counts[0], hidden), states.index_select(1, packing.previous)], 1
+            [states.new_zeros(2, packing.texts, hidden), states.index_select(1, packing.previous)], 1
         )
         # d h' V + c = d h * factors, for the gates r, z, n; and the n of the input part lacks the factor r.
         factors = torch.empty_like(acts)
@@ -130,7 +133,7 @@ class _Recurrence(torch.autograd.Function):
         d_state[0] = gradient[:, :hidden]
         torch.index_select(gradient[:, hidden:], 0, packing.mirror, out=d_state[1])
         d_recurrent = factors  # in place
-        carry = states.new_zeros(2, counts[0], hidden)
+        carry = states.new_zeros(2, packing.texts, hidden)
         steps = zip(
             counts,
             *_by_step(z, counts, slice(None)),

@@ -37,7 +37,7 @@ def onednn_product() -> Callable[[Tensor, Tensor], Tensor] | None:
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """(N, K), (C, K) -> (N, C) = a b'; without gradient."""
-    if a.dtype == torch.float32 and a.device.type == "cpu":
+    if a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() > 0:
         fast = onednn_product()
         if fast is not None:
             return fast(a, b)

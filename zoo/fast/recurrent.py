@@ -29,13 +29,14 @@ def two_one_way_layers(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurren
 
 def packed_layer(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurrent) -> Tensor:
     """The same by torch's bidirectional layer on packed sequences: the slow twin."""
-    layer = type(ahead)(ahead.input_size, ahead.hidden_size, batch_first=True, bidirectional=True)
+    size, hidden = ahead.input_size, ahead.hidden_size
+    layer = type(ahead)(size, hidden, batch_first=True, bidirectional=True, device="meta")  # weights follow
     weights = dict(ahead.named_parameters())
     weights |= {f"{name}_reverse": weight for name, weight in back.named_parameters()}
     # An empty text cannot be packed: it counts as one token, and the mask takes its state away again.
     lengths = mask.sum(1).clamp_min(1).cpu()
     packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    states, _ = torch.func.functional_call(layer, weights, packed)
+    states, _ = torch.func.functional_call(layer, weights, (packed,))
     padded, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
     return padded * mask[:, :, None]
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.fast.rows import Rows
 from zoo.fast.shapes import fixed_shapes
 
 
@@ -24,6 +25,8 @@ class WordGradient:
         self.buffer: Tensor | None = None
         self.rows: list[Tensor] = []  # all rows of the buffer that are not zero
         self.version = -1  # the buffer's, when `rows` was last known to be all
+        self.tokens: list[Tensor] = []  # all that was looked up since the buffer was cleared
+        self.added = -1  # the buffer's version after the last `add`
 
     def __deepcopy__(self, memo: dict[int, Any]) -> WordGradient:
         return WordGradient()
@@ -47,6 +50,15 @@ class WordGradient:
             self.version = -1  # all of it is cleared next time, which costs a GPU next to nothing
         elif weight.grad is self.buffer:
             self.rows.append(rows.unique())
+        if weight.grad is self.buffer:
+            self.tokens.append(rows)
+            self.added = weight.grad._version
+
+    def touched(self, weight: Tensor) -> Rows | None:
+        """The rows of the table's gradient that can be non-zero, or None where others have written to it too."""
+        if weight.grad is None or weight.grad is not self.buffer or weight.grad._version != self.added:
+            return None
+        return Rows.of(torch.cat(self.tokens))
 
     def _cleared(self, weight: Tensor) -> Tensor:
         """The buffer, all zero."""
@@ -65,8 +77,14 @@ class WordGradient:
         else:  # somebody else wrote to it
             old.zero_()
         assert self.buffer is not None
-        self.rows, self.version = [], self.buffer._version
+        self.rows, self.tokens, self.version = [], [], self.buffer._version
         return self.buffer
+
+
+def fresh_gradient(table: nn.Embedding, tokens: Tensor, gradient: Tensor) -> Tensor:
+    """(V, D) by autograd, a fresh tensor: the slow twin of `WordGradient.add` to a table without gradient."""
+    (made,) = torch.autograd.grad(table(tokens), table.weight, gradient)
+    return made
 
 
 @contextmanager
