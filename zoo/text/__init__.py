@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from zoo.text.batching import Batch, batches
-from zoo.text.cards import Card, load_card
+from zoo.core.batch import Batch
+from zoo.text.batching import batches
 from zoo.text.corpus import Corpus, Split
 from zoo.text.loading import load_corpus, load_texts, prepare
-from zoo.text.rows import RawCorpus, Rows
-from zoo.text.settings import DEMO_CORPORA, REAL_CORPORA, TextSettings
+from zoo.text.settings import TextSettings
+from zoo.text.sources.cards import Card, default_length, known_corpora, load_card
+from zoo.text.sources.rows import RawCorpus, Rows
 from zoo.text.vectors import load_vectors
 
 __all__ = [
-    "DEMO_CORPORA",
-    "REAL_CORPORA",
     "Batch",
     "Card",
     "Corpus",
@@ -21,6 +20,8 @@ __all__ = [
     "Split",
     "TextSettings",
     "batches",
+    "default_length",
+    "known_corpora",
     "load_card",
     "load_corpus",
     "load_texts",

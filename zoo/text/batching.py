@@ -30,9 +30,15 @@ def batch_rows(
     lengths: (n,). shuffle: a random order, a pure function of (seed, epoch), which are non-negative; with
     `bucketed`, pools of 64 batches are sorted by length before they are cut, and the batches are then
     shuffled. Without `shuffle`: sorted by length (or, not bucketed, in the order of the split).
+    Raises `TypeError` or `ValueError` for an argument of another type, shape or range.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; expected at least 1")
+    for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("epoch", epoch, 0)):
+        _check_whole(name, value, least)
+    for name, flag in (("shuffle", shuffle), ("bucketed", bucketed)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} is {flag!r}; expected True or False")
+    if not isinstance(lengths, np.ndarray) or lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths is {_kind(lengths)}; expected a one-dimensional array of whole numbers")
     n = len(lengths)
     if not shuffle:
         order = np.argsort(lengths, kind="stable") if bucketed else np.arange(n)
@@ -47,6 +53,17 @@ def batch_rows(
         pool = pool[np.argsort(lengths[pool], kind="stable")]
         rows += [pool[j : j + batch_size] for j in range(0, len(pool), batch_size)]
     return [rows[i] for i in rng.permutation(len(rows))]
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}; expected a whole number")
+    if value < least:
+        raise ValueError(f"{name} is {value}; expected at least {least}")
+
+
+def _kind(value: object) -> str:
+    return f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def sentence_layout(split: Split, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,15 +104,31 @@ def batches(
     words_per_sentence: int = 0,
     device: torch.device | str | None = None,
 ) -> Iterator[Batch]:
-    """Yield the batches of one epoch; see `batch_rows` for their order.
+    """Return the batches of one epoch, made one by one; see `batch_rows` for their order.
 
     words_per_sentence = W > 0 lays each text out as (S, W), a sentence a line, padded inside each line and
     flattened to T = S * W (for `han`); a sentence longer than W goes on in the next line.
+    Raises `TypeError` or `ValueError`, at the call and not with the first batch, for a wrong argument.
     """
+    if not isinstance(split, Split):
+        raise TypeError(f"split is {type(split).__name__}; expected a part of a prepared corpus (Split)")
+    _check_whole("words_per_sentence", words_per_sentence, 0)
+    place, lengths = layout(split, words_per_sentence)
+    rows = batch_rows(lengths, batch_size, seed=seed, epoch=epoch, shuffle=shuffle, bucketed=bucketed)
+    return _filled(split, rows, place, lengths, device or "cpu")
+
+
+def _filled(
+    split: Split,
+    rows_of_batches: list[np.ndarray],
+    place: np.ndarray,
+    lengths: np.ndarray,
+    device: torch.device | str,
+) -> Iterator[Batch]:
+    """Yield the batches of these rows. place, lengths: see `layout`."""
     import torch
 
-    place, lengths = layout(split, words_per_sentence)
-    for rows in batch_rows(lengths, batch_size, seed=seed, epoch=epoch, shuffle=shuffle, bucketed=bucketed):
+    for rows in rows_of_batches:
         part = split.take(rows)
         where = np.concatenate([place[split.offsets[row] : split.offsets[row + 1]] for row in rows])
         line = np.repeat(np.arange(len(rows)), part.lengths)
@@ -104,4 +137,4 @@ def batches(
         tokens[line, where] = part.ids
         mask[line, where] = True
         arrays = (tokens, mask, part.labels, rows.astype(np.int64))
-        yield Batch(*(torch.from_numpy(array).to(device or "cpu", non_blocking=True) for array in arrays))
+        yield Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))

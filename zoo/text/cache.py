@@ -24,10 +24,12 @@ from zoo.text.settings import Report
 def code_version(modules: tuple[str, ...] = ()) -> str:
     """Return a hash of the source of these modules of the package, or of all but `batching`.
 
-    A change of the code so makes older cache files invalid by itself.
+    modules: paths below the package without suffix, such as "sources/rows". A change of the code so makes
+    older cache files invalid by itself.
     """
     folder = Path(__file__).parent
-    names = modules or sorted(path.stem for path in folder.glob("*.py") if path.stem != "batching")
+    every = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.py"))
+    names = modules or sorted(name for name in every if name != "batching")
     digest = hashlib.sha256()
     for name in names:
         digest.update(name.encode() + b"\0" + (folder / f"{name}.py").read_bytes())

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from zoo.core.errors import UserError
-from zoo.text import cache
+from zoo.text.cache import cache_key, only_one, read_corpus, write_corpus
 from zoo.text.corpus import Corpus, Split, fingerprint
 from zoo.text.near import near_duplicates
 from zoo.text.normalise import duplicate_key
-from zoo.text.rows import RawCorpus, Rows
+from zoo.text.parts import choose_rows, end_to_end
 from zoo.text.segment import read_tokens, tokenise_rows, write_tokens
 from zoo.text.settings import UNK_ID, Report, TextSettings, resolve_cache_dir, resolve_data_dir, silent
-from zoo.text.sources import find_source
-from zoo.text.splits import (
-    OWN_TEST_SHARE,
-    SMALLEST_PART,
-    VALIDATION_CAP,
-    VALIDATION_SHARE,
-    cut,
-    fold_numbers,
-    stratified_fraction,
-)
+from zoo.text.sources.columns import Asked
+from zoo.text.sources.find import find_source
+from zoo.text.sources.rows import RawCorpus, Rows, Source
 from zoo.text.tokenise import Tokens, tokeniser_name, tokeniser_version
 from zoo.text.vocabulary import build_vocabulary
 
@@ -36,7 +29,7 @@ KEEP_TOKENS_SECONDS = 2.0
 
 
 def load_corpus(
-    name_or_path: str,
+    name_or_path: str | os.PathLike[str],
     settings: TextSettings,
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
@@ -44,45 +37,77 @@ def load_corpus(
 ) -> Corpus:
     """Return the prepared corpus, from the cache where it has been prepared before.
 
-    name_or_path: a known corpus (DEMO_CORPORA, REAL_CORPORA), a folder of `data_dir`, or a path of your own.
+    name_or_path: a known corpus (`known_corpora`), a folder of `data_dir`, or a path of your own.
     data_dir: where the real corpora lie; else the environment variable UEGR_DATA. cache_dir: see
     `resolve_cache_dir`. report: takes a line of progress whenever something lasts.
-    Raises `UserError` for any input that cannot be used, naming file and line.
+    Raises `UserError` for any input that cannot be used, naming file and line; `TypeError` for an argument of
+    the wrong type.
     """
     cache_folder = resolve_cache_dir(cache_dir)
-    source = find_source(name_or_path, resolve_data_dir(data_dir), cache_folder, report)
-    key = cache.cache_key(
-        source=source.fingerprint(),
-        settings=dataclasses.asdict(settings),
-        tokenisers=[tokeniser_version(name) for name in ("words", "jieba")],
-    )
-    path = cache_folder / "prepared" / f"{source.name}-{key}.npz"
-    if (stored := cache.read_corpus(path, report)) is not None:
+    source = _source(name_or_path, settings, data_dir, cache_folder, report)
+    path = cache_folder / "prepared" / f"{source.name}-{corpus_key(source, settings)}.npz"
+    if (stored := read_corpus(path, report)) is not None:
         return stored
-    with cache.only_one(path):
+    with only_one(path):
         # Another process may have made it while this one waited.
-        if (stored := cache.read_corpus(path, silent)) is not None:
+        if (stored := read_corpus(path, silent)) is not None:
             return stored
         started = time.monotonic()
         corpus = prepare(source.read(), settings, report, cache_folder)
         if (seconds := time.monotonic() - started) > 2:
             report(f"{source.name}: prepared in {seconds:.1f} s, kept in {cache_folder}")
-        cache.write_corpus(path, corpus, report)
+        write_corpus(path, corpus, report)
     return corpus
 
 
+def corpus_key(source: Source, settings: TextSettings) -> str:
+    """Return the key of a prepared corpus: what was read, every setting, and the tokenisers' versions.
+
+    The columns that the user named are in the source's fingerprint, by what is read from them.
+    """
+    fields = dataclasses.asdict(settings)
+    del fields["text_column"], fields["label_column"]
+    return cache_key(
+        source=source.fingerprint(),
+        settings=fields,
+        tokenisers=[tokeniser_version(name) for name in ("jieba",)],
+    )
+
+
+def _source(
+    name_or_path: str | os.PathLike[str],
+    settings: TextSettings,
+    data_dir: Path | None,
+    cache_folder: Path,
+    report: Report,
+) -> Source:
+    """Find a corpus; the arguments' types are checked here for all callers."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        kind = type(name_or_path).__name__
+        raise TypeError(f"name_or_path is {kind}; expected the name of a corpus or a path")
+    _check_types(settings, report)
+    asked = Asked(settings.text_column, settings.label_column)
+    return find_source(os.fspath(name_or_path), asked, resolve_data_dir(data_dir), cache_folder, report)
+
+
+def _check_types(settings: TextSettings, report: Report) -> None:
+    if not isinstance(settings, TextSettings):
+        raise TypeError(f"settings is {type(settings).__name__}; expected TextSettings")
+    if not callable(report):
+        raise TypeError(f"report is {type(report).__name__}; expected a function that takes a line")
+
+
 def load_texts(
-    name_or_path: str,
+    name_or_path: str | os.PathLike[str],
     settings: TextSettings,
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     report: Report = silent,
 ) -> dict[str, Rows]:
     """Return the raw texts and labels of the rows of `load_corpus`'s parts, in the same order."""
-    folder = resolve_cache_dir(cache_dir)
-    raw = find_source(name_or_path, resolve_data_dir(data_dir), folder, report).read()
-    texts, labels = _end_to_end(raw)
-    chosen, _ = _choose_rows(raw, texts, labels, settings)
+    raw = _source(name_or_path, settings, data_dir, resolve_cache_dir(cache_dir), report).read()
+    texts, labels = end_to_end(raw)
+    chosen, _ = choose_rows(raw, texts, labels, settings)
     return {part: Rows([texts[i] for i in rows], labels[rows].tolist()) for part, rows in chosen.items()}
 
 
@@ -91,10 +116,13 @@ def prepare(
 ) -> Corpus:
     """Return the prepared corpus of rows in memory; every choice seeded by `settings.split_seed`.
 
+    raw: its parts in any order; those that it lacks are cut from train, see `choose_rows`.
     cache_folder: where to keep the tokens if cutting them lasts, for other settings of the same rows.
+    Raises `UserError` for rows that leave a part empty; `TypeError` or `ValueError` for what are no rows.
     """
-    texts, labels = _end_to_end(raw)
-    chosen, notes = _choose_rows(raw, texts, labels, settings)
+    _check_types(settings, report)
+    texts, labels = end_to_end(raw)
+    chosen, notes = choose_rows(raw, texts, labels, settings)
     name = tokeniser_name(settings.tokeniser, raw.language)
     used = np.sort(np.concatenate(list(chosen.values())))
     tokens = _tokens(raw, [texts[i] for i in used], name, settings.max_length, report, cache_folder)
@@ -114,12 +142,6 @@ def prepare(
     )
 
 
-def _end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
-    """Return the texts and labels of all parts, laid end to end."""
-    texts = [text for rows in raw.parts.values() for text in rows.texts]
-    return texts, np.array([label for rows in raw.parts.values() for label in rows.labels], np.int64)
-
-
 def _tokens(
     raw: RawCorpus, texts: list[str], name: str, max_length: int, report: Report, folder: Path | None
 ) -> Tokens:
@@ -127,7 +149,7 @@ def _tokens(
     if folder is None:
         return tokenise_rows(texts, raw.language, name, max_length, report, raw.name)
     content = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
-    key = cache.cache_key(
+    key = cache_key(
         modules=("normalise", "tokenise", "segment"),
         content=content,
         tokeniser=[raw.language, name, tokeniser_version(name), max_length],
@@ -140,49 +162,6 @@ def _tokens(
     if time.monotonic() - begun > KEEP_TOKENS_SECONDS:
         write_tokens(path, tokens, report)
     return tokens
-
-
-def _choose_rows(
-    raw: RawCorpus, texts: list[str], labels: np.ndarray, settings: TextSettings
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the row numbers (ascending, into the parts laid end to end) of each part, and notes."""
-    rng = np.random.default_rng([settings.split_seed, 0])
-    sizes = {part: len(rows) for part, rows in raw.parts.items()}
-    ends = dict(zip(sizes, np.cumsum(list(sizes.values())), strict=True))
-    chosen = {part: np.arange(ends[part] - size, ends[part]) for part, size in sizes.items()}
-    notes = []
-    pool = np.concatenate([chosen["train"], chosen.get("validation", np.empty(0, np.int64))])
-    keys = [duplicate_key(texts[i]) for i in pool] if "validation" not in chosen or settings.folds else []
-    if "test" not in chosen:
-        counts = [round(len(pool) * OWN_TEST_SHARE), round(len(pool) * VALIDATION_SHARE)]
-        chosen["test"], chosen["validation"], chosen["train"] = cut(keys, labels[pool], counts, rng)
-        notes.append(f"split by us 70/10/20, seed {settings.split_seed}")
-        pool = np.union1d(chosen["train"], chosen["validation"])
-        keys = [keys[i] for i in pool]
-    elif "validation" not in chosen and not settings.folds:
-        count = min(round(len(pool) * VALIDATION_SHARE), VALIDATION_CAP)
-        chosen["validation"], chosen["train"] = cut(keys, labels[pool], [count], rng)
-        notes.append(
-            f"validation: {len(chosen['validation']):,} rows cut from train, seed {settings.split_seed}"
-        )
-    if settings.folds:
-        fold = fold_numbers(keys, labels[pool], settings.folds, rng)
-        chosen["validation"], chosen["train"] = pool[fold == settings.fold], pool[fold != settings.fold]
-        notes.append(f"fold {settings.fold} of {settings.folds}, seed {settings.split_seed}")
-    if settings.fraction < 1:
-        notes.append(f"fraction {settings.fraction:g}")
-        for number, part in enumerate(("train", "validation", "test"), start=1):
-            rows = chosen[part]
-            floor = min(len(rows), SMALLEST_PART[part])
-            count = max(round(settings.fraction * len(rows)), floor)
-            part_rng = np.random.default_rng([settings.split_seed, number])
-            chosen[part] = rows[
-                stratified_fraction(labels[rows], count, part_rng, every_class=part == "train")
-            ]
-    for part in ("train", "validation", "test"):
-        if not len(chosen[part]):
-            raise UserError(f"{raw.name}: {len(texts):,} rows leave none for {part}; expected more rows")
-    return {part: chosen[part] for part in ("train", "validation", "test")}, notes
 
 
 def _vocabulary(

@@ -1,25 +1,18 @@
 """Tokenising in several processes, where it lasts: contiguous shares of the texts, merged in their order.
 
-The workers are plain `python -m zoo.text.segment` processes: nothing of the caller's program is run again in
-them (as a spawned pool would) and none of its threads is copied (as a forked pool would).
+The processes are joblib's (loky): nothing of the caller's program is run again in them (as a spawned pool
+would) and none of its threads is copied (as a forked pool would).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-import zoo
 from zoo.core.processes import cores
-from zoo.text import cache
+from zoo.text.cache import read_arrays, write_arrays
 from zoo.text.normalise import CHARACTERS_PER_TOKEN
 from zoo.text.settings import Report, silent
 from zoo.text.tokenise import Tokens, tokenise_all
@@ -28,6 +21,8 @@ from zoo.text.tokenise import Tokens, tokenise_all
 SPEED = {"jieba": 300_000, "words": 6_000_000, "characters": 8_000_000}
 WORTH_SECONDS = 4.0
 MOST_WORKERS = 8
+SHARES_PER_WORKER = 4  # so that progress can be told, and no process waits long for the slowest
+IDLE_SECONDS = 5  # a dictionary takes 100 MB of each process
 
 
 def tokenise_rows(
@@ -44,32 +39,24 @@ def tokenise_rows(
         workers = _worth(texts, name, max_length)
     if workers < 2:
         return tokenise_all(texts, language, name, max_length, report, what)
-    with tempfile.TemporaryDirectory(prefix="uegr-") as folder:
-        shares = [texts[a:b] for a, b in _bounds(texts, workers)]
-        jobs = []
-        for number, share in enumerate(shares):
-            path = Path(folder) / f"{number}.json"
-            header = {"texts": share, "language": language, "name": name, "max_length": max_length}
-            path.write_text(json.dumps(header))
-            jobs.append(_start(path))
-        try:
-            begun = last = time.monotonic()
-            while any(job.poll() is None for job in jobs):
-                time.sleep(0.05)
-                if time.monotonic() - last > 2:
-                    last = time.monotonic()
-                    doing = f"tokenising {len(texts):,} texts ({name}, {workers} processes)"
-                    report(f"{what}: {doing}, {last - begun:.0f} s")
-        finally:
-            for job in jobs:
-                job.kill()
-                job.wait()
-        parts = [read_tokens(Path(folder) / f"{number}.npz", silent) for number in range(len(jobs))]
-    whole = [part for part in parts if part is not None]
-    if len(whole) < len(parts):
-        report(f"{what}: a tokenising process failed; going on in one process")
+    from joblib import Parallel, delayed
+
+    report(f"{what}: tokenising {len(texts):,} texts ({name}, {workers} processes)")
+    shares = [texts[a:b] for a, b in _bounds(texts, SHARES_PER_WORKER * workers)]
+    jobs = (delayed(tokenise_all)(share, language, name, max_length, silent, "") for share in shares)
+    pool = Parallel(workers, backend="loky", return_as="generator", idle_worker_timeout=IDLE_SECONDS)
+    parts: list[Tokens] = []
+    done = 0
+    try:
+        for part in pool(jobs):
+            parts.append(part)
+            done += len(part.offsets) - 1
+            report(f"{what}: {done:,} of {len(texts):,} texts tokenised")
+    except (RuntimeError, OSError) as error:
+        # A process that is killed (for its memory, say) ends the pool: joblib's TerminatedWorkerError.
+        report(f"{what}: a tokenising process failed ({type(error).__name__}); going on in one process")
         return tokenise_all(texts, language, name, max_length, report, what)
-    return merged(whole)
+    return merged(parts)
 
 
 def merged(parts: Sequence[Tokens]) -> Tokens:
@@ -89,12 +76,12 @@ def merged(parts: Sequence[Tokens]) -> Tokens:
 def write_tokens(path: Path, tokens: Tokens, report: Report) -> None:
     """Write tokens as a cache file."""
     arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "starts": tokens.starts}
-    cache.write_arrays(path, {"forms": tokens.forms}, arrays, report)
+    write_arrays(path, {"forms": tokens.forms}, arrays, report)
 
 
 def read_tokens(path: Path, report: Report) -> Tokens | None:
     """Return the tokens of a cache file, or None where it is missing or damaged."""
-    if (stored := cache.read_arrays(path, report)) is None:
+    if (stored := read_arrays(path, report)) is None:
         return None
     header, arrays = stored
     return Tokens(tuple(header["forms"]), arrays["ids"], arrays["offsets"], arrays["starts"])
@@ -114,28 +101,4 @@ def _bounds(texts: Sequence[str], shares: int) -> list[tuple[int, int]]:
     """Return where to cut the texts into contiguous shares of about equally many characters."""
     ends = np.cumsum([len(text) + 1 for text in texts])
     cuts = np.searchsorted(ends, ends[-1] * np.arange(1, shares) / shares).tolist()
-    return list(zip([0, *cuts], [*cuts, len(texts)], strict=True))
-
-
-def _start(path: Path) -> subprocess.Popen[bytes]:
-    root = str(Path(zoo.__file__).parents[1])
-    paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-    return subprocess.Popen(
-        [sys.executable, "-m", "zoo.text.segment", str(path), str(path.with_suffix(".npz"))],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Tokenise the texts of one JSON file into one cache file: the work of one process."""
-    source, target = map(Path, arguments)
-    job = json.loads(source.read_text())
-    tokens = tokenise_all(job["texts"], job["language"], job["name"], job["max_length"], silent, "")
-    write_tokens(target, tokens, silent)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return [(a, b) for a, b in zip([0, *cuts], [*cuts, len(texts)], strict=True) if a < b]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from zoo.text.settings import Report
 
 # Words, numbers, initials ("u.s."), the contractions of the Penn Treebank ("n't", "'s": GloVe has them so),
 # emoji, and the marks that carry tone or end a sentence. Other punctuation is dropped.
-WORD_PATTERN = (
+_WORD = re.compile(
     r"n't\b|'(?:s|re|ve|ll|d|m)\b|\d+(?:[.,]\d+)+|(?:[^\W\d_]\.){2,}|[^\W_]+|\.{3}|[.!?]"
     "|[\u2600-\u27bf\U0001f000-\U0001faff]"
 )
@@ -29,6 +30,9 @@ _ABBREVIATIONS = frozenset(
 _ENGLISH_ENDS = frozenset(".!?")
 _CHINESE_ENDS = frozenset("。!?")
 _CLOSERS = frozenset("\"'”’」』)】》")
+
+REPORT_SECONDS = 2.0
+SMALLEST_SHARE = 0.01  # of the texts; a first line that says less looks stuck
 
 Cut = Callable[[str], list[str]]
 
@@ -42,20 +46,14 @@ def tokeniser_name(tokeniser: str, language: str) -> str:
 
 def tokeniser_version(name: str) -> str:
     """Return what identifies the outcome of a tokeniser besides our own code: its library's version."""
-    package = {"jieba": "jieba", "words": "scikit-learn"}.get(name)
     try:
-        return f"{package} {version(package)}" if package else ""
+        return f"jieba {version('jieba')}" if name == "jieba" else ""
     except PackageNotFoundError:
         return ""
 
 
-def _english_cutter() -> Cut:
-    try:
-        from sklearn.feature_extraction.text import CountVectorizer
-    except ImportError as error:
-        raise UserError("English words need scikit-learn: pip install scikit-learn") from error
-    cut = CountVectorizer(lowercase=False, token_pattern=WORD_PATTERN).build_tokenizer()
-    return lambda text: cut(_DOTS.sub("...", text).replace("n't", " n't"))
+def _english_words(text: str) -> list[str]:
+    return _WORD.findall(_DOTS.sub("...", text).replace("n't", " n't"))
 
 
 def _chinese_cutter() -> Cut:
@@ -67,6 +65,7 @@ def _chinese_cutter() -> Cut:
     except ImportError as error:
         raise UserError("Chinese words need jieba: pip install jieba") from error
     jieba.setLogLevel(logging.WARNING)
+    jieba.initialize()  # reads the dictionary now and not with the first text
     return lambda text: [word for word in jieba.lcut(text) if not word.isspace()]
 
 
@@ -78,7 +77,7 @@ def make_cutter(name: str) -> Cut:
     """Return the function that cuts a clean paragraph into tokens; `UserError` without its library."""
     if name == "characters":
         return _characters
-    return _chinese_cutter() if name == "jieba" else _english_cutter()
+    return _chinese_cutter() if name == "jieba" else _english_words
 
 
 def sentence_starts(tokens: Sequence[str], language: str) -> list[bool]:
@@ -135,19 +134,24 @@ class Tokens:
 def tokenise_all(
     texts: Sequence[str], language: str, name: str, max_length: int, report: Report, what: str
 ) -> Tokens:
-    """Tokenise texts; distinct tokens are numbered as they first appear. Reports every two seconds."""
+    """Tokenise texts; distinct tokens are numbered as they first appear.
+
+    Reports that a dictionary is loaded, then every two seconds, from a hundredth of the texts on.
+    """
     numbers: dict[str, int] = {}
     ids: list[int] = []
     all_starts: list[bool] = []
     offsets = np.zeros(len(texts) + 1, np.int64)
-    last = time.monotonic()
+    if name == "jieba" and name not in sys.modules:
+        report(f"{what}: loading the dictionary of jieba")
     cut = make_cutter(name)
+    last = time.monotonic()
     for row, text in enumerate(texts):
         tokens, starts = tokenise(text, language, cut, max_length)
         ids += [numbers.setdefault(token, len(numbers)) for token in tokens]
         all_starts += starts
         offsets[row + 1] = len(ids)
-        if time.monotonic() - last > 2:
+        if time.monotonic() - last > REPORT_SECONDS and row + 1 >= SMALLEST_SHARE * len(texts):
             last = time.monotonic()
             report(f"{what}: {row + 1:,} of {len(texts):,} texts tokenised ({name})")
     return Tokens(tuple(numbers), np.array(ids, np.int32), offsets, np.array(all_starts, bool))

@@ -10,6 +10,7 @@ import gc
 import gzip
 import logging
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from zoo.core.errors import UserError
-from zoo.text.simple import text_lines
+from zoo.text.sources.lines import text_lines
 
 # Rows of the published GloVe files: a file cut at the end of a line cannot be told otherwise.
 GLOVE_ROWS = {"6B": 400_000, "twitter.27B": 1_193_514}
@@ -38,8 +39,11 @@ class VectorFile:
     vectors: np.ndarray
 
 
-def read_vectors(path: Path) -> VectorFile:
+def read_vectors(path: str | os.PathLike[str]) -> VectorFile:
     """Return the vectors of a file. Raises `UserError` naming file and line for whatever is wrong."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {type(path).__name__}; expected the path of a vectors file")
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; {_EXPECTED}")
     if re.search(r"\.npy(\.gz)?$|\.words\.txt(\.gz)?$", path.name):

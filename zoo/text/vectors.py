@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from zoo.core.errors import UserError
-from zoo.text import cache
+from zoo.text.cache import cache_key, only_one, read_arrays, write_arrays
 from zoo.text.corpus import Corpus
 from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent
 from zoo.text.vector_files import read_vectors
@@ -44,10 +44,11 @@ def load_vectors(
     `vector_files`), or a torchtext `Vectors` object. Words that a file lacks get random rows of its scale.
     The second value has "kind" and "coverage" (share of the words whose vector is not random); for files also
     "token_coverage" (share of the training tokens), "format" and "rows".
-    Raises `UserError` for an unknown kind or a file that cannot be used.
+    cache_dir: word2vec and file vectors are kept in its folder `vectors`, see `resolve_cache_dir`.
+    Raises `UserError` for an unknown kind or a file that cannot be used, dimensions below 1 or a negative
+    seed; `TypeError` for an argument of another type.
     """
-    if dimensions < 1:
-        raise UserError(f"dimensions is {dimensions}; expected at least 1")
+    _check_arguments(kind, corpus, dimensions, seed, report)
     if not isinstance(kind, str):
         matrix = np.asarray(kind.vectors.detach().cpu(), np.float32)
         return _of_words("torchtext", dict(kind.stoi), matrix, corpus, dimensions, seed)
@@ -56,9 +57,8 @@ def load_vectors(
     if kind == "random":
         return _random(corpus, dimensions, seed), {"kind": "random", "coverage": 0.0, "scale": RANDOM_SCALE}
     folder = resolve_cache_dir(cache_dir) / "vectors"
-    identity: dict[str, Any] = {"corpus": corpus.fingerprint, "dimensions": dimensions, "seed": seed}
     if kind == "word2vec":
-        path = folder / f"{corpus.name}-{cache.cache_key(settings=WORD2VEC, **identity)}.npz"
+        path = folder / f"{corpus.name}-{vectors_key('word2vec', WORD2VEC, corpus, dimensions, seed)}.npz"
         return _cached(path, report, lambda: _word2vec(corpus, dimensions, seed, report))
     file = Path(kind).expanduser()
     if not file.is_file():
@@ -67,18 +67,41 @@ def load_vectors(
         )
     status = file.stat()
     stamp = [str(file.resolve()), status.st_size, status.st_mtime_ns]
-    path = folder / f"{corpus.name}-{cache.cache_key(file=stamp, **identity)}.npz"
+    path = folder / f"{corpus.name}-{vectors_key('file', stamp, corpus, dimensions, seed)}.npz"
     return _cached(path, report, lambda: _from_file(file, corpus, dimensions, seed, report))
 
 
+def vectors_key(kind: str, made_of: Any, corpus: Corpus, dimensions: int, seed: int) -> str:
+    """Return the key of kept vectors. made_of: settings of the training, or what tells a file's content."""
+    return cache_key(
+        kind=kind, made_of=made_of, corpus=corpus.fingerprint, dimensions=int(dimensions), seed=int(seed)
+    )
+
+
+def _check_arguments(kind: Any, corpus: Any, dimensions: Any, seed: Any, report: Any) -> None:
+    if not isinstance(kind, str) and not (hasattr(kind, "stoi") and hasattr(kind, "vectors")):
+        raise TypeError(
+            f"kind is {type(kind).__name__}; expected a name, a path or an object with stoi and vectors"
+        )
+    if not isinstance(corpus, Corpus):
+        raise TypeError(f"corpus is {type(corpus).__name__}; expected a prepared Corpus")
+    if not callable(report):
+        raise TypeError(f"report is {type(report).__name__}; expected a function that takes a line")
+    for name, value, least in (("dimensions", dimensions, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} is {value!r}; expected a whole number")
+        if value < least:
+            raise UserError(f"{name} is {value}; expected at least {least}")
+
+
 def _cached(path: Path, report: Report, make: Callable[[], Found]) -> Found:
-    if (stored := cache.read_arrays(path, report)) is not None:
+    if (stored := read_arrays(path, report)) is not None:
         return stored[1]["vectors"], stored[0]
-    with cache.only_one(path):
-        if (stored := cache.read_arrays(path, silent)) is not None:
+    with only_one(path):
+        if (stored := read_arrays(path, silent)) is not None:
             return stored[1]["vectors"], stored[0]
         vectors, info = make()
-        cache.write_arrays(path, info, {"vectors": vectors}, report)
+        write_arrays(path, info, {"vectors": vectors}, report)
     return vectors, info
 
 

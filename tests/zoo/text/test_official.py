@@ -12,7 +12,7 @@ import pytest
 
 from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_card, load_corpus
-from zoo.text.unpack import unpack
+from zoo.text.sources.unpack import unpack
 
 from .published import ARCHIVES, WRITE, pack, write_ag_news, write_clue, write_imdb  # type: ignore[import-not-found]
 
@@ -141,10 +141,10 @@ def test_unsafe_zip_is_refused(tmp_path: Path) -> None:
 def test_archive_bombs_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     big = tar_of(tmp_path / "big.tar.gz", member("zeros.txt", size=5_000_000))
     assert big.stat().st_size < 50_000
-    monkeypatch.setattr("zoo.text.unpack.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("zoo.text.sources.unpack.MOST_BYTES", 1_000_000)
     with pytest.raises(UserError, match="1,000,000 bytes"):
         unpack(big, tmp_path / "target", lambda path: True)
-    monkeypatch.setattr("zoo.text.unpack.MOST_FILES", 2)
+    monkeypatch.setattr("zoo.text.sources.unpack.MOST_FILES", 2)
     many = tar_of(tmp_path / "many.tar.gz", *(member(f"{i}.txt") for i in range(3)))
     with pytest.raises(UserError, match="more than 2 files"):
         unpack(many, tmp_path / "target", lambda path: True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,15 +91,12 @@ def test_folder_of_the_data_directory_by_its_name(
     assert (tmp_path / "cache" / "prepared").is_dir()
 
 
-def test_parquet_without_its_library(tmp_path: Path) -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        pytest.skip("pyarrow is installed")
+def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "mine.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"mine.parquet: parquet needs pyarrow"):
+    with pytest.raises(
+        UserError, match=r"mine.parquet: parquet needs pyarrow \(pip install 'uegr\[parquet\]'\)"
+    ):
         load(tmp_path / "mine.parquet", tmp_path)
 
 
@@ -110,14 +109,154 @@ def test_parquet(tmp_path: Path, films: Callable[..., Pairs]) -> None:
         load(tmp_path / "mine.parquet", tmp_path).fingerprint
         == load(write_csv(tmp_path / "mine.csv", films(60)), tmp_path).fingerprint
     )
+    parquet.write_table(
+        pyarrow.table({"Text": texts, "LABEL": labels, "more": labels}), tmp_path / "mine.parquet"
+    )
+    assert (
+        load(tmp_path / "mine.parquet", tmp_path).fingerprint
+        == load(tmp_path / "mine.csv", tmp_path).fingerprint
+    )
     parquet.write_table(pyarrow.table({"text": texts, "y": labels}), tmp_path / "wrong.parquet")
-    with pytest.raises(UserError, match=r"wrong.parquet: columns text, y; expected text and label"):
+    with pytest.raises(
+        UserError, match=r"wrong.parquet: columns text, y; expected text and label, or python"
+    ):
         load(tmp_path / "wrong.parquet", tmp_path)
     parquet.write_table(
         pyarrow.table({"text": [*texts[:-1], None], "label": labels}), tmp_path / "null.parquet"
     )
-    with pytest.raises(UserError, match=r"null.parquet, line 60: text and label are NoneType and str"):
+    with pytest.raises(UserError, match=r"null.parquet, row 60: text is NoneType; expected a string"):
         load(tmp_path / "null.parquet", tmp_path)
+    parquet.write_table(pyarrow.table({"text": texts, "label": [0.5] * 60}), tmp_path / "float.parquet")
+    with pytest.raises(
+        UserError, match=r"float.parquet, row 1: label is float; expected a string or a whole"
+    ):
+        load(tmp_path / "float.parquet", tmp_path)
+    parquet.write_table(pyarrow.table({"text": [], "label": []}), tmp_path / "none.parquet")
+    with pytest.raises(UserError, match=r"none.parquet: no rows; expected rows with text and label"):
+        load(tmp_path / "none.parquet", tmp_path)
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "mine.parquet").read_bytes()[:-9])
     with pytest.raises(UserError, match=r"cut.parquet: not a parquet file"):
         load(tmp_path / "cut.parquet", tmp_path)
+
+
+def table(path: Path, columns: list[str], rows: list[tuple[str, ...]]) -> Path:
+    """Write rows in the kind of file that the suffix says."""
+    if path.suffix in (".csv", ".tsv"):
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, delimiter="\t" if path.suffix == ".tsv" else ",").writerows([columns, *rows])
+        return path
+    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    if path.suffix == ".json":
+        path.write_text(json.dumps(objects, indent=1))
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in objects))
+    else:
+        pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist(objects), path)
+    return path
+
+
+KINDS = ("csv", "tsv", "jsonl", "json", "parquet")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("review", "sentiment"),
+        ("Sentence", "Category"),
+        ("content", "class"),
+        ("title", "target"),
+        (" Text ", "LABEL"),
+    ],
+)
+def test_common_names_of_columns_are_taken_and_noted(
+    kind: str, text: str, label: str, tmp_path: Path, films: Callable[..., Pairs]
+) -> None:
+    plain = load(table(tmp_path / "plain.csv", ["text", "label"], films(60)), tmp_path)
+    corpus = load(table(tmp_path / f"mine.{kind}", [text, label], films(60)), tmp_path)
+    assert corpus.fingerprint == plain.fingerprint
+    noted = f"columns: {text} as text, {label} as label" in corpus.notes
+    assert noted == (text != " Text ")
+
+
+def test_our_names_come_before_the_common_ones(tmp_path: Path, films: Callable[..., Pairs]) -> None:
+    rows = [(text, label, f"other {i}", "x") for i, (text, label) in enumerate(films(60))]
+    corpus = load(table(tmp_path / "mine.csv", ["text", "label", "review", "class"], rows), tmp_path)
+    assert corpus.labels == ("neg", "pos")
+    assert "film" in corpus.words
+    assert not any(note.startswith("columns") for note in corpus.notes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_by_their_names(kind: str, tmp_path: Path, films: Callable[..., Pairs]) -> None:
+    rows = [(text, label, f"other {i}", "xy"[i % 2]) for i, (text, label) in enumerate(films(60))]
+    path = table(tmp_path / f"mine.{kind}", ["text", "label", "Said", "kind"], rows)
+    settings = TextSettings(text_column="said", label_column="kind")
+    corpus = load_corpus(str(path), settings, cache_dir=tmp_path / "cache")
+    assert corpus.labels == ("x", "y")
+    assert "other" in corpus.words
+    # By the name that is read anyway, it is the same prepared file.
+    before = load(path, tmp_path)
+    stored = set((tmp_path / "cache" / "prepared").glob("*.npz"))
+    named = load_corpus(str(path), TextSettings(text_column="text"), cache_dir=tmp_path / "cache")
+    assert named.fingerprint == before.fingerprint != corpus.fingerprint
+    assert set((tmp_path / "cache" / "prepared").glob("*.npz")) == stored
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folder_of_any_kind_of_file(
+    kind: str, tmp_path: Path, films: Callable[..., Pairs], write_simple: Callable[..., Path]
+) -> None:
+    parts = {"train": films(60), "test": films(20, "new "), "dev": films(10, "old ")}
+    plain = load(write_simple(tmp_path / "plain", **parts), tmp_path)
+    (tmp_path / "mine").mkdir()
+    for part, rows in parts.items():
+        table(tmp_path / "mine" / f"{part}.{kind}", ["review", "label"], rows)
+    corpus = load(tmp_path / "mine", tmp_path)
+    assert corpus.fingerprint == plain.fingerprint
+    assert [len(part) for part in corpus.parts.values()] == [60, 10, 20]
+    table(tmp_path / "mine" / f"test.{kind}", ["sentence", "label"], parts["test"])
+    with pytest.raises(UserError, match=f"test.{kind}.*: no column 'review', columns sentence, label"):
+        load(tmp_path / "mine", tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_split_column_says_the_parts(
+    kind: str, tmp_path: Path, films: Callable[..., Pairs], write_simple: Callable[..., Path]
+) -> None:
+    parts = {"train": films(60), "dev": films(10, "old "), "test": films(20, "new ")}
+    plain = load(write_simple(tmp_path / "plain", **parts), tmp_path)
+    names = {"train": "train", "dev": "Validation", "test": "test"}
+    rows = [(names[part], text, label) for part in ("test", "dev", "train") for text, label in parts[part]]
+    corpus = load(table(tmp_path / f"mine.{kind}", ["Split", "text", "label"], rows), tmp_path)
+    assert corpus.fingerprint == plain.fingerprint
+    assert [len(part) for part in corpus.parts.values()] == [60, 10, 20]
+
+
+def test_split_column_beside_files_of_parts_is_noted(tmp_path: Path, films: Callable[..., Pairs]) -> None:
+    (tmp_path / "mine").mkdir()
+    rows = [(text, label, "test") for text, label in films(60)]
+    table(tmp_path / "mine" / "train.csv", ["text", "label", "split"], rows)
+    corpus = load(tmp_path / "mine", tmp_path)
+    assert "column split not read: the files are the parts" in corpus.notes
+    assert [len(part) for part in corpus.parts.values()] == [42, 6, 12]
+
+
+def test_file_named_as_a_known_corpus_is_not_taken_for_it(
+    tmp_path: Path, films: Callable[..., Pairs]
+) -> None:
+    assert load(table(tmp_path / "imdb.csv", ["text", "label"], films(60)), tmp_path).name == "imdb_own"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_changed_file_of_the_same_size_and_time_is_read_again(
+    kind: str, tmp_path: Path, films: Callable[..., Pairs]
+) -> None:
+    path = table(tmp_path / f"mine.{kind}", ["text", "label"], films(60))
+    first, status = load(path, tmp_path), path.stat()
+    path.write_bytes(path.read_bytes().replace(b"good", b"fine"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert "fine" in load(path, tmp_path).words
+    assert "fine" not in first.words

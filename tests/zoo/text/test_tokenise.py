@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import signal
+import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
 from zoo.text.segment import merged, tokenise_rows
 from zoo.text.settings import silent
-from zoo.text.tokenise import make_cutter, sentence_starts, tokenise, tokenise_all, tokeniser_name
+from zoo.text.tokenise import (
+    Cut,
+    Tokens,
+    make_cutter,
+    sentence_starts,
+    tokenise,
+    tokenise_all,
+    tokeniser_name,
+)
 
 
 def words(text: str, language: str = "en", name: str | None = None, max_length: int = 100) -> list[str]:
@@ -127,8 +140,44 @@ def test_merging_any_cut_gives_the_whole() -> None:
 
 
 def test_a_failing_process_is_reported_and_made_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.text.segment.sys.executable", "/bin/false")
+    home = os.getpid()
+
+    def fragile(*arguments: Any) -> Tokens:
+        if os.getpid() != home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return tokenise_all(*arguments)
+
+    monkeypatch.setattr("zoo.text.segment.tokenise_all", fragile)
     lines: list[str] = []
     tokens = tokenise_rows(["a b", "c"], "en", "words", 8, lines.append, "test", workers=2)
     assert tokens.forms == ("a", "b", "c")
     assert any("failed" in line for line in lines)
+
+
+def test_first_progress_line_says_a_real_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0.0, 3.0)  # three seconds a text: every text is due for a line
+    monkeypatch.setattr("zoo.text.tokenise.time.monotonic", lambda: next(clock))
+    lines: list[str] = []
+    tokenise_all(["good film"] * 500, "en", "words", 8, lines.append, "films")
+    assert lines[0] == "films: 5 of 500 texts tokenised (words)"
+
+
+def test_loading_the_dictionary_is_said_once_and_takes_no_texts_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def slow(name: str) -> Cut:
+        now[0] += 60.0
+        return list
+
+    monkeypatch.setattr("zoo.text.tokenise.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zoo.text.tokenise.make_cutter", slow)
+    monkeypatch.delitem(sys.modules, "jieba", raising=False)
+    lines: list[str] = []
+    tokenise_all(["好"] * 10, "zh", "jieba", 8, lines.append, "news")
+    assert lines == ["news: loading the dictionary of jieba"]
+
+
+def test_length_limit_is_of_the_text_and_not_of_a_paragraph() -> None:
+    text = "one two three\n\nfour five six\n\nseven eight nine"
+    assert words(text, max_length=5) == ["one", "two", "three", "four", "five"]
+    assert words(text, max_length=3) == ["one", "two", "three"]

@@ -1,45 +1,71 @@
-"""The corpora's cards: what each is, where it comes from, its licence, classes and published sizes."""
+"""The corpora's cards: what each is, where it comes from, its licence, classes and published sizes.
+
+A known corpus is a card: one file `data/<name>.toml`. Nothing else lists the known corpora.
+"""
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import UserError
-from zoo.text.rows import RawCorpus
 
+KINDS = ("demo", "real")
+LANGUAGES = ("en", "zh")
 _NAMES_OF_PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Card:
-    """One corpus's card. rows: published rows of the labelled parts by our part names; 0 where unknown."""
+    """One corpus's card.
+
+    title: the name in print. order: its place in print, ascending. kind: "demo" (comes in the Python package
+    `package`) or "real" (lies in a data folder, or is fetched). length: tokens at which its texts are cut
+    unless the run says less; 0 = no such limit. rows: published rows of the labelled parts by our part names.
+    layout: how it is published, see `zoo.text.sources.layouts`; folders, archive_names: the usual names of
+    what holds it. archives: the published files.
+    """
 
     name: str
     title: str
+    full_title: str
+    kind: str
+    order: int
     language: str
     licence: str
     labels: tuple[str, ...]
     rows: dict[str, int]
+    length: int = 0
     label_ids: tuple[str, ...] = ()
+    layout: str = ""
+    package: str = ""
+    folders: tuple[str, ...] = ()
+    archive_names: tuple[str, ...] = ()
     archives: tuple[dict[str, Any], ...] = field(default=(), compare=False)
 
-    def compared(self, corpus: RawCorpus, where: Path) -> tuple[str, ...]:
-        """Return a note for whatever the corpus has not as published: rows of a part, names of the classes.
+    def identity(self) -> str:
+        """Return the fields that decide what is read from the corpus's files and noted on it, as JSON."""
+        read = (self.kind, self.language, self.labels, self.label_ids, self.layout, self.rows)
+        return json.dumps(read, sort_keys=True)
 
+    def compared(self, labels: tuple[str, ...], sizes: Mapping[str, int], where: Path) -> tuple[str, ...]:
+        """Return a note for whatever a corpus has not as published: rows of a part, names of the classes.
+
+        labels: its class names. sizes: its rows by part. where: named in the error.
         Raises `UserError` for another number of classes: that is another corpus.
         """
         notes = []
-        if len(corpus.labels) != len(self.labels):
-            classes = f"{len(corpus.labels)} classes; expected the {len(self.labels)} of {self.title}"
+        if len(labels) != len(self.labels):
+            classes = f"{len(labels)} classes; expected the {len(self.labels)} of {self.title}"
             raise UserError(f"{where}: {classes} (a corpus of your own is named by its path)")
-        if set(corpus.labels) != set(self.labels):
+        if set(labels) != set(self.labels):
             notes.append("class names differ from the published ones")
         for part, published in self.rows.items():
-            found = len(corpus.parts.get(part, ()))
+            found = sizes.get(part, 0)
             if published and found != published:
                 word = "partial" if found < published else "differs"
                 notes.append(f"{word}: {found:,} of {published:,} {_NAMES_OF_PARTS[part]} rows")
@@ -48,24 +74,58 @@ class Card:
 
 def cards_folder() -> Path:
     """Return the folder of the cards: inside the package (from a wheel), else the clone's `data/`."""
-    packaged = Path(__file__).parent / "cards"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "data"
+    packaged = Path(__file__).parents[1] / "cards"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "data"
 
 
-@cache
+def known_corpora(kind: str | None = None) -> tuple[str, ...]:
+    """Return the names of all cards in the order of print; kind: only those, "demo" or "real".
+
+    Raises `UserError` for a wrong card and `ValueError` for an unknown kind.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    cards = [load_card(path.stem) for path in cards_folder().glob("*.toml")]
+    ordered = sorted(cards, key=lambda card: (card.order, card.name))
+    return tuple(card.name for card in ordered if kind in (None, card.kind))
+
+
+def is_known(name: str) -> bool:
+    """Return whether there is a card of this name."""
+    return name in {path.stem for path in cards_folder().glob("*.toml")}
+
+
+def default_length(name_or_path: str, preset_length: int) -> int:
+    """Return the tokens at which texts are cut: the card's length where it is less than the preset's.
+
+    A corpus without a card, or whose card has no length, keeps the preset's.
+    """
+    length = load_card(name_or_path).length if is_known(name_or_path) else 0
+    return min(preset_length, length or preset_length)
+
+
 def load_card(name: str) -> Card:
     """Return the card of a known corpus. Raises `UserError` where the card is missing or wrong."""
     path = cards_folder() / f"{name}.toml"
     try:
         fields = tomllib.loads(path.read_text("utf-8"))
-        return Card(
+        published = fields.get("published", {})
+        card = Card(
             name=fields["name"],
             title=fields["title"],
+            full_title=fields["full_title"],
+            kind=fields["kind"],
+            order=fields["order"],
             language=fields["language"],
             licence=fields["licence"],
+            length=fields.get("length", 0),
             labels=tuple(fields["classes"]["names"]),
             label_ids=tuple(fields["classes"].get("ids", ())),
             rows=dict(fields["rows"]),
+            layout=published.get("layout", ""),
+            package=published.get("package", ""),
+            folders=tuple(published.get("folders", ())),
+            archive_names=tuple(published.get("archives", ())),
             archives=tuple(fields.get("archive", ())),
         )
     except FileNotFoundError:
@@ -74,3 +134,34 @@ def load_card(name: str) -> Card:
         raise UserError(f"{path}: not TOML ({error}); expected a corpus card") from None
     except KeyError as error:
         raise UserError(f"{path}: no field {error}; expected a complete corpus card") from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path}: a field of the wrong type ({error}); expected a corpus card") from None
+    if (problem := _problem(card, name)) is not None:
+        raise UserError(f"{path}: {problem}")
+    return card
+
+
+def _problem(card: Card, stem: str) -> str | None:
+    """Return what is wrong with a card's values, if anything."""
+    classes = len(set(card.labels))
+    whole = {"order": card.order, "length": card.length, **{f"rows.{k}": v for k, v in card.rows.items()}}
+    checks = [
+        (card.name == stem, f"name is {card.name!r}; expected {stem!r} as the file"),
+        (card.kind in KINDS, f"kind is {card.kind!r}; expected {' or '.join(KINDS)}"),
+        (card.language in LANGUAGES, f"language is {card.language!r}; expected {' or '.join(LANGUAGES)}"),
+        (classes == len(card.labels) >= 2, f"{classes} distinct classes; expected two or more, none twice"),
+        (len(card.label_ids) in (0, classes), f"{len(card.label_ids)} ids; expected one a class, or none"),
+        (
+            set(card.rows) <= set(_NAMES_OF_PARTS),
+            f"rows of {', '.join(card.rows)}; expected train, validation, test",
+        ),
+        (
+            card.kind != "demo" or bool(card.package),
+            "no package; expected the one that a demo corpus comes in",
+        ),
+        *(
+            (type(value) is int and value >= 0, f"{name} is {value!r}; expected a whole number from 0")
+            for name, value in whole.items()
+        ),
+    ]
+    return next((message for sound, message in checks if not sound), None)

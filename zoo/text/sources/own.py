@@ -1,107 +1,72 @@
-"""A corpus of the user's own in one file: csv, tsv, jsonl or parquet with the columns `text` and `label`."""
+"""A corpus of the user's own: one file of labelled rows, or a folder with one file a part."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 from zoo.core.errors import UserError
-from zoo.text.rows import LabelTable, RawCorpus, Source, check_parts
-from zoo.text.simple import guess_language, read_jsonl, simple_source, text_lines
-
-_LONGEST_FIELD = 2**30
-
-
-def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number of the row's end, cells) of a csv file. Raises `UserError` for a malformed one."""
-    lines = (line for _, line in text_lines(path, keep_blank=True))
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            if cells:
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {reader.line_num}: broken csv ({error}); expected quoted cells"
-        ) from None
+from zoo.text.sources.cards import is_known
+from zoo.text.sources.columns import Asked, Columns, choose_columns
+from zoo.text.sources.rows import (
+    PART_NAMES,
+    LabelTable,
+    RawCorpus,
+    Rows,
+    Source,
+    check_parts,
+    dev_as_test,
+    guess_language,
+)
+from zoo.text.sources.simple import labelled, simple_source
+from zoo.text.sources.tables import Table, open_table
 
 
-def _read_csv(path: Path, delimiter: str) -> Iterator[tuple[int, str, str]]:
-    rows = csv_rows(path, delimiter)
-    _, header = next(rows, (1, []))
-    names = [cell.strip().lower() for cell in header]
-    if "text" not in names or "label" not in names:
-        found = ", ".join(header[:8]) or "nothing"
-        raise UserError(f"{path}, line 1: columns {found}; expected a header with text and label")
-    text, label = names.index("text"), names.index("label")
-    for number, cells in rows:
-        if len(cells) != len(names):
-            raise UserError(
-                f"{path}, line {number}: {len(cells)} cells; expected {len(names)} as in the header"
-            )
-        yield number, cells[text], cells[label].strip()
+def own_source(path: Path, asked: Asked) -> Source:
+    """Return the corpus of a folder or file, named after it. asked: columns that the user named.
 
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, str, str]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(
-            f"{path}: parquet needs pyarrow (pip install pyarrow); or expected csv or jsonl"
-        ) from None
-    try:
-        names = pyarrow.parquet.read_schema(path).names
-        if "text" not in names or "label" not in names:
-            raise UserError(f"{path}: columns {', '.join(names[:8])}; expected text and label")
-        columns: Any = pyarrow.parquet.read_table(path, columns=["text", "label"]).to_pydict()
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a parquet file ({reason}); expected columns text and label") from None
-    for number, (text, label) in enumerate(zip(columns["text"], columns["label"], strict=True), start=1):
-        if not isinstance(text, str) or isinstance(label, bool) or not isinstance(label, str | int):
-            kinds = f"{type(text).__name__} and {type(label).__name__}"
-            raise UserError(f"{path}, line {number}: text and label are {kinds}; expected strings")
-        yield number, text, str(label)
-
-
-_READERS: dict[str, Callable[[Path], Iterator[tuple[int, str, str]]]] = {
-    ".csv": lambda path: _read_csv(path, ","),
-    ".csv.gz": lambda path: _read_csv(path, ","),
-    ".tsv": lambda path: _read_csv(path, "\t"),
-    ".tsv.gz": lambda path: _read_csv(path, "\t"),
-    ".jsonl": read_jsonl,
-    ".jsonl.gz": read_jsonl,
-    ".parquet": _read_parquet,
-}
-
-
-def _suffix(path: Path) -> str:
-    parts = path.name.lower().split(".")
-    return "." + ".".join(parts[-2:] if parts[-1] == "gz" else parts[-1:])
-
-
-def own_source(path: Path) -> Source:
-    """Return the corpus of a folder in the simple layout or of a csv, tsv, jsonl or parquet file."""
+    Raises `UserError` for what is no folder with a training file and no table with text and label.
+    """
     stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
     name = re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "corpus"
+    if is_known(name):
+        # Under its own name it would stand in tables as the published corpus.
+        name += "_own"
     if path.is_dir():
-        if (source := simple_source(name, path, None)) is None:
-            raise UserError(f"{path}: no training part; expected train.jsonl.gz or train.jsonl in the folder")
+        if (source := simple_source(name, path, asked=asked)) is None:
+            files = "train.jsonl, train.csv, train.tsv, train.json or train.parquet"
+            raise UserError(f"{path}: no training part; expected {files} in the folder")
         return source
-    suffix = _suffix(path)
-    if suffix not in _READERS:
-        raise UserError(f"{path}: unknown kind of file; expected .csv, .tsv, .jsonl (also .gz) or .parquet")
+    if not path.is_file():
+        # A pipe would be waited on without end.
+        raise UserError(f"{path}: neither a file nor a folder (a pipe or a device); expected a file of rows")
+    table = open_table(path)
+    columns = choose_columns(table.head(), asked, path)
 
     def read() -> RawCorpus:
-        table = LabelTable(None, path)
-        parts = {"train": table.rows(path, _READERS[suffix](path))}
-        if not len(parts["train"]):
-            raise UserError(f"{path}: no rows; expected rows with text and label")
-        return check_parts(RawCorpus(name, guess_language(parts["train"].texts), table.names, parts), path)
+        labels = LabelTable(None, path)
+        parts = _parts(table, columns, labels)
+        if not parts:
+            raise UserError(f"{path}: no rows; expected rows with {columns.text} and {columns.label}")
+        language = guess_language(parts["train"].texts)
+        corpus = RawCorpus(name, language, labels.names, parts, columns.notes)
+        return check_parts(dev_as_test(corpus), path)
 
-    return Source(name, "file", (path,), read)
+    identity = "\0".join(columns.wanted)
+    return Source(name, "file", (path,), read, identity=identity)
+
+
+def _parts(table: Table, columns: Columns, labels: LabelTable) -> dict[str, Rows]:
+    """Return the rows by part: all of them "train", unless a split column says where each belongs."""
+    part_of = {name: part for part, names in PART_NAMES.items() for name in names}
+    found: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for number, text, label, split in labelled(table, columns):
+        part = part_of.get(split.strip().lower()) if columns.split else "train"
+        if part is None:
+            place = f"{table.path}, {table.unit} {number}"
+            raise UserError(f"{place}: {columns.split} is {split!r}; expected {', '.join(part_of)}")
+        found[part].append((number, text, label))
+    if found and "train" not in found:
+        raise UserError(f"{table.path}: no row has {columns.split} train; expected rows for training")
+    return {part: labels.rows(table.path, found[part], table.unit) for part in PART_NAMES if part in found}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoo.core.errors import UserError
 
 # The three parts of a corpus and the file names under which each is found, the first one preferred.
 PART_NAMES = {"train": ("train",), "validation": ("dev", "validation", "valid", "val"), "test": ("test",)}
+
+# More classes than this, and than half of the rows, are taken for ids or numbers.
+MOST_SURE_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -26,19 +29,24 @@ class Rows:
 
 @dataclass(frozen=True)
 class RawCorpus:
-    """What a source holds: `parts` has "train" and maybe "validation" and "test" as published."""
+    """What a source holds: `parts` has "train" and maybe "validation" and "test" as published.
+
+    where: the file or folder, for errors.
+    """
 
     name: str
     language: str
     labels: tuple[str, ...]
     parts: dict[str, Rows]
     notes: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus was found. `read` does the work; `files` alone decide what `read` returns.
+    """Where a corpus was found. `read` does the work; `files` and `identity` decide what `read` returns.
 
+    identity: what `read` depends on beside the files, such as fields of a card or the columns chosen.
     loose: the files are too many to read each time; their names, sizes and times stand for their content.
     """
 
@@ -47,10 +55,11 @@ class Source:
     files: tuple[Path, ...]
     read: Callable[[], RawCorpus] = field(compare=False)
     loose: bool = False
+    identity: str = ""
 
     def fingerprint(self) -> str:
-        """Return a sha256 over the layout and the content of all files, wherever they lie (see `loose`)."""
-        digest = hashlib.sha256(f"{self.name}\0{self.layout}\0".encode())
+        """Return a sha256 over identity, layout and content of all files, wherever they lie (see `loose`)."""
+        digest = hashlib.sha256(f"{self.name}\0{self.layout}\0{self.identity}\0".encode())
         for path in self.files:
             digest.update(f"{path.parent.name}/{path.name}\0".encode("utf-8", "surrogateescape"))
             try:
@@ -79,10 +88,15 @@ class LabelTable:
         """The class names in the order of their indices."""
         return tuple(self._index or ())
 
-    def rows(self, path: Path, numbered: Iterable[tuple[int, str, str]]) -> Rows:
-        """Return the rows of a file from (line number, text, label). `UserError` for an unknown label."""
+    def rows(self, path: Path, numbered: Iterable[tuple[int, str, str]], unit: str = "line") -> Rows:
+        """Return the rows of a file from (number, text, label); unit: what the numbers count.
+
+        Raises `UserError` for an empty or unknown label.
+        """
         numbers, texts, names = [], [], []
         for number, text, name in numbered:
+            if not name.strip():
+                raise UserError(f"{path}, {unit} {number}: the label is empty; expected the name of a class")
             numbers.append(number)
             texts.append(text)
             names.append(name)
@@ -93,7 +107,7 @@ class LabelTable:
         except KeyError:
             row = next(row for row, name in enumerate(names) if name not in self._index)
             shown = ", ".join(self.names[:6]) + (", ..." if len(self._index) > 6 else "")
-            place = f"{path}, line {numbers[row]}"
+            place = f"{path}, {unit} {numbers[row]}"
             raise UserError(f"{place}: label {names[row]!r} is unknown; {self._origin} has {shown}") from None
 
 
@@ -106,9 +120,12 @@ def natural_order(names: Iterable[str]) -> list[str]:
 
 
 def check_parts(corpus: RawCorpus, where: Path | str) -> RawCorpus:
-    """Return the corpus unchanged. Raises `UserError` for a missing or empty part, or under two classes."""
+    """Return the corpus, saying where it is from.
+
+    Raises `UserError` for a missing or empty part, under two classes, or labels that are no classes.
+    """
     if "train" not in corpus.parts:
-        raise UserError(f"{where}: no training part found; expected train.jsonl.gz or train.jsonl")
+        raise UserError(f"{where}: no training part; expected rows for training")
     for part, rows in corpus.parts.items():
         if not len(rows):
             raise UserError(f"{where}: the {part} part of {corpus.name} is empty; expected at least one row")
@@ -117,4 +134,23 @@ def check_parts(corpus: RawCorpus, where: Path | str) -> RawCorpus:
             raise UserError(
                 f"{where}: every {part} row has the label {only!r}; expected at least two classes"
             )
-    return corpus
+        if part == "train" and len(classes) > max(MOST_SURE_CLASSES, len(rows) / 2):
+            counts = f"{len(classes):,} distinct labels in {len(rows):,} rows"
+            raise UserError(f"{where}: {counts} (ids? numbers to be predicted?); expected classes")
+    return replace(corpus, where=str(where))
+
+
+def dev_as_test(corpus: RawCorpus) -> RawCorpus:
+    """Return the corpus with its dev part as test part, where it has dev and no test (as CLUE's sets)."""
+    if "test" in corpus.parts or "validation" not in corpus.parts:
+        return corpus
+    parts = {part: rows for part, rows in corpus.parts.items() if part != "validation"}
+    parts["test"] = corpus.parts["validation"]
+    return replace(corpus, parts=parts, notes=(*corpus.notes, "test part: the official dev"))
+
+
+def guess_language(texts: list[str]) -> str:
+    """Return "zh" if at least three tenths of the first texts' letters are Han characters, else "en"."""
+    letters = [character for text in texts[:200] for character in text[:500] if character.isalpha()]
+    han = sum("\u3400" <= character <= "\u9fff" for character in letters)
+    return "zh" if letters and han >= 0.3 * len(letters) else "en"

@@ -1,0 +1,111 @@
+"""Which columns of a table hold the text, the label and the part of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from zoo.core.errors import UserError
+
+# The first name is ours; one of the others is taken where ours is missing and no second one is there.
+TEXT_NAMES = ("text", "review", "sentence", "content", "title")
+LABEL_NAMES = ("label", "sentiment", "category", "class", "target")
+SPLIT_NAME = "split"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The columns that the user named; an empty name leaves the choice to `choose_columns`."""
+
+    text: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A table's column names as written, the cells of its first row (none if empty), and where they stand."""
+
+    names: tuple[str, ...]
+    cells: tuple[str, ...]
+    where: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns to read, as written in the file; `split` is empty where there is none."""
+
+    text: str
+    label: str
+    split: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names in the order text, label, split."""
+        return (self.text, self.label, *([self.split] if self.split else []))
+
+
+def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
+    """Return the columns of a table; names are compared without case and outer spaces.
+
+    Raises `UserError` for a column that is missing, ambiguous or named twice, with a command that would work.
+    """
+    if not head.names:
+        raise UserError(f"{head.where}: empty; expected rows with text and label")
+    if _found(head, "text_pair"):
+        raise UserError(f"{head.where}: rows are sentence pairs (text_pair); expected single texts")
+    text = _choose(head, asked.text, TEXT_NAMES, "--text-column")
+    label = _choose(head, asked.label, LABEL_NAMES, "--label-column")
+    if not text or not label:
+        raise UserError(
+            f"{head.where}: {_listed(head)}; expected text and label, {_hint(head, text, label, path)}"
+        )
+    if text == label:
+        raise UserError(f"{head.where}: column {text!r} is named for text and label; expected two columns")
+    notes = []
+    if (text.strip().lower(), label.strip().lower()) != (TEXT_NAMES[0], LABEL_NAMES[0]):
+        notes = [f"columns: {text} as text, {label} as label"]
+    splits = _found(head, SPLIT_NAME)
+    split = splits[0] if len(splits) == 1 and splits[0] not in (text, label) else ""
+    return Columns(text, label, split, tuple(notes))
+
+
+def _found(head: Head, name: str) -> list[str]:
+    """Return the columns of this name: those written exactly so, else those that differ in case alone."""
+    exact = [column for column in head.names if column == name]
+    return exact or [column for column in head.names if column.strip().lower() == name.strip().lower()]
+
+
+def _choose(head: Head, asked: str, names: Sequence[str], option: str) -> str:
+    """Return the one column that is meant, or nothing where none or several may be."""
+    if asked:
+        candidates = _found(head, asked)
+        if not candidates:
+            raise UserError(
+                f"{head.where}: no column {asked!r}, {_listed(head)}; expected one of them for {option}"
+            )
+    else:
+        candidates = _found(head, names[0]) or [column for name in names[1:] for column in _found(head, name)]
+    if len(candidates) > 1 and (asked or len(set(candidates)) < len(candidates)):
+        raise UserError(f"{head.where}: column {candidates[0]!r} comes twice; expected distinct columns")
+    return candidates[0] if len(candidates) == 1 else ""
+
+
+def _listed(head: Head) -> str:
+    shown = ", ".join(head.names[:8]) + (", ..." if len(head.names) > 8 else "")
+    return f"columns {shown}"
+
+
+def _hint(head: Head, text: str, label: str, path: Path) -> str:
+    """Return a command that names the columns: as text the longest cell, as label the shortest other."""
+    cells = dict(zip(head.names, (*head.cells, *[""] * len(head.names)), strict=False))
+    others = [name for name in head.names if name and name not in (text, label)]
+    text = text or max(others, key=lambda name: len(cells[name]), default="")
+    others = [name for name in others if name != text]
+    label = label or min(reversed(others), key=lambda name: len(cells[name]), default="")
+    if not text or not label:
+        return "two columns"
+    columns = f"--text-column {quote(text)} --label-column {quote(label)}"
+    return f"or python -m zoo.ablate --corpus {quote(str(path))} {columns}"
