@@ -9,6 +9,7 @@ import numpy as np
 from zoo.core.errors import UserError
 from zoo.text.normalise import duplicate_key
 from zoo.text.settings import TextSettings
+from zoo.text.sources.cards import LANGUAGES
 from zoo.text.sources.rows import PART_NAMES, RawCorpus, Rows
 from zoo.text.splits import (
     OWN_TEST_SHARE,
@@ -28,6 +29,8 @@ def end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
     """
     if not isinstance(raw, RawCorpus):
         raise TypeError(f"raw is {type(raw).__name__}; expected a RawCorpus")
+    if raw.language not in LANGUAGES:
+        raise ValueError(f"{raw.name}: language is {raw.language!r}; expected {' or '.join(LANGUAGES)}")
     if unknown := set(raw.parts) - set(PART_NAMES):
         raise ValueError(f"{raw.name}: part {sorted(unknown)[0]!r}; expected {', '.join(PART_NAMES)}")
     if not len(raw.parts.get("train", ())):

@@ -13,8 +13,8 @@ import pytest
 
 from zoo.core.errors import UserError
 from zoo.text import TextSettings, load_card, load_corpus
-from zoo.text.sources.fetch import Remote, fetch
 from zoo.text.settings import silent
+from zoo.text.sources.fetch import Remote, fetch
 
 from .published import pack, write_clue  # type: ignore[import-not-found]
 

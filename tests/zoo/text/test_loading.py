@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import zoo.text.cache as cache
 from zoo.core.errors import UserError
 from zoo.text import Corpus, RawCorpus, Rows, TextSettings, load_corpus, load_texts, prepare
 from zoo.text.normalise import duplicate_key
@@ -161,21 +165,88 @@ def test_cuts_of_ours_never_part_equal_texts() -> None:
     assert not keys[0] & keys[2]
 
 
-def test_too_few_rows_for_a_split_of_ours() -> None:
-    with pytest.raises(UserError, match="expected more rows"):
-        prepare(raw([("a", "x"), ("b", "y")]), TextSettings())
+@pytest.mark.parametrize("order", [*itertools.permutations(("train", "validation", "test"))], ids="-".join)
+@pytest.mark.parametrize(
+    "how", [{}, {"folds": 3, "fold": 1}, {"fraction": 0.5}], ids=["fixed", "folds", "fraction"]
+)
+@pytest.mark.parametrize(
+    "given", [("train",), ("train", "test"), ("train", "validation"), ("train", "validation", "test")]
+)
+def test_parts_may_come_in_any_order(
+    order: tuple[str, ...], how: dict[str, float], given: tuple[str, ...], films: Callable[..., Pairs]
+) -> None:
+    pairs = {"train": films(100), "validation": films(30, "old "), "test": films(40, "new ")}
+    whole = raw(**{part: pairs[part] for part in given})
+    mixed = dataclasses.replace(whole, parts={part: whole.parts[part] for part in order if part in given})
+    corpus = prepare(mixed, TextSettings(**how))  # type: ignore[arg-type]
+    assert corpus.fingerprint == prepare(whole, TextSettings(**how)).fingerprint  # type: ignore[arg-type]
+    parts = {part: set(texts_of(corpus, part)) for part in corpus.parts}
+    if "test" in given:
+        assert all("new" in words or "<unk>" in words for words in parts["test"])
+    assert not any("new" in words.split() for words in parts["train"] | parts["validation"])
 
 
-def test_settings_are_checked() -> None:
-    for wrong in (
-        {"fraction": 0.0},
-        {"folds": 1},
-        {"folds": 3, "fold": 3},
-        {"max_length": 0},
-        {"tokeniser": "jeiba"},
-    ):
-        with pytest.raises(UserError, match="expected"):
-            TextSettings(**wrong)  # type: ignore[arg-type]
+def test_test_part_is_held_out_of_train_where_only_validation_is_published(
+    films: Callable[..., Pairs],
+) -> None:
+    train, validation = films(100), films(30, "old ")
+    corpus = prepare(raw(train, validation=validation), TextSettings())
+    assert [len(part) for part in corpus.parts.values()] == [80, 30, 20]
+    assert corpus.test.labels.sum() == 10
+    assert "test: 20 rows cut from train, seed 0" in corpus.notes
+    assert all("<unk>" in text for text in texts_of(corpus, "validation"))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "settings", "message"),
+    [
+        ([("a", "x"), ("b", "y")], {}, "films: 2 rows leave none for .*; expected more rows"),
+        ([(f"t {i}", f"{i:02}") for i in range(9)], {}, "each of the 9 rows has a label of its own"),
+        ([("same", "x"), ("same!", "y")] * 9, {}, "18 rows, but 1 distinct texts, leave none for"),
+        (
+            [(f"t {i}", "xy"[i % 2]) for i in range(40)],
+            {"folds": 50, "fold": 49},
+            "in 50 folds; expected fewer",
+        ),
+    ],
+)
+def test_rows_that_cannot_be_split(pairs: Pairs, settings: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        prepare(raw(pairs), TextSettings(**settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"fraction": 0.0}, "fraction=0.0: expected a number above 0 and at most 1"),
+        ({"fraction": float("nan")}, "fraction=nan: expected a finite number"),
+        ({"fraction": 1.5}, "fraction=1.5: expected a number above 0 and at most 1"),
+        ({"fraction": True}, "fraction=True: expected a number"),
+        ({"fraction": "0.5"}, "fraction='0.5': expected a number"),
+        ({"folds": 1}, "folds=1: expected 0 .* or at least 2"),
+        ({"folds": -3}, "folds=-3: expected a number at least 0"),
+        ({"folds": 100_000}, "folds=100000: expected a number at least 0 and at most 1000"),
+        ({"folds": 3, "fold": 3}, "fold=3: expected 0 to 2 with folds=3"),
+        ({"fold": 1}, "fold=1: expected 0 to 0"),
+        ({"fold": -1}, "fold=-1: expected a number at least 0"),
+        ({"max_length": 0}, "max_length=0: expected a number at least 1"),
+        ({"max_length": 12.0}, "max_length=12.0: expected a whole number"),
+        ({"max_length": True}, "max_length=True: expected a whole number"),
+        ({"max_vocabulary": "many"}, "max_vocabulary='many': expected a whole number"),
+        ({"max_vocabulary": -1}, "max_vocabulary=-1: expected a number at least 1"),
+        ({"min_count": 0}, "min_count=0: expected a number at least 1"),
+        ({"min_count": None}, "min_count=None: expected a whole number"),
+        ({"split_seed": -1}, "split_seed=-1: expected a number at least 0"),
+        ({"split_seed": 0.5}, "split_seed=0.5: expected a whole number"),
+        ({"tokeniser": "jeiba"}, "tokeniser='jeiba': expected one of auto, words.*did you mean 'jieba'"),
+        ({"tokeniser": 3}, "tokeniser=3: expected a text"),
+        ({"text_column": None}, "text_column=None: expected a text"),
+        ({"label_column": 1}, "label_column=1: expected a text"),
+    ],
+)
+def test_settings_are_checked(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        TextSettings(**wrong)
 
 
 class TestCache:
@@ -208,6 +279,25 @@ class TestCache:
         assert load().fingerprint == first.fingerprint
         write_simple(folder, test=films(22, "new "))
         assert load().fingerprint != first.fingerprint
+
+    def test_every_module_of_the_package_is_in_the_code_version(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package = tmp_path / "text"
+        shutil.copytree(Path(cache.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
+        version = cache.code_version.__wrapped__
+        before = version()
+        modules = [path for path in package.rglob("*.py") if path.stem != "batching"]
+        assert {"rows.py", "loading.py", "cards.py"} < {path.name for path in modules}
+        for module in modules:
+            original = module.read_bytes()
+            module.write_bytes(original + b"# more\n")
+            assert version() != before, module
+            module.write_bytes(original)
+        (package / "batching.py").write_bytes(b"# orders of batches change no prepared corpus\n")
+        assert version() == before
+        assert version(("sources/rows",)) != version(("tokenise",))
 
     def test_moved_corpus_is_still_known(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zoo.core.errors import UserError
-from zoo.text import TextSettings, load_card, load_corpus
+from zoo.text import TextSettings, load_card, load_corpus, load_texts
 from zoo.text.sources.unpack import unpack
 
 from .published import ARCHIVES, WRITE, pack, write_ag_news, write_clue, write_imdb  # type: ignore[import-not-found]
@@ -51,6 +52,34 @@ def test_labels_follow_the_card(tmp_path: Path) -> None:
     write_ag_news(tmp_path)
     corpus = load_corpus("ag_news", TextSettings(), tmp_path, tmp_path / "cache")
     assert corpus.test.labels.tolist() == [i % 4 for i in range(60)]
+
+
+def test_imdb_classes_are_those_of_their_folders(tmp_path: Path) -> None:
+    data_dir = write_imdb(tmp_path).parent
+    texts = load_texts("imdb", TextSettings(), data_dir, tmp_path / "cache")
+    corpus = load_corpus("imdb", TextSettings(), data_dir, tmp_path / "cache")
+    assert corpus.labels == ("neg", "pos")
+    for part, split in corpus.parts.items():
+        assert texts[part].labels == split.labels.tolist()
+        for text, label in zip(texts[part].texts, split.labels, strict=True):
+            assert text.startswith("test" if part == "test" else "train")
+            assert text.endswith({"neg": "awful", "pos": "great"}[corpus.labels[label]])
+
+
+def test_changed_review_of_the_same_size_is_read_again(tmp_path: Path) -> None:
+    root = write_imdb(tmp_path)
+    first = load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
+    review = root / "test" / "neg" / "0_2.txt"
+    size, time = review.stat().st_size, review.stat().st_mtime_ns
+    review.write_text(review.read_text().replace("awful", "great"))
+    os.utime(review, ns=(time, time + 1))
+    assert review.stat().st_size == size
+    again = load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
+    assert again.fingerprint != first.fingerprint
+    review.write_text(review.read_text() + " great")
+    os.utime(review, ns=(time, time + 1))
+    longer = load_corpus("imdb", TextSettings(), tmp_path, tmp_path / "cache")
+    assert longer.fingerprint not in (first.fingerprint, again.fingerprint)
 
 
 def test_clue_files_of_another_corpus_are_not_taken(tmp_path: Path) -> None:

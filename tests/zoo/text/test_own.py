@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,7 @@ def test_parquet(tmp_path: Path, films: Callable[..., Pairs]) -> None:
         load(tmp_path / "cut.parquet", tmp_path)
 
 
-def table(path: Path, columns: list[str], rows: list[tuple[str, ...]]) -> Path:
+def table(path: Path, columns: list[str], rows: Sequence[tuple[str, ...]]) -> Path:
     """Write rows in the kind of file that the suffix says."""
     if path.suffix in (".csv", ".tsv"):
         with path.open("w", newline="", encoding="utf-8") as stream:

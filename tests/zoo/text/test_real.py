@@ -1,4 +1,4 @@
-"""The real corpora: the demo packages, and ../shared/data where it is."""
+"""The real corpora: the demo packages, and a data folder where there is one."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ class TestDemo:
         assert [len(part) for part in corpus.parts.values()] == [606, 500, 2000]
         assert corpus.notes[:2] == ("demo", "17,325 of 35,123 texts kept: 17,747 repeats, 51 with two labels")
         assert {"很", "不错", "。"} <= set(corpus.words)
+
+    @pytest.mark.parametrize(
+        ("name", "fraction", "fingerprint"),
+        [("bbc_news", 1.0, "6b8d95a36f03737c"), ("zh_reviews", 0.25, "744584e4933e13fc")],
+    )
+    def test_prepared_content_is_that_of_the_committed_results(
+        self, name: str, fraction: float, fingerprint: str, cache_dir: Path
+    ) -> None:
+        # Under the demo preset: the committed results are named by these two.
+        how = TextSettings(max_length=64, max_vocabulary=8_000, fraction=fraction)
+        assert load_corpus(name, how, cache_dir=cache_dir).fingerprint == fingerprint
 
     def test_packages_are_found_and_not_imported(self, cache_dir: Path) -> None:
         load_corpus("bbc_news", TextSettings(), cache_dir=cache_dir)

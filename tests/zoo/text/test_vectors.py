@@ -249,3 +249,28 @@ def test_changed_file_is_read_again(small_corpus: Corpus, tmp_path: Path) -> Non
     (tmp_path / "v.txt").write_text(glove(matrix=2 * MATRIX) + "more 1 2 3\n")
     second, _ = load_vectors(str(tmp_path / "v.txt"), small_corpus, 3, 0, tmp_path / "cache")
     assert not np.array_equal(first, second)  # type: ignore[arg-type]
+
+
+def test_changed_file_of_the_same_size_is_read_again(small_corpus: Corpus, tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text(glove())
+    size, time = path.stat().st_size, path.stat().st_mtime_ns
+    first, _ = load_vectors(str(path), small_corpus, 3, 0, tmp_path / "cache")
+    path.write_text(glove(matrix=MATRIX[::-1]))
+    os.utime(path, ns=(time, time + 1))
+    assert path.stat().st_size == size
+    second, _ = load_vectors(str(path), small_corpus, 3, 0, tmp_path / "cache")
+    assert not np.array_equal(first, second)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["word2vec", "file"])
+def test_kept_in_the_given_folder_and_nowhere_else(
+    kind: str, small_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UEGR_CACHE", str(tmp_path / "default"))
+    (tmp_path / "v.txt").write_text(glove())
+    load_vectors(
+        "word2vec" if kind == "word2vec" else str(tmp_path / "v.txt"), small_corpus, 3, 0, tmp_path / "given"
+    )
+    assert len(list((tmp_path / "given" / "vectors").glob("*.npz"))) == 1
+    assert not (tmp_path / "default").exists()

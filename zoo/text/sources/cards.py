@@ -99,13 +99,20 @@ def default_length(name_or_path: str, preset_length: int) -> int:
     """Return the tokens at which texts are cut: the card's length where it is less than the preset's.
 
     A corpus without a card, or whose card has no length, keeps the preset's.
+    Raises `TypeError` or `ValueError` for a length that is no whole number from 1.
     """
+    if isinstance(preset_length, bool) or not isinstance(preset_length, int):
+        raise TypeError(f"preset_length is {preset_length!r}; expected a whole number")
+    if preset_length < 1:
+        raise ValueError(f"preset_length is {preset_length}; expected at least 1")
     length = load_card(name_or_path).length if is_known(name_or_path) else 0
     return min(preset_length, length or preset_length)
 
 
 def load_card(name: str) -> Card:
     """Return the card of a known corpus. Raises `UserError` where the card is missing or wrong."""
+    if not isinstance(name, str):
+        raise TypeError(f"name is {type(name).__name__}; expected the name of a corpus")
     path = cards_folder() / f"{name}.toml"
     try:
         fields = tomllib.loads(path.read_text("utf-8"))

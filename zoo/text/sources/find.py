@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from pathlib import Path
 
 from zoo.core.errors import UserError
@@ -33,11 +34,13 @@ def find_source(
         if card.kind == "demo":
             return dataclasses.replace(demo_source(card), identity=card.identity())
         return _compared(card, _real_source(card, data_dir, cache_dir, report))
-    path = Path(name_or_path).expanduser()
-    if name_or_path and path.exists():
-        return own_source(path, asked)
-    if data_dir is not None and name_or_path and (data_dir / name_or_path).exists():
-        return own_source(data_dir / name_or_path, asked)
+    # `Path` raises for a name too long, a NUL byte or an unknown home; these functions say no.
+    places = [os.path.expanduser(name_or_path)]
+    if data_dir is not None:
+        places.append(os.path.join(data_dir, name_or_path))
+    for place in places if name_or_path else []:  # an empty name would be the working folder
+        if os.path.exists(place):
+            return own_source(Path(place), asked)
     known = known_corpora()
     near = difflib.get_close_matches(name_or_path, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"expected a path or one of {', '.join(known)}"
