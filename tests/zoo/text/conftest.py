@@ -59,12 +59,11 @@ def small_corpus(films: Callable[..., Pairs]) -> Corpus:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real corpora; skips where there is none."""
-    named = os.environ.get("UEGR_DATA", "")
-    folder = Path(named) if named else Path(__file__).parents[4] / "shared" / "data"
-    if not (folder / "tnews" / "train.jsonl.gz").is_file():
-        pytest.skip(f"no real corpora in {folder}; set UEGR_DATA")
-    return folder
+    """The folder of real corpora that UEGR_DATA names; skips where there is none."""
+    folder = Path(os.environ.get("UEGR_DATA", "")) / "tnews"
+    if not (folder / "train.jsonl.gz").is_file():
+        pytest.skip("no real corpora: set UEGR_DATA to a folder with tnews/train.jsonl.gz and others")
+    return folder.parent
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,24 @@ def test_a_known_corpus_is_one_card(
     for row, label in enumerate(corpus.train.labels):
         assert corpus.labels[label] in [corpus.words[i] for i in corpus.train.row(row)]
     assert good is None, "the sixth token is cut off"
+
+
+def test_card_without_published_files_is_found_in_the_simple_layout(
+    cards: Path, tmp_path: Path, write_simple: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = CARD.format(kind="real", layout="", where="").replace('[published]\nlayout = ""', "")
+    (cards / "films.toml").write_text(card)
+    pairs = [(f"film {i}", ("neg", "pos")[i % 2]) for i in range(80)]
+    write_simple(tmp_path / "data" / "films", ["pos", "neg"], train=pairs)
+    corpus = load_corpus("films", TextSettings(), tmp_path / "data", tmp_path / "cache")
+    assert corpus.labels == ("pos", "neg")
+    assert not any("train" in note for note in corpus.notes)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"films is not there; expected films/train.jsonl.gz$"):
+        load_corpus("films", TextSettings(), tmp_path / "empty", tmp_path / "cache")
+    monkeypatch.delenv("UEGR_DATA", raising=False)
+    with pytest.raises(UserError, match="films: no published file to fetch; expected --data-dir"):
+        load_corpus("films", TextSettings(), cache_dir=tmp_path / "cache")
 
 
 def test_a_corrected_card_is_seen_at_once(cards: Path, tmp_path: Path) -> None:
