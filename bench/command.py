@@ -7,8 +7,8 @@
     python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
     python -m zoo.bench report             rebuild docs/performance.md from results/performance/
 
-Times are CPU time of the thread, the variants run in turn in one process, medians with quartiles. Heavy
-imports stand inside the functions: `--help` must not wait for torch.
+Times are CPU time of the thread, the variants run in turn in one process, medians with quartiles. All that
+reads a command line stands here. Heavy imports stand inside the functions: `--help` must not wait for torch.
 """
 
 from __future__ import annotations
@@ -17,22 +17,20 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cases import TABLE_IV_ARCHS
+from bench import files
+from bench.cases import TABLE_IV_ARCHS, Case, check, parse_change
 from bench.progress import Progress
 from zoo.core.command import CommandParser, command
 from zoo.core.errors import UserError
-from zoo.core.options import lookup, parse_setting
-from zoo.recipes import RECIPES, TABLE_IV, Recipe
-from zoo.settings import ARCHS
 
 if TYPE_CHECKING:
-    from bench.cases import Case
     from bench.run import Effort
 
+Work = Callable[[Progress], dict[str, Any]]
 LENGTHS, QUICK_LENGTHS = (32, 64, 256, 400), (32, 256)
 QUICK_RECIPES = ("standard", "r_at", "uegr")
 STUDIES = {
@@ -44,7 +42,7 @@ STUDIES = {
 # Bounds of the numbers: (least, largest).
 BOUNDS = {
     "length": (5, 20_000), "vocabulary": (10, 5_000_000), "batch": (1, 4_096), "classes": (2, 100_000),
-    "rounds": (1, 10_000), "threads": (1, 1_024),
+    "rounds": (1, 10_000), "threads": (1, 1_024), "cells": (1, 256),
 }  # fmt: skip
 
 
@@ -56,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command("zoo.bench", lambda: _report(rest))
     if name and name[0] in STUDIES:
         return command("zoo.bench", lambda: _study(name[0], rest))
-    return command("zoo.bench", lambda: _run(parse(arguments)))
+    return command("zoo.bench", lambda: _steps(parse(arguments)))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a measurement."""
+    """The options of a measurement of steps."""
     parser = CommandParser(
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
@@ -69,14 +67,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
-    add("--arch", nargs="+", default=["all"], help=f"models: {', '.join(ARCHS)}, or all (default all)")
+    add("--arch", nargs="+", default=["all"], help="models: bilstm, textcnn, texthan, han, or all (default)")
     add("--recipe", nargs="+", help="methods by name, or all (default: Table IV; see zoo.ablate --help)")
     add("--length", nargs="+", type=int, help=f"words of a text (default {' '.join(map(str, LENGTHS))})")
     add("--vocabulary", type=int, default=30_000, help="rows of the word table (default 30000)")
     add("--batch", type=int, default=16, help="examples a batch (default 16)")
     add("--classes", type=int, default=4, help="classes (default 4)")
     add("--sizes", default="targets", help="model sizes: targets (one layer of 128), paper, demo")
-    add("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the recipes")
+    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings of the recipes")
     add("--rounds", type=int, help="measured steps of each case (default 9; the slow twin a third)")
     add("--no-straightforward", action="store_true", help="leave the straightforward implementation out")
     add("--zscore", action="store_true", help="also its cheaper mask by z-scores in place of ranks")
@@ -86,14 +84,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _steps(options: argparse.Namespace) -> int:
     cases = plan_cases(options)
-    result = _measured(options, lambda progress: _rows(cases, _effort(options), progress))
-    if not options.json:
-        from bench.table import as_text
 
-        print(as_text(result["rows"]))
-    return 0
+    def work(progress: Progress) -> dict[str, Any]:
+        from bench.run import measure
+
+        return {"rows": measure(cases, _effort(options), progress)}
+
+    return _measured(options, work)
 
 
 def plan_cases(options: argparse.Namespace) -> list[Case]:
@@ -102,44 +101,31 @@ def plan_cases(options: argparse.Namespace) -> list[Case]:
     Raises:
         UserError: unknown name, or a number out of bounds.
     """
-    from bench.cases import SIZES, Case
+    from zoo.models import MODELS
+    from zoo.recipes import RECIPES, TABLE_IV
 
-    lookup(SIZES, options.sizes, "sizes")
+    _check_bounds(options)
     lengths = options.length or (QUICK_LENGTHS if options.quick else LENGTHS)
-    for name in ("vocabulary", "batch", "classes", "rounds", "threads"):
-        if (value := getattr(options, name)) is not None:
-            _within(name, value)
-    for length in lengths:
-        _within("length", length)
-    archs = ARCHS if "all" in options.arch else options.arch
+    archs = tuple(MODELS) if "all" in options.arch else options.arch
     recipes = options.recipe or (QUICK_RECIPES if options.quick else TABLE_IV)
     recipes = tuple(RECIPES) if "all" in recipes else recipes
-    changes = []
-    for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: expected NAME=VALUE")
-        changes.append((key, parse_setting(Recipe, key, value)))
-    for arch in archs:
-        lookup({name: name for name in ARCHS}, arch, "arch")
+    changes = tuple(dict(map(parse_change, options.set)).items())
     cases = [
-        Case(
-            arch, recipe, length, options.batch, options.vocabulary, options.classes, options.sizes,
-            tuple(changes),
-        )
+        Case(arch, recipe, length, options.batch, options.vocabulary, options.classes, options.sizes, changes)
         for arch in dict.fromkeys(archs)
         for length in dict.fromkeys(lengths)
         for recipe in dict.fromkeys(recipes)
-    ]  # fmt: skip
-    for case in cases:
-        _ = case.settings  # refuses unknown recipes and impossible settings before anything runs
+    ]
+    check(cases)
     return cases
 
 
-def _within(name: str, value: int) -> None:
-    low, high = BOUNDS[name]
-    if not low <= value <= high:
-        raise UserError(f"--{name} {value}: expected a number from {low} to {high}")
+def _check_bounds(options: argparse.Namespace) -> None:
+    for name, (low, high) in BOUNDS.items():
+        given = getattr(options, name, None)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and not low <= value <= high:
+                raise UserError(f"--{name} {value}: expected a number from {low} to {high}")
 
 
 def _effort(options: argparse.Namespace) -> Effort:
@@ -156,16 +142,10 @@ def _effort(options: argparse.Namespace) -> Effort:
     return replace(effort, masks=("sort", "zscore")) if options.zscore else effort
 
 
-def _rows(cases: list[Case], effort: Effort, progress: Progress) -> dict[str, Any]:
-    from bench.run import measure
-
-    return {"rows": measure(cases, effort, progress)}
-
-
-def _measured(options: argparse.Namespace, work: Any) -> dict[str, Any]:
-    """Run `work` with progress shown; add the machine and the settings; write and print as asked."""
-    if options.out is not None and not options.out.parent.is_dir():
-        raise UserError(f"--out {options.out}: there is no folder {options.out.parent}")
+def _measured(options: argparse.Namespace, work: Work) -> int:
+    """Run `work` with progress shown; add the machine and the settings; print, then write where asked."""
+    if options.out is not None:
+        files.check_place(options.out)
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     import torch
 
@@ -177,13 +157,16 @@ def _measured(options: argparse.Namespace, work: Any) -> dict[str, Any]:
     settings = {
         k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("json", "out")
     }
-    result = {"machine": machine(), "settings": settings, **found}
-    text = json.dumps(result, indent=1)
-    if options.out is not None:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps({"machine": machine(), "settings": settings, **found}, indent=1)
     if options.json:
         print(text)
-    return result
+    else:
+        from bench.table import as_text
+
+        print(as_text(found["rows"]))
+    if options.out is not None:  # last: a full disk must not take the result with it
+        files.write(options.out, text + "\n")
+    return 0
 
 
 def _study(name: str, arguments: Sequence[str]) -> int:
@@ -199,10 +182,9 @@ def _study(name: str, arguments: Sequence[str]) -> int:
         parser.add_argument("--sizes", default="paper", help="model sizes: paper (default), targets, demo")
         parser.add_argument("--cells", nargs="+", type=int, default=[1, 2, 4, 8, 16], help="cells at a time")
     options = parser.parse_args(arguments)
+    _check_bounds(options)
     options.threads, options.json = 1, True
-    _within("rounds", options.rounds)
-    _measured(options, lambda progress: _measure_study(name, options, progress))
-    return 0
+    return _measured(options, lambda progress: _measure_study(name, options, progress))
 
 
 def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -> dict[str, Any]:

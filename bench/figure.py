@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import TABLE_IV_ARCHS
-from bench.growth import FACTORS, fit
+from bench.growth import FACTORS, by_series, fit
 
 # Okabe and Ito's colours, told apart with every kind of colour vision; the series also differ in marker.
 COLOURS = {"textcnn": "#0072B2", "bilstm": "#D55E00", "texthan": "#009E73"}
@@ -30,8 +30,6 @@ def draw_growth(points: list[dict[str, Any]], path: Path) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
     from matplotlib.lines import Line2D
-
-    from bench.report import by_series
 
     with mpl.rc_context(STYLE):
         figure, axes = pyplot.subplots(2, 3, figsize=(9, 5.6), layout="constrained")

@@ -5,24 +5,19 @@ Not yet run on a GPU (docs/performance.md); on a CPU the tests run it with a sta
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
 import torch
 
-from bench.cases import SIZES, Case, make_split, make_trainee
+from bench.cases import Case, check
+from bench.replayed import MakeRecorder, Replayed
 from bench.together import steps_a_second
 from zoo.core.errors import UserError
-from zoo.core.options import lookup
-from zoo.fast.shapes import demand_fixed_shapes
 from zoo.recipes import TABLE_IV
-from zoo.settings import ARCHS, TrainSettings
-from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
-from zoo.training.resident import Resident
+from zoo.training.graphs import CudaRecorder
 
 STEPS = 50  # of one timing
 # Steps of ten epochs in batches of 16 over the paper's corpora, and the length measured that stands for them.
@@ -33,39 +28,7 @@ TABLE_IV_STEPS = {
     "iflytek": (7_590, 256),
 }
 
-MakeRecorder = Callable[[torch.device, torch.Generator], Recorder]
 Report = Callable[[str], None]
-
-
-class Replayed:
-    """Training steps of a case on a device, recorded or ordinary, over a few batches of one shape."""
-
-    def __init__(
-        self, case: Case, device: torch.device, record: bool, recorder: MakeRecorder = CudaRecorder
-    ) -> None:
-        generator = torch.Generator(device).manual_seed(1)
-        trainee, _ = make_trainee(case, device, generator)
-        line = SIZES[case.sizes].words_per_sentence if case.arch == "han" else 0
-        split = Resident.of(make_split(case, 8), device, line)
-        self.recorder = recorder(device, generator) if record else None
-        self.steps = GraphedSteps(trainee, TrainSettings(), split, 1_000_000, self.recorder)
-        self.batches = list(split.plan(case.batch))
-        self.device = device
-
-    def run(self, count: int) -> float:
-        """Wall seconds of so many steps, with one wait for the device at the end."""
-        scope = self.recorder.scope() if self.recorder else nullcontext()
-        self._wait()
-        began = time.perf_counter()
-        with scope, demand_fixed_shapes():
-            for i in range(count):
-                self.steps.step(*self.batches[i % len(self.batches)])
-        self._wait()
-        return time.perf_counter() - began
-
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 def measure_gpu(
@@ -83,14 +46,10 @@ def measure_gpu(
     """
     if not torch.cuda.is_available():
         raise UserError("gpu: torch sees no GPU here; on a CPU use python -m zoo.bench")
-    lookup(SIZES, sizes, "sizes")
-    for arch in archs:
-        lookup(dict.fromkeys(ARCHS), arch, "arch")
+    plain = [Case(arch, "standard", length, sizes=sizes) for arch in archs for length in lengths]
+    check(plain)
     device = torch.device("cuda")
-    rows = []
-    for arch in archs:
-        for length in lengths:
-            rows += measure_shape(Case(arch, "standard", length, sizes=sizes), device, rounds, report)
+    rows = [row for case in plain for row in measure_shape(case, device, rounds, report)]
     together = [_together(Case(arch, "uegr", 64, sizes=sizes), cells, report) for arch in archs]
     found = {"device": torch.cuda.get_device_name(), "steps": rows, "together": together}
     return {"gpu": found | {"table_iv": estimate(rows, together)}}

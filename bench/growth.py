@@ -76,3 +76,12 @@ def fit(values: list[float], milliseconds: list[float]) -> tuple[float, float, f
     rows = np.stack([np.ones_like(x), x], 1) / y[:, None]
     (a, b), *_ = np.linalg.lstsq(rows, np.ones_like(y), rcond=None)
     return float(a), float(b), float(np.abs((a + b * x) / y - 1).max())
+
+
+def by_series(points: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[tuple[float, float]]]:
+    """(factor, arch, series) -> [(value, ms)]."""
+    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for point in points:
+        key = point["factor"], point["arch"], point["series"]
+        found.setdefault(key, []).append((point["value"], point["ms"]))
+    return found

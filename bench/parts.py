@@ -12,14 +12,16 @@ Wrapping costs some microseconds a call, so the parts come from runs of their ow
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
-import zoo.method.step
+import zoo.method.forward.bi_stage
+import zoo.method.forward.freelb
 from bench.cases import Feed
 from zoo.method.step import Trainee, train_step
 
@@ -50,23 +52,6 @@ class Clock:
         return timed
 
 
-@contextmanager
-def replaced(clock: Clock, calls: list[tuple[Any, str, str]]) -> Iterator[None]:
-    """Time the methods (owner, name, part) of objects or classes inside the block."""
-    kept = []
-    for owner, name, part in calls:
-        kept.append((owner, name, owner.__dict__.get(name)))
-        setattr(owner, name, clock.wrap(part, getattr(owner, name)))
-    try:
-        yield
-    finally:
-        for owner, name, original in kept:
-            if original is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, original)
-
-
 def step_parts(
     trainee: Trainee, optimizer: torch.optim.Optimizer, feed: Feed, rounds: int
 ) -> dict[str, float]:
@@ -76,11 +61,12 @@ def step_parts(
         for name in ("embed", "classify", "trunk", "head")
         if hasattr(trainee.model, name)
     ]
-    calls += [(zoo.method.step, "embed_backward", "backward")]
+    stages = zoo.method.forward.bi_stage, zoo.method.forward.freelb
+    calls += [(stage, "embed_backward", "backward") for stage in stages]
     calls += [(torch.Tensor, "backward", "backward"), (torch.autograd, "grad", "backward")]
     calls += [(optimizer, "step", "optimizer"), (optimizer, "zero_grad", "optimizer")]
-    if trainee.selective is not None:
-        calls += [(trainee.selective, "apply", "mask")]
+    if trainee.backward is not None:
+        calls += [(trainee.backward, "apply", "mask")]
     return _measure(calls, lambda: train_step(trainee, feed(), optimizer), rounds)
 
 
@@ -105,7 +91,9 @@ def _measure(calls: list[tuple[Any, str, str]], step: Callable[[], object], roun
     records = []
     for _ in range(rounds):
         clock = Clock()
-        with replaced(clock, calls):
+        with ExitStack() as stack:
+            for owner, name, part in calls:
+                stack.enter_context(patch.object(owner, name, clock.wrap(part, getattr(owner, name))))
             began = time.thread_time()
             step()
             whole = time.thread_time() - began

@@ -14,10 +14,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.growth import fit
+from bench.files import read
+from bench.growth import by_series, fit
 from bench.report_waits import on_a_gpu, waiting
 from bench.table import markdown as table
-from bench.table import number, read, shown
+from bench.table import number, shown
 from zoo.core.errors import UserError
 
 TEMPLATE = Path(__file__).with_name("performance.md")  # the words around the tables
@@ -196,15 +197,6 @@ def _levers(levers: list[dict[str, Any]]) -> str:
             low, high = variant["quartiles"]
             lines.append([name, f"{variant['ms']:.2f}", f"{low:.2f}-{high:.2f}", f"{variant['gain']:.1f}"])
     return table(("variant", "ms", "quartiles", "times as fast as the first"), lines)
-
-
-def by_series(points: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[tuple[float, float]]]:
-    """(factor, arch, series) -> [(value, ms)]."""
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for point in points:
-        key = point["factor"], point["arch"], point["series"]
-        found.setdefault(key, []).append((point["value"], point["ms"]))
-    return found
 
 
 def _growth(points: list[dict[str, Any]]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.table import markdown, read
+from bench.files import read
+from bench.table import markdown
 
 START_GOAL, CORPUS_GOAL, EVALUATION_GOAL = 0.5, 2.0, 0.05  # seconds, seconds, share of a cell
 NO_GPU = (

@@ -12,14 +12,12 @@ from typing import Any
 
 import torch
 
-from bench.cases import SIZES, Case, Feed, make_split, make_trainee, units
+from bench.cases import Case, Feed, make_batches, make_trainee, units
 from bench.parts import step_parts
 from bench.timing import Measured, Times, interleaved, peak_memory_mb, ratio, timed
 from bench.twin import Twin
-from zoo.core.errors import UserError
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.step import train_step
-from zoo.text import batches
 
 Report = Callable[[str], None]
 
@@ -80,16 +78,12 @@ def _measure_group(
     keep_freed_memory()
     plain = replace(cases[0], recipe="standard", changes=())
     # One step of a small model loads what torch loads on first use, which is no case's memory.
-    _Ours(replace(cases[0], length=SIZES[cases[0].sizes].words_per_sentence, vocabulary=100))
+    _Ours(replace(cases[0], length=30, vocabulary=100))
     feed = Feed(cases[0])
     everything = []
     for case in dict.fromkeys([plain, *cases]):
         tick(f"{case.recipe}, building")
         everything.append(_Ours(case, feed))
-        unknown = set(case.settings.sites) - set(everything[-1].trainee.model.sites)
-        if unknown:
-            known = ", ".join(everything[-1].trainee.model.sites)
-            raise UserError(f"sites={','.join(sorted(unknown))}: {case.arch} has {known}")
     times = interleaved({ours.name: timed(ours.step) for ours in everything}, effort.rounds, tick=tick)
     parts = {o.name: step_parts(o.trainee, o.optimizer, feed, effort.part_rounds) for o in everything}
     base, data_ms = everything[0].name, _data_milliseconds(cases[0])
@@ -101,7 +95,7 @@ def _measure_group(
         shares = ours.trainee.shares_trunk
         floor = units(ours.case, shares) * (median(times[base].cpu) - optimizer) + optimizer
         row = _row(ours.case, times[ours.name], times[base], shares, floor)
-        row["shares_start"] = shares or ours.trainee.repeats_late
+        row["shares_start"] = shares or ours.trainee.sites.repeats
         row["parts_ms"] = parts[ours.name] | {"data": data_ms}
         row["peak_memory_mb"] = ours.memory_mb
         if twin is not None:
@@ -141,7 +135,7 @@ def _row(case: Case, times: Times, plain: Times, shares_trunk: bool, floor: floa
 def _against_straightforward(ours: _Ours, effort: Effort, twin: Twin) -> dict[str, Any]:
     """Both in turn; further forms of the mask only where there is one."""
     found: dict[str, Any] = {}
-    for mask in effort.masks if ours.case.settings.update == "selective" else effort.masks[:1]:
+    for mask in effort.masks if ours.trainee.backward is not None else effort.masks[:1]:
         name = "straightforward" if mask == effort.masks[0] else f"straightforward_{mask}"
         memory = twin.take(ours.case, mask)
         steps: dict[str, Measured] = {"ours": timed(ours.step), "slow": twin.step}
@@ -159,9 +153,7 @@ def _against_straightforward(ours: _Ours, effort: Effort, twin: Twin) -> dict[st
 
 def _data_milliseconds(case: Case, count: int = 8) -> float:
     """Median thread CPU time of making one batch."""
-    by_sentence = SIZES[case.sizes].words_per_sentence if case.arch == "han" else 0
-    split = make_split(case, count)
-    source = batches(split, case.batch, seed=0, epoch=0, words_per_sentence=by_sentence)
+    source = make_batches(case, count)
     next(source)  # the first one also sorts the epoch
     times = []
     for _ in range(count - 1):

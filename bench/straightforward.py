@@ -26,7 +26,7 @@ class Straightforward:
 
     Args:
         recipe: fields clean, adversarial, divergence, alpha, dropout, base_rates, attack, epsilon, update,
-            threshold, sharpness, step, ascent_steps.
+            threshold, sharpness, forward, ascent_steps.
         sites: names of the dropout sites in use.
         mask: `sort` (rank over all entries) or `zscore` (of the squared gradients, tensor by tensor).
     """
@@ -41,7 +41,7 @@ class Straightforward:
         """One step; returns the total loss."""
         recipe = self.recipe
         self.optimizer.zero_grad()
-        if recipe.step == "freelb":
+        if recipe.forward == "freelb":
             return self._freelb(tokens, mask, labels)
         passes = [self._forward(tokens, mask, 0, watch=True) for _ in range(recipe.clean)]
         loss = sum(F.cross_entropy(logits, labels) for logits in passes) / recipe.clean

@@ -100,10 +100,10 @@ class HAN(nn.Module):
         super().__init__()
         self.words_per_sentence = sizes.words_per_sentence
         self.embedding = nn.Embedding(vocabulary, sizes.embedding, padding_idx=0)
-        units, settings = 2 * sizes.han_hidden, {"batch_first": True, "bidirectional": True}
-        self.word_layer = nn.GRU(sizes.embedding, sizes.han_hidden, **settings)
+        units, settings = 2 * sizes.hidden, {"batch_first": True, "bidirectional": True}
+        self.word_layer = nn.GRU(sizes.embedding, sizes.hidden, **settings)
         self.word_attention = Attention(units)
-        self.sentence_layer = nn.GRU(units, sizes.han_hidden, **settings)
+        self.sentence_layer = nn.GRU(units, sizes.hidden, **settings)
         self.sentence_attention = Attention(units)
         self.classifier = nn.Linear(units, classes)
 

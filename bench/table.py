@@ -1,53 +1,72 @@
-"""Rows of the benchmark as text, and files of them."""
+"""Rows of the benchmark as text: two tables for a terminal of 80 columns, and Markdown for the page."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import textwrap
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
-from zoo.core.errors import UserError
-
-COLUMNS = (
-    "arch", "length", "recipe", "ms/step", "quartiles", "x plain", "units", "floor", "straightf. x",
-    "examples/s", "MiB", "forward", "backward", "mask", "optimizer", "other", "data",
-)  # fmt: skip
+WIDTH = 80
+TIMES = ("recipe", "ms/step", "quartiles", "x plain", "passes", "floor", "slow x")
+PARTS = ("recipe", "ex/s", "MiB", "forward", "backward", "mask", "AdamW", "other", "data")
+LEGEND = {
+    "x plain": "time / that of a plain step, in the same rounds",
+    "passes": "forward-backward passes over the batch that the method needs",
+    "floor": "share of the time that these passes and the optimizer take alone",
+    "slow x": "time of the straightforward implementation / this",
+    "ex/s, MiB": "examples a second; weights, optimizer and a step at its peak",
+    "forward .. data": "milliseconds of a step's parts, and of making the batch",
+}
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """A table for the terminal, a line a row, with a legend."""
-    cells = [COLUMNS, *(tuple(line(row)) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(COLUMNS))]
-    align = [str.ljust if i in (0, 2) else str.rjust for i in range(len(COLUMNS))]
-    text = [
-        "  ".join(a(cell, w) for a, cell, w in zip(align, row, widths, strict=True)).rstrip() for row in cells
-    ]
-    legend = (
-        "x plain: step / plain step, in the same rounds. units: forward-backward passes that the method "
-        "needs. floor: share of the time that these passes and the optimizer take alone. straightf. x: time "
-        "of the straightforward implementation / this. forward .. data: milliseconds."
-    )
-    return "\n".join([*text, "", legend])
+    """Both tables, rows grouped by arch and length, and a legend; no line above 80 columns."""
+    changes = " ".join(f"{key}={shown(value)}" for key, value in rows[0]["changes"].items())
+    text = textwrap.wrap(f"With {changes}", WIDTH) if changes else []
+    for header, cells in ((TIMES, _times), (PARTS, _parts)):
+        lines: list[Sequence[str]] = [header]
+        for (arch, length), group in groupby(rows, lambda row: (row["arch"], row["length"])):
+            lines.append((f"{arch}, {length} words",))
+            lines += [(f"  {row['recipe']}", *cells(row)) for row in group]
+        text += [*_aligned(lines), ""]
+    for name, meaning in LEGEND.items():
+        text += textwrap.wrap(f"{name}: {meaning}.", WIDTH, subsequent_indent="  ")
+    return "\n".join(text)
 
 
-def line(row: dict[str, Any]) -> list[str]:
-    """The cells of one row."""
+def _times(row: dict[str, Any]) -> list[str]:
     low, high = row["step_ms_quartiles"]
-    parts = row["parts_ms"]
     return [
-        row["arch"],
-        str(row["length"]),
-        " ".join([row["recipe"], *(f"{key}={shown(value)}" for key, value in row["changes"].items())]),
         f"{row['step_ms']:.1f}",
         f"{low:.1f}-{high:.1f}",
         f"{row['ratio_to_plain']:.2f}",
         str(row["units"]),
         f"{100 * row['floor_share']:.0f} %",
         number(row["ratio_straightforward_to_this"], 1),
+    ]
+
+
+def _parts(row: dict[str, Any]) -> list[str]:
+    parts = ("forward", "backward", "mask", "optimizer", "other", "data")
+    return [
         f"{row['examples_per_second']:.0f}",
         number(row["peak_memory_mb"], 0),
-        *(f"{parts[part]:.1f}" for part in ("forward", "backward", "mask", "optimizer", "other", "data")),
+        *(_milliseconds(row["parts_ms"][part]) for part in parts),
+    ]
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f}" if value < 1_000 else f"{value:.0f}"
+
+
+def _aligned(lines: list[Sequence[str]]) -> list[str]:
+    """Columns under each other, the first one to the left; a line of one cell is a heading."""
+    full = [line for line in lines if len(line) > 1]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    return [
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in lines
     ]
 
 
@@ -66,18 +85,3 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     names = list(header)
     lines = [names, ["---", *["--:"] * (len(names) - 1)], *map(list, rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A file of measurements.
-
-    Raises:
-        UserError: it is missing, or not JSON.
-    """
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; docs/performance.md says which command makes it") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    return found

@@ -50,7 +50,7 @@ def _train(case: Case, threads: int, steps: int, device: str, barrier: Any, resu
 
     torch.set_num_threads(threads)
     if device != "cpu":
-        from bench.gpu import Replayed
+        from bench.replayed import Replayed
 
         replayed = Replayed(case, torch.device(device), record=True)
         replayed.run(WARM_UP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from bench import command as bench
+from bench import files
 from bench.cases import Case, Feed, make_split, units
+from bench.files import read
 from bench.growth import fit
 from bench.report import build_page, write_report
-from zoo.settings import ARCHS
+from bench.table import as_text
+from zoo import bench as door
+from zoo.models import ARCHS
+from zoo.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 RESULTS, DOCS = ROOT / "results" / "performance", ROOT / "docs"
@@ -65,7 +71,7 @@ def test_a_table_and_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         "--set", "adversarial=3", "sites=embedding,pooled", "--out", str(out_file),
     )  # fmt: skip
     assert code == 0
-    assert "uegr adversarial=3 sites=embedding,pooled" in out
+    assert out.startswith("With adversarial=3 sites=embedding,pooled\n")
     (row,) = json.loads(out_file.read_text())["rows"]
     assert (row["units"], row["shares_trunk"]) == (4, False)
 
@@ -86,9 +92,13 @@ def test_a_table_and_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
         (["--set", "epsilonn=1"], "did you mean 'epsilon'"),
         (
             [*TINY, "--no-straightforward", "--arch", "textcnn", "--set", "sites=layer1"],
-            "textcnn has embedding, pooled",
+            "TextCNN has no such site; expected one of embedding, pooled",
         ),
         (["--out", "/no/such/folder/file.json"], "there is no folder /no/such/folder"),
+        (["levers", "--out", str(ROOT)], "is a folder; expected a file"),
+        (["growth", "--out", "/dev/null"], "is a device; expected a file"),
+        (["gpu", "--length", "0"], "--length 0: expected a number from 5"),
+        (["gpu", "--cells", "0"], "--cells 0"),
         (["--frobnicate"], "unrecognized arguments"),
         (["levers", "--rounds", "0"], "--rounds 0"),
         (["report", "--results", "/no/such/folder"], "steps.json: not found"),
@@ -104,12 +114,78 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert said in err
 
 
+def nothing_is_measured(*_: object) -> None:
+    pytest.fail("the place should have been refused before the measurement")
+
+
+def test_a_place_that_cannot_be_written_is_found_out_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("bench.levers.measure_levers", nothing_is_measured)
+    monkeypatch.setattr(files, "open", read_only, raising=False)
+    target = tmp_path / "levers.json"
+    code, _, err = run(capsys, "levers", "--out", str(target))
+    assert code == 2
+    assert err == f"zoo.bench: --out {target}: cannot be written (Read-only file system)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_takes_neither_the_result_nor_the_file_that_was_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def measured(*_: object) -> list[str]:
+        monkeypatch.setattr("os.fsync", full)
+        return ["the result"]
+
+    monkeypatch.setattr("bench.levers.measure_levers", measured)
+    target = tmp_path / "levers.json"
+    target.write_text("before")
+    code, out, err = run(capsys, "levers", "--out", str(target))
+    assert code == 2
+    assert json.loads(out)["levers"] == ["the result"]
+    assert err == f"zoo.bench: --out {target}: cannot be written (No space left on device)\n"
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
 def test_help_does_not_wait_for_torch() -> None:
-    script = "import sys; from bench import command as bench\ntry: bench.main(['--help'])\nexcept SystemExit: pass\n"
-    script += "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=False).returncode == 0
-    )
+    script = "import sys; from zoo import bench\nsys.argv[1:] = ['--help']\ntry: bench.main()\n"
+    script += "except SystemExit: pass\nsys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(b"usage: python -m zoo.bench")
+
+
+def test_an_installed_package_says_that_the_benchmark_is_not_in_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "ROOT", tmp_path)
+    assert door.main() == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert f"{tmp_path} has no folder bench" in captured.err
+
+
+def test_no_line_of_the_tables_is_wider_than_a_terminal() -> None:
+    """The longest names, slow steps, and no slow twin or memory in some rows."""
+    row = read(RESULTS / "steps.json")["rows"][0]
+    rows = [
+        row | {"arch": arch, "recipe": recipe, "length": 20_000, "step_ms": 9876.5,
+               "step_ms_quartiles": [8765.4, 9999.9], "examples_per_second": 12_345.6,
+               "peak_memory_mb": memory, "parts_ms": dict.fromkeys(row["parts_ms"], 8765.4),
+               "ratio_straightforward_to_this": gain, "changes": {"sites": ["embedding"] * 9}}
+        for arch in ARCHS for recipe in RECIPES for memory, gain in ((98_765.0, 123.4), (None, None))
+    ]  # fmt: skip
+    text = as_text(rows)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("texthan, 20000 words") == 2
+    assert all(recipe in text for recipe in RECIPES)
 
 
 def test_passes_of_each_method() -> None:

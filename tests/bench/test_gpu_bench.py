@@ -8,7 +8,8 @@ from stand_in import StandIn
 
 from bench import command as bench
 from bench.cases import Case
-from bench.gpu import TABLE_IV_STEPS, Replayed, estimate, measure_shape
+from bench.gpu import TABLE_IV_STEPS, estimate, measure_shape
+from bench.replayed import Replayed
 from bench.together import steps_a_second
 from zoo.recipes import TABLE_IV
 

@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 import tiny
-from bench.cases import SIZES, Case, make_straightforward
-from zoo.method.backward.selective import KeepRule
+from bench.cases import SIZES, Case, make_straightforward, recipe_of
+from zoo.method.backward.selective import Selective
+from zoo.method.forward.divergence import DIVERGENCES
 from zoo.method.rates import drop_rates
 from zoo.method.step import prepare, train_step
-from zoo.settings import TrainSettings
+from zoo.models import MODELS
 from zoo.training.optim import make_optimizer
+from zoo.training.settings import TrainSettings
 
 TABLE: dict[str, Any] = {
     "dropout": "none", "update": "all", "attack": "fgm", "attack_scope": "table", "epsilon": 0.5,
@@ -46,6 +48,8 @@ def pairs(twin: nn.Module, model: nn.Module) -> Iterator[tuple[str, nn.Parameter
     assert not parameters, "every parameter has a counterpart"
 
 
+@pytest.mark.filterwarnings("ignore:divergence=.*passes of .* are the same")
+@pytest.mark.parametrize("arch", MODELS)
 @pytest.mark.parametrize("recipe", ["standard", "at", "r_drop", "r_at", "uegr"])
 def test_losses_and_weights_are_the_zoos(arch: str, recipe: str) -> None:
     chosen = case(arch, recipe, **TABLE)
@@ -54,7 +58,7 @@ def test_losses_and_weights_are_the_zoos(arch: str, recipe: str) -> None:
     for _, theirs, ours in pairs(twin.model, model):
         theirs.data.copy_(ours.data)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    trainee, settings = prepare(model, chosen.settings), TrainSettings(learning_rate=0.01)
+    trainee, settings = prepare(model, recipe_of(chosen)), TrainSettings(learning_rate=0.01)
     model.train()
     optimizer, twin.optimizer = make_optimizer(model, settings), make_optimizer(twin.model, settings)
     for step in range(3):
@@ -66,10 +70,17 @@ def test_losses_and_weights_are_the_zoos(arch: str, recipe: str) -> None:
     assert all((a - b).abs().max() > 1e-3 for a, b in zip(before, model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(("kind", "passes"), [("js", 2), ("js", 3), ("sym_kl", 2), ("sym_kl", 3)])
+def test_divergences_are_the_zoos(kind: str, passes: int) -> None:
+    twin = make_straightforward(case("textcnn", "uegr", divergence=kind))
+    logits = torch.randn(passes, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(twin._divergence(list(logits)), DIVERGENCES[kind](logits).mean())
+
+
 def test_keep_probabilities_are_the_zoos() -> None:
     twin = make_straightforward(case("textcnn", "uegr"))
     gradient = torch.randn(500, dtype=torch.float64) * (torch.arange(500) % 3 > 0)
-    p = KeepRule().probabilities(gradient.abs(), [500])
+    p = Selective().probabilities(gradient.abs(), [500])
     torch.testing.assert_close(twin.keep_probability(gradient), p, rtol=0, atol=1e-12)
 
 

@@ -155,6 +155,16 @@ TWINS: dict[str, Twins] = {
         {FLOAT: EXACT, DOUBLE: EXACT},
         {"An edit of the gradient of 30,000 x 300 words, 16 x 64 of them in the batch": trials.big_table},
     ),
+    "rows with a gradient": Twins(
+        {
+            "any entry that is not zero": lambda table, _: (table != 0).any(1).nonzero().squeeze(1),
+            "largest entry": lambda table, _: Rows.with_gradient(table).numbers,
+        },
+        "largest entry",
+        trials.TABLES,
+        {FLOAT: EXACT, DOUBLE: EXACT},
+        {"Finding the rows of 30,000 x 300 words that have a gradient": trials.big_table},
+    ),
     "first places": Twins(
         {"every two places": first_places_by_pairs, "search in the sorted ids": first_places},
         "search in the sorted ids",

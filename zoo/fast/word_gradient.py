@@ -55,7 +55,7 @@ class WordGradient:
             self.added = weight.grad._version
 
     def touched(self, weight: Tensor) -> Rows | None:
-        """The rows of the table's gradient that can be non-zero, or None where others have written to it too."""
+        """The rows of the table's gradient that can be non-zero; None where others have written to it too."""
         if weight.grad is None or weight.grad is not self.buffer or weight.grad._version != self.added:
             return None
         return Rows.of(torch.cat(self.tokens))
