@@ -4,27 +4,43 @@
     classify(vectors, mask)  (B, T, D), (B, T) bool (True = token) -> (B, C) logits
 
 `classify` must accept any number of rows: the K adversarial passes come as one batch of K * B rows.
-A model may split `classify` into `trunk` and `head`, with classify = head(trunk(vectors, mask)). Where all
-active dropout sites lie in the head, the K passes then share one trunk pass; the result is the same.
+`TextClassifier` is the base of the zoo's own models, which say more of themselves and are trained faster for
+it; what it declares is asked of its subclasses alone, so that no other model's attribute of such a name means
+anything.
 
 Index letters: B examples, T tokens, D vector size, U units, C classes, K passes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from zoo.core.errors import UserError
+from zoo.core.options import one_of
+from zoo.core.records import Settings
 from zoo.fast.word_gradient import WordGradient
 from zoo.method.dropout import AdaptiveDropout
 
 
 class TextClassifier(nn.Module):
-    """Base of the zoo's models: word vectors, the split of `classify`, dropout sites by name."""
+    """Base of the zoo's models: word vectors, the split of `classify`, dropout sites by name.
 
+    classify = head(trunk(vectors, mask)). Where all active dropout sites lie in the head, the K passes share
+    one trunk pass; elsewhere they share what lies before the first active site. The results are the same.
+    """
+
+    Sizes: ClassVar[type[Settings]]  # the record of the model's sizes
     default_sites: tuple[str, ...] = ("pooled",)  # sites used when a recipe names none
     head_sites: tuple[str, ...] = ("pooled",)  # sites inside `head`; all others lie in `trunk`
+    # Whether all layers take a mask of fewer rows than the states, so that a site may repeat the rows. Each class
+    # says so for itself: a subclass with layers of its own does not inherit it.
+    repeats_rows: bool = False
+    line: int = 0  # places of a line where each sentence begins a new one; 0 = running text
+    classifier: nn.Module  # the last layer, which `update_scope=encoder` leaves out
 
     def __init__(self, vocabulary: int, dimensions: int) -> None:
         super().__init__()
@@ -32,7 +48,7 @@ class TextClassifier(nn.Module):
         with torch.no_grad():
             self.embedding.weight.mul_(0.1)
         self.word_gradient = WordGradient()
-        self.sites = nn.ModuleDict()
+        self.sites = nn.ModuleDict()  # in the order in which a forward pass meets them
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T) ids -> (B, T, D); zero vectors at padding (id 0)."""
@@ -65,6 +81,48 @@ def check_contract(model: nn.Module) -> None:
             )
 
 
+def dropout_sites(model: nn.Module) -> dict[str, AdaptiveDropout]:
+    """Every adaptive-dropout site of a model by its name (a foreign model's by its module path)."""
+    if isinstance(model, TextClassifier):
+        return {name: site for name, site in model.sites.items() if isinstance(site, AdaptiveDropout)}
+    return {name: site for name, site in model.named_modules() if isinstance(site, AdaptiveDropout)}
+
+
+def active_sites(model: nn.Module, named: Iterable[str]) -> tuple[str, ...]:
+    """The sites that a recipe names, else the model's default ones, else all.
+
+    Raises:
+        UserError: the model has no site of this name.
+    """
+    sites = dropout_sites(model)
+    for name in named:
+        if name not in sites:
+            what = f"expected {one_of(name, sites)}" if sites else "the model has no site"
+            raise UserError(f"dropout setting sites={name}: {type(model).__name__} has no such site; {what}")
+    if named := tuple(named):
+        return named
+    return model.default_sites if isinstance(model, TextClassifier) else tuple(sites)
+
+
+def selected_parameters(model: nn.Module, scope: str) -> list[nn.Parameter]:
+    """All parameters, or (`encoder`) all but the embedding tables' and the classifier's.
+
+    Raises:
+        UserError: `encoder`, and the model does not say which module its classifier is.
+    """
+    if scope == "all":
+        return list(model.parameters())
+    classifier = getattr(model, "classifier", None)
+    if not isinstance(classifier, nn.Module):
+        raise UserError(
+            f"update_scope=encoder leaves the classifier out: expected {type(model).__name__} to have "
+            "a module `classifier`, its last layer"
+        )
+    left_out = {p for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+    left_out |= set(classifier.parameters())
+    return [p for p in model.parameters() if p not in left_out]
+
+
 def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: Tensor) -> None:
     """`vectors.backward(gradient)` for vectors = model.embed(tokens).
 
@@ -78,22 +136,3 @@ def embed_backward(model: nn.Module, tokens: Tensor, vectors: Tensor, gradient: 
             model.word_gradient.add(table, tokens, gradient)
             return
     vectors.backward(gradient)
-
-
-def repeats_late(model: nn.Module, active: tuple[str, ...]) -> bool:
-    """Whether the first active site may turn B rows into K * B, so that K passes share what is before it.
-
-    The zoo's own models can: their layers take a mask of fewer rows than the states. `embedding` is not
-    among the sites, as nothing lies before it.
-    """
-    from zoo.models import MODELS
-
-    return type(model) in MODELS.values() and "embedding" not in active
-
-
-def dropout_sites(model: nn.Module) -> dict[str, AdaptiveDropout]:
-    """Every adaptive-dropout site of a model by its name (a foreign model's by its module path)."""
-    own = getattr(model, "sites", None)
-    if isinstance(own, nn.ModuleDict):
-        return {name: site for name, site in own.items() if isinstance(site, AdaptiveDropout)}
-    return {name: site for name, site in model.named_modules() if isinstance(site, AdaptiveDropout)}

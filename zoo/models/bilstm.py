@@ -1,30 +1,46 @@
-"""BiLSTM: stacked bidirectional LSTM, last state of each direction, linear layer (uegr.md section 7)."""
+"""BiLSTM: stacked bidirectional LSTM, last state of each direction, linear layer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from zoo.core.records import Settings, setting
 from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
 from zoo.models.layers import BiRecurrent, last_states
-from zoo.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class RecurrentSizes(Settings):
+    """Sizes of `bilstm` and `texthan`; the defaults are those of the paper's lineage."""
+
+    what: ClassVar[str] = "model setting"
+
+    embedding: int = setting(300, low=1, high=10_000)  # D, size of a word vector
+    hidden: int = setting(300, low=1, high=10_000)  # per direction
+    layers: int = setting(2, low=1, high=20)
 
 
 class BiLSTM(TextClassifier):
     """Sites: `embedding` (optional), `layer1` .. between the layers, `pooled` before the classifier."""
 
+    Sizes = RecurrentSizes
+    repeats_rows = True
     recurrent: type[nn.LSTM] | type[nn.GRU] = nn.LSTM
 
-    def __init__(self, vocabulary: int, classes: int, settings: ModelSettings) -> None:
-        super().__init__(vocabulary, settings.embedding)
-        width = 2 * settings.hidden
+    def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:
+        super().__init__(vocabulary, sizes.embedding)
+        width = 2 * sizes.hidden
         self.layers = nn.ModuleList(
-            BiRecurrent(self.recurrent, settings.embedding if i == 0 else width, settings.hidden)
-            for i in range(settings.layers)
+            BiRecurrent(self.recurrent, sizes.embedding if i == 0 else width, sizes.hidden)
+            for i in range(sizes.layers)
         )
         self.classifier = nn.Linear(width, classes)
-        self.sites["embedding"] = AdaptiveDropout(settings.embedding)
-        for i in range(1, settings.layers):
+        self.sites["embedding"] = AdaptiveDropout(sizes.embedding)
+        for i in range(1, sizes.layers):
             self.sites[f"layer{i}"] = AdaptiveDropout(width)
         self.sites["pooled"] = AdaptiveDropout(width)
         self.default_sites = tuple(name for name in self.sites if name != "embedding")

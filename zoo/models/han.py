@@ -7,31 +7,47 @@ The contract stays flat: a text of S sentences comes as T = S * W tokens, each s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.core.records import Settings, setting
 from zoo.fast.shapes import fixed_shapes
 from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
 from zoo.models.layers import AdditiveAttention, BiRecurrent
-from zoo.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class HierarchicalSizes(Settings):
+    """Sizes of `han`; hidden as in Yang et al. 2016."""
+
+    what: ClassVar[str] = "model setting"
+
+    embedding: int = setting(300, low=1, high=10_000)  # D, size of a word vector
+    hidden: int = setting(50, low=1, high=10_000)  # per direction, of words and of sentences
+    words_per_sentence: int = setting(30, low=1, high=10_000)  # longer sentences are cut into several
 
 
 class HAN(TextClassifier):
     """Sites: `embedding` (optional), `sentences` (sentence vectors), `pooled` before the classifier."""
 
+    Sizes = HierarchicalSizes
+    repeats_rows = True
     default_sites = ("sentences", "pooled")
 
-    def __init__(self, vocabulary: int, classes: int, settings: ModelSettings) -> None:
-        super().__init__(vocabulary, settings.embedding)
-        self.words_per_sentence = settings.words_per_sentence
-        width = 2 * settings.han_hidden
-        self.word_layer = BiRecurrent(nn.GRU, settings.embedding, settings.han_hidden)
+    def __init__(self, vocabulary: int, classes: int, sizes: HierarchicalSizes) -> None:
+        super().__init__(vocabulary, sizes.embedding)
+        self.line = self.words_per_sentence = sizes.words_per_sentence
+        width = 2 * sizes.hidden
+        self.word_layer = BiRecurrent(nn.GRU, sizes.embedding, sizes.hidden)
         self.word_attention = AdditiveAttention(width)
-        self.sentence_layer = BiRecurrent(nn.GRU, width, settings.han_hidden)
+        self.sentence_layer = BiRecurrent(nn.GRU, width, sizes.hidden)
         self.sentence_attention = AdditiveAttention(width)
         self.classifier = nn.Linear(width, classes)
-        self.sites["embedding"] = AdaptiveDropout(settings.embedding)
+        self.sites["embedding"] = AdaptiveDropout(sizes.embedding)
         self.sites["sentences"] = AdaptiveDropout(width)
         self.sites["pooled"] = AdaptiveDropout(width)
 

@@ -1,6 +1,6 @@
 """TextHAN: bidirectional GRU layers and one additive attention over the tokens.
 
-The lineage's "TextHAN" has a single level, in spite of its name (uegr.md section 7); the two-level
+The lineage's "TextHAN" has a single level, in spite of its name; the two-level
 network of Yang et al. 2016 is `zoo.models.han`.
 """
 
@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from zoo.models.bilstm import BiLSTM
+from zoo.models.bilstm import BiLSTM, RecurrentSizes
 from zoo.models.layers import AdditiveAttention
-from zoo.settings import ModelSettings
 
 
 class TextHAN(BiLSTM):
     """BiLSTM's layers with GRU cells, and attention in place of the last states."""
 
     recurrent = nn.GRU
+    repeats_rows = True
 
-    def __init__(self, vocabulary: int, classes: int, settings: ModelSettings) -> None:
-        super().__init__(vocabulary, classes, settings)
-        self.attention = AdditiveAttention(2 * settings.hidden)
+    def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:
+        super().__init__(vocabulary, classes, sizes)
+        self.attention = AdditiveAttention(2 * sizes.hidden)
 
     def trunk(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(B, T, D) -> (B, 2H), the attention's weighted sum."""

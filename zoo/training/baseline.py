@@ -8,68 +8,66 @@ the note of its result.
 from __future__ import annotations
 
 import platform
-import sys
 import time
 import warnings
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-import zoo
-from zoo.core.names import BASELINE, NO_ARCH
-from zoo.grid.store import cell_id, encode_classes
-from zoo.settings import as_dict
+from zoo.core.environment import made_by
+from zoo.core.measures import Outcome
+from zoo.core.names import BASELINE
+from zoo.core.result import DONE, Machine, Result, encode_classes, measures_of
+from zoo.training.cell import peak_memory_mb
 
 if TYPE_CHECKING:
-    from zoo.text import Corpus, Split, TextSettings
+    from zoo.core.records import Settings
+    from zoo.text import Corpus, Split
 
-__all__ = ["SETTINGS", "baseline_cell", "corpus_info", "run_baseline"]
+__all__ = ["BASELINE", "BaselineSettings", "baseline_settings", "run_baseline"]
 
 # `strength` is C of the SVM, chosen by validation accuracy (the smallest of the best). `most` n-grams, the
 # most frequent, bound the memory: a linear model has one weight an n-gram and class, IFLYTEK 119 classes.
-SETTINGS: dict[str, Any] = {
+_BY_LANGUAGE: dict[str, dict[str, Any]] = {
     "en": {"analyzer": "word", "ngrams": [1, 2], "most": 200_000, "strength": [0.1, 1, 10]},
     "zh": {"analyzer": "char", "ngrams": [1, 3], "most": 200_000, "strength": [0.1, 1, 10]},
 }
 _UNKNOWN = "\ufffd"  # one character for a word outside the vocabulary, so that it is one character n-gram too
 
 
-def baseline_cell(corpus: Corpus, text: TextSettings) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """Cell, settings and id of the baseline on `corpus`, which was prepared under `text`."""
-    fold = text.fold if text.folds else None
-    cell = {"corpus": corpus.name, "arch": NO_ARCH, "recipe": BASELINE, "seed": 0, "fold": fold}
-    settings = {"text": as_dict(text), "baseline": SETTINGS.get(corpus.language, SETTINGS["en"])}
-    return cell, settings, cell_id(cell, settings, corpus.fingerprint)
+@dataclass(frozen=True)
+class BaselineSettings:
+    """Everything that decides the row's result, beside the corpus: those of the text, and of the machine."""
+
+    text: Settings
+    chosen: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"text": self.text.as_json(), "baseline": self.chosen}
+
+    def named(self) -> dict[str, Any]:
+        """What enters the cell's name."""
+        return {"text": self.text.named(), "baseline": self.chosen}
 
 
-def corpus_info(corpus: Corpus) -> dict[str, Any]:
-    """What every result says of its corpus, the rows of each part and the notes among it."""
-    return {
-        "name": corpus.name,
-        "language": corpus.language,
-        "fingerprint": corpus.fingerprint,
-        "labels": len(corpus.labels),
-        "train_rows": len(corpus.train),
-        "validation_rows": len(corpus.validation),
-        "test_rows": len(corpus.test),
-        "words": len(corpus.words),
-        "notes": list(corpus.notes),
-    }
+def baseline_settings(corpus: Corpus, text: Settings) -> BaselineSettings:
+    """Those of the row on `corpus`, which was prepared under `text`."""
+    return BaselineSettings(text, _BY_LANGUAGE.get(corpus.language, _BY_LANGUAGE["en"]))
 
 
-def run_baseline(corpus: Corpus, text: TextSettings) -> dict[str, Any]:
+def run_baseline(head: Result, corpus: Corpus, settings: BaselineSettings) -> Result:
     """Train on the training part, choose C on the validation part, predict the test part.
 
-    Deterministic: one run stands for all seeds. Returns a result like that of any other cell; what only a
-    network has (steps, epochs) is None or empty.
+    Deterministic: one run stands for all seeds. What only a network has (steps, epochs) is left out.
     """
     import sklearn
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.metrics import f1_score
 
     started = time.perf_counter()
-    cell, settings, name = baseline_cell(corpus, text)
-    chosen = settings["baseline"]
+    chosen = settings.chosen
     vectorizer = TfidfVectorizer(
         analyzer=chosen["analyzer"],
         token_pattern=r"[^ ]+" if chosen["analyzer"] == "word" else None,
@@ -86,38 +84,29 @@ def run_baseline(corpus: Corpus, text: TextSettings) -> dict[str, Any]:
         train, corpus.train.labels, validation, corpus.validation.labels, chosen["strength"]
     )
     trained = time.perf_counter()
-    truth = np.asarray(corpus.test.labels)
     predictions = best.predict(vectorizer.transform(_texts(corpus, corpus.test, separator)))
+    outcome = Outcome(np.eye(len(corpus.labels))[predictions], np.asarray(corpus.test.labels))
     ended = time.perf_counter()
-    return {
-        "id": name,
-        "cell": cell,
-        "settings": settings,
-        "status": "done",
-        "corpus": corpus_info(corpus),
-        "versions": {
-            "uegr": zoo.__version__,
+    return replace(
+        head,
+        status=DONE,
+        measures=measures_of({"test": outcome}),
+        validation_accuracy=max(point["validation_accuracy"] for point in tried),
+        predictions=encode_classes(outcome.predictions),
+        truth=encode_classes(outcome.truth),
+        parameters=int(best.coef_.size + best.intercept_.size),
+        notes=tuple(notes),
+        strengths=tuple(tried),
+        machine=Machine(device=f"cpu ({platform.machine()})", threads=1),
+        seconds={"total": ended - started, "train": trained - started, "evaluate": ended - trained},
+        peak_memory_mb=peak_memory_mb(torch.device("cpu")),
+        made_by=made_by(),
+        versions={
             "python": platform.python_version(),
             "numpy": np.__version__,
             "scikit-learn": sklearn.__version__,
         },
-        "device": "cpu",
-        "threads": 1,
-        "seconds": {"total": ended - started, "train": trained - started, "evaluate": ended - trained},
-        "step_seconds": None,
-        "step_cpu_seconds": None,
-        "peak_memory_mb": _peak_memory_mb(),
-        "parameters": int(best.coef_.size + best.intercept_.size),
-        "curve": [],
-        "strengths": tried,
-        "notes": notes,
-        "best_epoch": None,
-        "validation_accuracy": max(point["validation_accuracy"] for point in tried),
-        "test_accuracy": float((predictions == truth).mean()),
-        "test_macro_f1": float(f1_score(truth, predictions, average="macro")),
-        "predictions": encode_classes(predictions),
-        "truth": encode_classes(truth),
-    }
+    )
 
 
 def _choose(
@@ -148,12 +137,3 @@ def _texts(corpus: Corpus, split: Split, separator: str) -> list[str]:
     words = [" " if separator else "", _UNKNOWN, *corpus.words[2:]]
     bounds = zip(split.offsets[:-1], split.offsets[1:], strict=True)
     return [separator.join(words[i] for i in split.ids[start:stop]) for start, stop in bounds]
-
-
-def _peak_memory_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

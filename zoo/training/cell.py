@@ -1,40 +1,48 @@
-"""One cell of the grid: from a prepared corpus to a result of plain JSON types."""
+"""One cell of the grid: from a prepared corpus to a result."""
 
 from __future__ import annotations
 
-import platform
+import os
 import resource
 import sys
 import time
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 
-import zoo
+from zoo.core.environment import machine, made_by, versions
+from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
 from zoo.fast.memory import keep_freed_memory
-from zoo.grid.store import encode_classes
-from zoo.models import TextClassifier, build_model
+from zoo.method.contract import TextClassifier
+from zoo.models import build_model
 from zoo.text import Corpus, load_vectors
 from zoo.training.graphs import CudaRecorder
 from zoo.training.run import Progress, Run
-from zoo.training.settings import Cell, CellFailed, CellSettings
+from zoo.training.settings import CellFailed, CellSettings
 
 
 def train_cell(
-    cell: Cell,
+    head: Result,
     settings: CellSettings,
     corpus: Corpus,
     device: torch.device,
     progress: Progress = lambda share, entry: None,
     graphs: bool = True,
-) -> dict[str, Any]:
+    cache_dir: Path | None = None,
+    keep: Path | None = None,
+) -> Result:
     """Train and evaluate one cell.
 
     All recipes of one (corpus, arch, seed) share the initial weights and the order of the batches, so
     their differences are paired. Selection sees the validation part alone; the test part is read once.
     On a GPU steps are replayed as CUDA graphs, unless `graphs` is off.
+
+    Args:
+        head: what is known of the result before: id, cell, settings, corpus.
+        keep: a file to write the selected weights to, in the safetensors format; None = not kept.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
@@ -42,55 +50,79 @@ def train_cell(
     started = time.perf_counter()
     if device.type == "cpu":
         keep_freed_memory()
-    vectors, vector_info = load_vectors(settings.train.vectors, corpus, settings.model.embedding, cell.seed)
-    model = make_model(cell, settings, corpus, vectors).to(device)
+    cell = head.cell
+    vectors, vector_info = load_vectors(
+        settings.train.vectors, corpus, settings.model.embedding, cell.seed, cache_dir=cache_dir  # type: ignore[attr-defined]
+    )  # fmt: skip
+    model = make_model(cell.arch, cell.seed, settings, corpus, vectors).to(device)
     recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
-    run = Run(model, cell, settings, corpus, device, recorder)
+    run = Run(model, cell.seed, settings, corpus, device, recorder)
     try:
         run.fit(progress)
-        predictions, seconds = run.predict(corpus.test)
-        attacked, attack_seconds = run.attacked(corpus.test)
+        test = run.predict(corpus.test)
+        attacked, how = run.attacked(corpus.test)
     except torch.cuda.OutOfMemoryError as error:
         raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
-    truth = corpus.test.labels
-    return {
-        "curve": run.curve,
-        "best_epoch": run.best_epoch,
-        "validation_accuracy": run.best_accuracy,
-        "test_accuracy": float((predictions == truth).mean()),
-        "test_macro_f1": macro_f1(predictions, truth, len(corpus.labels)),
-        "attacked": attacked,
-        "predictions": encode_classes(predictions),
-        "truth": encode_classes(truth),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "vectors": vector_info,
-        "device": describe_device(device),
-        "threads": torch.get_num_threads(),
-        "recorded": run.recorded is not None,
-        "seconds": {
+    if keep is not None:
+        keep_weights(model, keep)
+    wall, cpu = run.steps.times.mean_step()
+    return replace(
+        head,
+        status=DONE,
+        measures=measures_of({"test": test, "attacked": attacked}),
+        validation_accuracy=run.best_accuracy,
+        best_epoch=run.best_epoch,
+        curve=tuple(run.curve),
+        predictions=encode_classes(test.predictions),
+        truth=encode_classes(test.truth),
+        attacked={
+            **how,
+            "predictions": encode_classes(attacked.predictions),
+            "truth": encode_classes(attacked.truth),
+        },
+        parameters=sum(p.numel() for p in model.parameters()),
+        vectors=vector_info,
+        machine=machine(device),
+        recorded=run.steps.recorded,
+        seconds={
             "total": time.perf_counter() - started,
             "train": run.train_seconds,
-            "evaluate": run.evaluate_seconds + seconds + attack_seconds,
+            "evaluate": run.evaluate_seconds,
         },
-        "step_seconds": run.mean_step(run.step_wall),
-        "step_cpu_seconds": run.mean_step(run.step_cpu) if device.type == "cpu" else None,
-        "peak_memory_mb": peak_memory_mb(device),
-        "versions": versions(),
-    }
+        step_seconds=wall,
+        step_cpu_seconds=cpu if device.type == "cpu" else None,
+        peak_memory_mb=peak_memory_mb(device),
+        made_by=made_by(),
+        versions=versions(),
+    )
 
 
 def make_model(
-    cell: Cell, settings: CellSettings, corpus: Corpus, vectors: np.ndarray | None
+    arch: str, seed: int, settings: CellSettings, corpus: Corpus, vectors: np.ndarray | None
 ) -> TextClassifier:
     """The cell's model with its initial weights, a function of (corpus, arch, seed) and the vectors."""
-    return build_model(cell.arch, len(corpus.words), len(corpus.labels), settings.model, cell.seed, vectors)
+    return build_model(arch, len(corpus.words), len(corpus.labels), settings.model, seed, vectors)
 
 
-def macro_f1(predictions: np.ndarray, truth: np.ndarray, classes: int) -> float:
-    """Mean over the classes that occur in either of 2 TP / (2 TP + FP + FN)."""
-    hits = np.bincount(truth[predictions == truth], minlength=classes)
-    total = np.bincount(truth, minlength=classes) + np.bincount(predictions, minlength=classes)
-    return float((2 * hits[total > 0] / total[total > 0]).mean())
+def keep_weights(model: TextClassifier, path: Path) -> None:
+    """Write the weights under a temporary name and rename it: they are there as a whole or not at all."""
+    from safetensors.torch import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def corpus_info(corpus: Corpus) -> CorpusInfo:
+    """What every result says of its corpus, the rows of each part and the notes among it."""
+    return CorpusInfo(
+        corpus.name, corpus.language, corpus.fingerprint, len(corpus.labels), len(corpus.train),
+        len(corpus.validation), len(corpus.test), len(corpus.words), tuple(corpus.notes),
+    )  # fmt: skip
 
 
 def peak_memory_mb(device: torch.device) -> float:
@@ -99,20 +131,3 @@ def peak_memory_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def describe_device(device: torch.device) -> str:
-    """Name of the device, for the record."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.machine()})"
-
-
-def versions() -> dict[str, str]:
-    """Versions that can change a result."""
-    return {
-        "uegr": zoo.__version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }

@@ -11,19 +11,23 @@ records a function and calls it again; the tests in tests/zoo/test_graphs.py tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from zoo.core.batch import Batch
 from zoo.fast.shapes import demand_fixed_shapes
+from zoo.method.recipe import Recipe
 from zoo.method.step import Trainee, train_step
-from zoo.recipes import Recipe
-from zoo.settings import TrainSettings
+from zoo.text import Split
 from zoo.training.optim import device_schedule, make_optimizer
 from zoo.training.resident import Resident
+from zoo.training.settings import TrainSettings
+from zoo.training.steps import EVALUATION_BATCH, Times, steps_an_epoch
 
 ORDINARY = 3  # steps of a shape before it is recorded: they make what torch makes on first use
 
@@ -63,34 +67,38 @@ class CudaRecorder:
 
 def why_not_recorded(recipe: Recipe) -> str | None:
     """Why the steps of a recipe stay ordinary ones, or None: their host keeps track of something."""
-    if recipe.update == "selective" and recipe.saliency in ("epoch", "per_sample"):
-        return f"saliency={recipe.saliency}"
-    if recipe.update == "selective" and recipe.resample == "epoch":
-        return "resample=epoch"
-    if recipe.dropout != "none" and recipe.statistics == "previous_step":
-        return "statistics=previous_step"
+    settings = recipe.flat()
+    for name, values in {
+        "saliency": ("epoch", "per_sample"), "resample": ("epoch",), "statistics": ("previous_step",),
+    }.items():  # fmt: skip
+        if settings.get(name) in values:
+            return f"{name}={settings[name]}"
     return None
 
 
 class GraphedSteps:
-    """The steps of one training run over a resident split.
+    """The steps of one training run over a split that lies on the device (see `zoo.training.steps.Steps`).
 
     Args:
-        steps: of the whole run, for the schedule.
         recorder: what records; None leaves every step an ordinary one.
     """
+
+    recorded = True
 
     def __init__(
         self,
         trainee: Trainee,
         settings: TrainSettings,
-        split: Resident,
-        steps: int,
+        split: Split,
+        seed: int,
+        device: torch.device,
         recorder: Recorder | None,
     ) -> None:
-        self.trainee, self.split, self.recorder = trainee, split, recorder
-        device = split.tokens.device
-        rates = device_schedule(settings, steps)
+        self.trainee, self.settings, self.seed, self.device = trainee, settings, seed, device
+        self.recorder = recorder
+        self.split = Resident.of(split, device, trainee.model.line)
+        self.residents = {id(split): self.split}
+        rates = device_schedule(settings, steps_an_epoch(split, settings) * settings.epochs)
         self.learning_rates = rates.tolist()
         kind = torch.float32 if device.type == "cuda" else torch.float64  # what the fused AdamW reads
         self.rates, self.rate = rates.to(device), torch.zeros((), dtype=kind, device=device)
@@ -101,18 +109,32 @@ class GraphedSteps:
         self.seen: dict[tuple[int, int], int] = {}
         self.replays: dict[tuple[int, int], Callable[[], None]] = {}
         self.done = 0
+        self.times = Times()
 
-    def epoch(self, size: int, *, seed: int, epoch: int, bucketed: bool) -> dict[str, float]:
-        """All steps of an epoch; the mean of every term of the step's record."""
+    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """See `Steps`; nothing waits for the device before the end."""
         for total in self.sums.values():
             total.zero_()
-        began = self.done
+        began, started = self.done, time.perf_counter()
+        size, bucketed = self.settings.batch_size, self.settings.bucketed
         scope = self.recorder.scope() if self.recorder else nullcontext()
         with scope, demand_fixed_shapes():
-            for index, width in self.split.plan(size, seed=seed, epoch=epoch, bucketed=bucketed):
+            for index, width in self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed):
                 self.step(index, width, full=len(index) == size)
             values = torch.stack(list(self.sums.values())).tolist()  # waits for the device, once
-        return {key: value / (self.done - began) for key, value in zip(self.sums, values, strict=True)}
+        steps = self.done - began
+        # Single steps cannot be timed without waiting for each.
+        self.times.wall.append((time.perf_counter() - started) / steps)
+        means = {key: value / steps for key, value in zip(self.sums, values, strict=True)}
+        return self.learning_rates[self.done - 1], means
+
+    def evaluation_batches(self, split: Split) -> Iterator[Batch]:
+        """See `Steps`; from the device."""
+        if id(split) not in self.residents:
+            self.residents[id(split)] = Resident.of(split, self.device, self.trainee.model.line)
+        resident = self.residents[id(split)]
+        for index, width in resident.plan(EVALUATION_BATCH, shuffle=False):
+            yield resident.batch(index, width)
 
     def step(self, index: Tensor, width: int, full: bool = True) -> None:
         """One training step on the rows `index` (B,), by replay where the shape has been recorded."""

@@ -1,4 +1,4 @@
-"""AdamW with linear warm-up and linear decay (uegr.md section 7)."""
+"""AdamW with linear warm-up and linear decay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.settings import TrainSettings
+from zoo.training.settings import TrainSettings
 
 
 def make_optimizer(

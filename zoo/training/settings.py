@@ -1,13 +1,13 @@
-"""Names and settings of one cell: everything that decides its result, beside the corpus itself."""
+"""Settings of one cell: everything that decides its result, beside the corpus itself."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from zoo.recipes import Recipe
-from zoo.settings import ModelSettings, TrainSettings, as_dict
-from zoo.text import TextSettings
+from zoo.core.records import Settings, setting
+from zoo.method.recipe import Recipe
 
 
 class CellFailed(Exception):
@@ -15,18 +15,29 @@ class CellFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Names of one training run."""
+class TrainSettings(Settings):
+    """The optimizer and its schedule; the defaults are those of the paper's lineage."""
 
-    corpus: str
-    arch: str
-    recipe: str
-    seed: int
-    fold: int | None = None  # under cross-validation only
+    what: ClassVar[str] = "training setting"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
+    epochs: int = setting(10, low=1, high=10_000)
+    batch_size: int = setting(16, low=1, high=100_000)
+    learning_rate: float = setting(1e-3, above=0)
+    weight_decay: float = setting(0.01, low=0, high=100)  # AdamW; none on biases and other vectors
+    beta1: float = setting(0.9, low=0, below=1)
+    beta2: float = setting(0.999, low=0, below=1)
+    adam_epsilon: float = setting(1e-8, above=0, high=1)
+    warmup: float = setting(0.06, low=0, high=1)  # share of the steps, then linear decay to 0
+    bucketed: bool = setting(True)  # batches of similar length
+    vectors: str = setting("random")  # or "word2vec", or a file of vectors
+    selection: str = setting(
+        "best", choices=("best", "last")
+    )  # weights of the best validation epoch, or the last
+
+    def unread(self) -> Iterable[str]:
+        """A file of vectors is named by its content, which is data, not by its path."""
+        if self.vectors not in ("random", "word2vec"):
+            yield "vectors"
 
 
 @dataclass(frozen=True)
@@ -34,10 +45,18 @@ class CellSettings:
     """Everything resolved that decides a cell's result, beside the corpus itself."""
 
     recipe: Recipe
-    model: ModelSettings
+    model: Settings  # the sizes of this model
     train: TrainSettings
-    text: TextSettings
+    text: Settings  # of `zoo.text`
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types; hashed into the cell's name."""
-        return {part: as_dict(getattr(self, part)) for part in ("recipe", "model", "train", "text")}
+    def parts(self) -> dict[str, Any]:
+        """The records."""
+        return {"recipe": self.recipe, "model": self.model, "train": self.train, "text": self.text}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types, every field."""
+        return {name: part.as_json() for name, part in self.parts().items()}
+
+    def named(self) -> dict[str, Any]:
+        """What enters the cell's name."""
+        return {name: part.named() for name, part in self.parts().items()}

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.method.dropout import AdaptiveDropout, DropoutSites
-from zoo.recipes import Recipe
+from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.rates import drop_rates
+from zoo.method.sites import Dropout, DropoutSites
 
 
 def step(site: AdaptiveDropout, weight: torch.Tensor) -> None:
@@ -21,17 +22,19 @@ def step(site: AdaptiveDropout, weight: torch.Tensor) -> None:
 def test_evaluation_is_the_identity() -> None:
     h = torch.randn(4, 3)
     assert AdaptiveDropout(3).eval()(h) is h
-    assert AdaptiveDropout(3, kind="none").train()(h) is h
+    idle = AdaptiveDropout(3).train()
+    idle.managed = True
+    assert idle(h) is h, "a site that a step does not use does nothing"
 
 
 def test_alone_it_drops_units_with_large_gradients_more_often() -> None:
     site = AdaptiveDropout(4, rate=0.3)
     weight = torch.tensor([0.1, 1.0, 2.0, 4.0])
-    first = site.rates(torch.tensor([0.3]), site.average)[0]
+    first = drop_rates(site.average, torch.tensor([0.3]))[0]
     assert torch.allclose(first, torch.full((4,), 0.3, dtype=torch.float64)), "uniform before any gradient"
     for _ in range(3):
         step(site, weight)
-    rates = site.rates(torch.tensor([0.3]), site.average)[0]
+    rates = drop_rates(site.average, torch.tensor([0.3]))[0]
     assert (rates.diff() > 0).all()
     assert float(rates.mean()) == pytest.approx(0.3, abs=1e-7)
     torch.testing.assert_close(site.average, weight)  # the norm at the output, whatever was dropped
@@ -47,11 +50,11 @@ def test_a_frozen_input_is_observed_too() -> None:
 def test_dropped_share_and_mean_are_those_of_the_rates() -> None:
     """Kept counts are binomial; 6 standard errors: a false alarm in fewer than one run in 1e8."""
     site = AdaptiveDropout(3, kind="mean")
-    site.generator = torch.Generator().manual_seed(0)
-    site.plan = torch.tensor([[0.1, 0.5, 0.8]], dtype=torch.float64)
+    rates = torch.tensor([[0.1, 0.5, 0.8]], dtype=torch.float64)
+    site.managed, site.coming = True, Pass(rates, generator=torch.Generator().manual_seed(0))
     n = 200_000
     out = site(torch.ones(n, 3, dtype=torch.float64))
-    q = site.plan[0]
+    q = rates[0]
     dropped = (out == 0).double().mean(0)
     assert ((dropped - q).abs() < 6 * (q * (1 - q) / n).sqrt()).all()
     spread = (q / (1 - q) / n).sqrt()
@@ -61,7 +64,7 @@ def test_dropped_share_and_mean_are_those_of_the_rates() -> None:
 
 def test_passes_have_their_own_rates_and_masks() -> None:
     site = AdaptiveDropout(50)
-    site.plan = torch.tensor([[0.0] * 50, [0.9] * 50])
+    site.managed, site.coming = True, Pass(torch.tensor([[0.0] * 50, [0.9] * 50]))
     out = site(torch.ones(8, 3, 50), torch.ones(8, 3, dtype=torch.bool))
     assert (out[:4] == 1).all()
     assert (out[4:] == 0).double().mean() > 0.8
@@ -81,7 +84,7 @@ def test_one_exploding_batch_does_not_poison_the_average() -> None:
     step(site, torch.tensor([1.0, 2.0]))
     step(site, torch.tensor([math.inf, 2.0]))
     torch.testing.assert_close(site.average, torch.tensor([1.0, 2.0]))
-    rates = site.rates(torch.tensor([0.2]), torch.tensor([math.inf, 2.0]))
+    rates = drop_rates(torch.tensor([math.inf, 2.0]), torch.tensor([0.2]))
     torch.testing.assert_close(rates, torch.full((1, 2), 0.2, dtype=torch.float64))
 
 
@@ -89,8 +92,9 @@ def test_layer_rates_share_the_base_rate_between_sites() -> None:
     sites = {"a": AdaptiveDropout(2), "b": AdaptiveDropout(3)}
     for site in sites.values():
         site.train()
-    planner = DropoutSites(sites, Recipe(dropout="layer", base_rates=(0.2,)), ("a", "b"))
-    sites["a"].latest, sites["b"].latest = torch.tensor([1.0, 1.0]), torch.tensor([3.0, 3.0, 3.0])
+    planner = DropoutSites(sites, Dropout("layer", base_rates=(0.2,)), ("a", "b"), torch.Generator())
+    planner.watches["a"].latest = torch.tensor([1.0, 1.0])
+    planner.watches["b"].latest = torch.tensor([3.0, 3.0, 3.0])
     planner.plan_passes(1)
     assert planner.mean_rates()["a"].item() == pytest.approx(0.1)
     assert planner.mean_rates()["b"].item() == pytest.approx(0.3)

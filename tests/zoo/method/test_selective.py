@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.method.backward.selective import KeepRule, SelectiveUpdate
+from zoo.method.backward.selective import Selective, SelectiveUpdate
 
 
 def parameters(*gradients: list[float]) -> list[nn.Parameter]:
@@ -31,25 +31,25 @@ def test_the_masked_gradient_is_unbiased() -> None:
         parameter.grad = exact.clone()
         update.apply()
         total += parameter.grad
-    p = update.rule.probabilities(exact.abs(), [5])
+    p = update.settings.probabilities(exact.abs(), [5])
     error = exact.abs() * ((1 - p) / p / n).sqrt()
     assert ((total / n - exact).abs() <= 6 * error).all()
 
 
 def test_each_entry_draws_its_own_mask() -> None:
-    update = SelectiveUpdate(parameters([1.0] * 5_000), KeepRule(keep="constant", keep_constant=0.5))
+    update = SelectiveUpdate(parameters([1.0] * 5_000), Selective(keep="constant", keep_constant=0.5))
     update.apply()
     kept = (update.parameters[0].grad != 0).double().mean().item()
     assert 0.45 < kept < 0.55  # 7 standard errors
 
 
 def test_kept_entries_are_scaled_and_others_are_zero() -> None:
-    update = SelectiveUpdate(parameters([3.0] * 100), KeepRule(keep="constant", keep_constant=0.25))
+    update = SelectiveUpdate(parameters([3.0] * 100), Selective(keep="constant", keep_constant=0.25))
     record = update.apply()
     values = set(update.parameters[0].grad.tolist())
     assert values == {0.0, 12.0}
     assert record["mean_keep_probability"].item() == pytest.approx(0.25)
-    update = SelectiveUpdate(parameters([3.0] * 100), KeepRule(keep="constant"), rescale=False)
+    update = SelectiveUpdate(parameters([3.0] * 100), Selective(keep="constant", rescale=False))
     update.apply()
     assert set(update.parameters[0].grad.tolist()) == {0.0, 3.0}
 
@@ -69,29 +69,29 @@ def test_zeros_take_no_part_in_the_ranking() -> None:
 def test_tiny_gradients_rank_without_underflow() -> None:
     parameter = nn.Parameter(torch.zeros(3))
     parameter.grad = torch.tensor([1e-30, 2e-30, 4e-30])  # their squares are 0 in float32
-    update = SelectiveUpdate([parameter], KeepRule(threshold=0.5, sharpness=20.0))
+    update = SelectiveUpdate([parameter], Selective(threshold=0.5, sharpness=20.0))
     assert update.apply()["mean_keep_probability"].item() == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_steep_rule_gives_no_nan() -> None:
     parameter = nn.Parameter(torch.zeros(1_000))
     parameter.grad = torch.randn(1_000)
-    SelectiveUpdate([parameter], KeepRule(threshold=1.0, sharpness=40.0)).apply()
+    SelectiveUpdate([parameter], Selective(threshold=1.0, sharpness=40.0)).apply()
     assert torch.isfinite(parameter.grad).all()
 
 
 def test_joint_and_per_tensor_ranking() -> None:
     small, large = [1.0, 2.0], [10.0, 20.0]
     flat = torch.tensor(small + large, dtype=torch.float64)
-    rule = KeepRule(threshold=0.5, sharpness=5.0)
+    rule = Selective(threshold=0.5, sharpness=5.0)
     joint = rule.probabilities(flat, [2, 2])
     assert (joint.diff() > 0).all()
-    own = KeepRule(threshold=0.5, sharpness=5.0, normalise_scope="tensor").probabilities(flat, [2, 2])
+    own = Selective(threshold=0.5, sharpness=5.0, normalise_scope="tensor").probabilities(flat, [2, 2])
     torch.testing.assert_close(own[:2], own[2:])
 
 
 def test_epoch_options() -> None:
-    update = SelectiveUpdate(parameters([1.0, 2.0, 3.0]), resample="epoch")
+    update = SelectiveUpdate(parameters([1.0, 2.0, 3.0]), Selective(resample="epoch"))
     (parameter,) = update.parameters
     masks = []
     for epoch in range(3):
@@ -101,7 +101,7 @@ def test_epoch_options() -> None:
             update.apply()
             masks.append((epoch, tuple((parameter.grad != 0).tolist())))
     assert all(masks[i][1] == masks[i + 1][1] for i in (0, 2, 4))
-    update = SelectiveUpdate(parameters([1.0, 2.0]), saliency="epoch")
+    update = SelectiveUpdate(parameters([1.0, 2.0]), Selective(saliency="epoch"))
     update.new_epoch()
     update.apply()
     update.parameters[0].grad = torch.tensor([3.0, 0.0], dtype=torch.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +13,12 @@ from torch.nn import functional as F
 import tiny
 from zoo.core.batch import Batch
 from zoo.core.errors import UserError
-from zoo.fast.rows import embedding_tables, watch_embeddings
-from zoo.method.dropout import AdaptiveDropout
-from zoo.method.step import compute_gradients, prepare, train_step
-from zoo.models import TextClassifier
+from zoo.method.contract import TextClassifier
+from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.step import Trainee, prepare, train_step
 from zoo.recipes import RECIPES, Recipe, resolve_recipe
-from zoo.settings import TrainSettings
 from zoo.training.optim import make_optimizer
+from zoo.training.settings import TrainSettings
 
 STEPS = 5
 SETTINGS = TrainSettings(learning_rate=0.01)
@@ -27,6 +27,10 @@ SETTINGS = TrainSettings(learning_rate=0.01)
 def texts(arch: str, step: int = 0, lengths: tuple[int, ...] = (7, 3, 12, 1)) -> Batch:
     batch = tiny.batch(lengths, seed=step)
     return tiny.by_sentence(batch) if arch == "han" else batch
+
+
+def gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
+    return trainee.recipe.forward.gradients(trainee, batch)
 
 
 def trained(arch: str, recipe: Recipe, seed: int = 7) -> TextClassifier:
@@ -57,8 +61,10 @@ def plain(arch: str, rate: float | None = None) -> TextClassifier:
     generator = torch.Generator().manual_seed(7)
     for name, site in model.sites.items():
         assert isinstance(site, AdaptiveDropout)
-        site.kind = "uniform" if rate is not None and name in model.default_sites else "none"
-        site.rate, site.generator = rate or 0.0, generator
+        site.managed = True
+        if rate is not None and name in model.default_sites:
+            rates = torch.full((1, site.units), rate, dtype=torch.float64)
+            site.coming = Pass(rates, generator=generator)
     model.train()
     for step in range(STEPS):
         batch = texts(arch, step)
@@ -77,56 +83,57 @@ def test_dropout_is_plain_training_with_dropout_bit_for_bit(arch: str) -> None:
 
 
 def test_rate_zero_is_no_dropout_bit_for_bit(arch: str) -> None:
-    assert same_weights(trained(arch, replace(RECIPES["dropout"], base_rates=(0.0,))), plain(arch))
+    assert same_weights(trained(arch, RECIPES["dropout"].changed(base_rates=(0.0,))), plain(arch))
 
 
 def test_keeping_everything_is_no_mask_bit_for_bit(arch: str) -> None:
-    kept = replace(RECIPES["dropout"], update="selective", keep="constant", keep_constant=1.0)
+    kept = RECIPES["dropout"].changed(update="selective", keep="constant", keep_constant=1.0)
     # The mask draws from the same generator as dropout, so compare without dropout.
-    assert same_weights(trained(arch, replace(kept, dropout="none")), plain(arch))
+    assert same_weights(trained(arch, kept.changed(dropout="none")), plain(arch))
 
 
 def test_uegr_with_its_parts_off_is_at(arch: str) -> None:
-    off = replace(RECIPES["uegr"], adversarial=1, alpha=0.0, dropout="uniform", update="all")
+    off = RECIPES["uegr"].changed(adversarial=1, alpha=0.0, dropout="uniform", update="all")
     assert same_weights(trained(arch, off), trained(arch, RECIPES["at"]))
 
 
 def test_gamma_zero_is_uniform_dropout() -> None:
-    adaptive = replace(RECIPES["uegr_no_mask"], gamma=0.0)
-    uniform = replace(RECIPES["uegr_no_mask"], dropout="uniform")
+    adaptive = RECIPES["uegr_no_mask"].changed(gamma=0.0)
+    uniform = RECIPES["uegr_no_mask"].changed(dropout="uniform")
     assert same_weights(trained("textcnn", adaptive), trained("textcnn", uniform))
 
 
 def test_a_shared_trunk_changes_nothing(arch: str) -> None:
     """All dropout after the pooling: one trunk pass and K heads equal K whole passes."""
-    recipe = replace(RECIPES["uegr"], sites=("pooled",), adversarial=3)
-    gradients = []
+    recipe = RECIPES["uegr"].changed(sites=("pooled",), adversarial=3)
+    both = []
     for shared in (True, False):
         model = tiny.model(arch)
         trainee = prepare(model, recipe, torch.Generator().manual_seed(1))
         assert trainee.shares_trunk
         trainee.shares_trunk = shared
         model.train()
-        compute_gradients(trainee, texts(arch))
-        gradients.append([p.grad for p in model.parameters()])
-    for one, many in zip(*gradients, strict=True):
+        gradients(trainee, texts(arch))
+        both.append([p.grad for p in model.parameters()])
+    for one, many in zip(*both, strict=True):
         torch.testing.assert_close(one, many, rtol=0, atol=1e-12)
 
 
 def test_one_batch_of_k_passes_equals_the_loop(arch: str) -> None:
     """The same masks, pass by pass: logits of the K * B batch are those of K separate passes."""
     model = tiny.model(arch)
-    recipe = replace(RECIPES["uegr"], adversarial=3)
+    recipe = RECIPES["uegr"].changed(adversarial=3)
     trainee = prepare(model, recipe)
+    trainee.sites.repeats = False
     model.train()
     batch = texts(arch)
     drawn: dict[str, list[torch.Tensor]] = {}
     generator = torch.Generator().manual_seed(0)
 
     def record(name: str):
-        def noise(shape, like):
+        def noise(shape, like, _):
             drawn.setdefault(name, []).append(torch.rand(shape, generator=generator, dtype=like.dtype))
-            return drawn[name][-1]
+            return drawn[name][-1].clone()
 
         return noise
 
@@ -136,13 +143,13 @@ def test_one_batch_of_k_passes_equals_the_loop(arch: str) -> None:
     trainee.sites.plan_passes(3)
     rows = vectors.repeat(3, 1, 1), batch.mask.repeat(3, 1)
     together = model.classify(*rows).unflatten(0, (3, -1))
-    plans = {name: site.plan for name, site in trainee.sites.active.items()}
+    plans = {name: site.coming for name, site in trainee.sites.active.items()}
     for k in range(3):
         for name, site in trainee.sites.active.items():
             plan = plans[name]
             assert plan is not None
-            site.plan = plan[k : k + 1]
-            site.noise = lambda shape, like, name=name, k=k: drawn[name][0].chunk(3)[k]
+            site.coming = replace(plan, rates=plan.rates[k : k + 1])
+            site.noise = lambda shape, like, _, name=name, k=k: drawn[name][0].chunk(3)[k].clone()
         torch.testing.assert_close(model.classify(vectors, batch.mask), together[k], rtol=0, atol=1e-12)
 
 
@@ -150,10 +157,10 @@ def test_one_batch_of_k_passes_equals_the_loop(arch: str) -> None:
 def test_the_coefficient_moves_the_gradient_by_exactly_its_term(arch: str, field: str, term: str) -> None:
     def gradient(alpha: float) -> torch.Tensor:
         model = tiny.model(arch)
-        recipe = replace(RECIPES["uegr_no_mask"], alpha=alpha)
+        recipe = RECIPES["uegr_no_mask"].changed(alpha=alpha)
         trainee = prepare(model, recipe, torch.Generator().manual_seed(3))
         model.train()
-        record = compute_gradients(trainee, texts(arch))
+        record = gradients(trainee, texts(arch))
         total = record["loss_clean"] + record["loss_adversarial"] + alpha * record["divergence"]
         torch.testing.assert_close(record["loss"], total)
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -167,10 +174,10 @@ def test_sum_reduction_is_the_batch_size_times_the_mean() -> None:
     records = []
     for reduction, alpha in (("sum", 0.5), ("mean", 2.0)):
         model = tiny.model("textcnn")
-        recipe = replace(RECIPES["uegr_no_mask"], divergence_reduction=reduction, alpha=alpha)
+        recipe = RECIPES["uegr_no_mask"].changed(divergence_reduction=reduction, alpha=alpha)
         trainee = prepare(model, recipe, torch.Generator().manual_seed(3))
         model.train()
-        records.append(compute_gradients(trainee, texts("textcnn"))["loss"])
+        records.append(gradients(trainee, texts("textcnn"))["loss"])
     torch.testing.assert_close(records[0], records[1])
 
 
@@ -190,8 +197,8 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ", ".join(f"{k}={v}" for k, v in o.items()))
 def test_every_option_trains_and_changes_the_result(options: dict[str, object]) -> None:
-    base = replace(RECIPES["uegr"], sites=("pooled", "embedding"), epsilon=1.0)
-    recipe = replace(base, **options)
+    base = RECIPES["uegr"].changed(sites=("pooled", "embedding"), epsilon=1.0)
+    recipe = base.changed(**options)
     weights = [p.detach() for p in trained("textcnn", recipe).parameters()]
     assert all(torch.isfinite(w).all() for w in weights)
     assert not same_weights(trained("textcnn", recipe), trained("textcnn", base)), "the option does nothing"
@@ -221,11 +228,11 @@ def test_presets_run(preset: str) -> None:
 
 def test_per_sample_saliency_is_the_mean_of_squared_example_gradients() -> None:
     model = tiny.model("textcnn")
-    recipe = replace(RECIPES["uegr"], saliency="per_sample", dropout="none", adversarial=0, divergence="none")
+    recipe = RECIPES["uegr"].changed(saliency="per_sample", dropout="none", adversarial=0, divergence="none")
     trainee = prepare(model, recipe)
     model.train()
     batch = texts("textcnn")
-    squares = compute_gradients(trainee, batch)["squares"]
+    squares = gradients(trainee, batch)["squares"]
     wanted = [torch.zeros_like(p) for p in model.parameters()]
     for i in range(len(batch.labels)):
         model.zero_grad()
@@ -243,31 +250,52 @@ def test_only_touched_rows_draw_a_mask_and_it_is_the_same_as_dense() -> None:
     trainee = prepare(model, RECIPES["r_at_su"], torch.Generator().manual_seed(0))
     model.train()
     batch = texts("textcnn")
-    with watch_embeddings(model) as touched:
-        compute_gradients(trainee, batch)
-    found = touched()
+    gradients(trainee, batch)
+    found = trainee.touched()
     rows = found[model.embedding.weight].numbers
     assert rows.tolist() == sorted(set(batch.tokens.flatten().tolist()))
     gradient = model.embedding.weight.grad
     absent = torch.ones(len(gradient), dtype=torch.bool)
     absent[rows] = False
     assert (gradient[absent] == 0).all()
-    assert trainee.selective is not None
+    assert trainee.backward is not None
     asked: list[int] = []
-    original = trainee.selective.uniform
-    trainee.selective.uniform = lambda like: (asked.append(len(like)), original(like))[1]
-    trainee.selective.apply(found)
+    original = trainee.backward.uniform
+    trainee.backward.uniform = lambda like: (asked.append(len(like)), original(like))[1]
+    trainee.backward.apply(found)
     others = sum(p.numel() for p in model.parameters()) - gradient.numel()
     assert asked == [others + len(rows) * gradient.shape[1]]
 
 
-def test_a_tied_table_is_not_taken_for_a_table_of_words() -> None:
-    model = tiny.model("textcnn")
-    assert embedding_tables(model) == [model.embedding]
-    tied = torch.nn.Linear(tiny.SIZES.embedding, tiny.WORDS, bias=False)
-    tied.weight = model.embedding.weight
-    model.add_module("tied", tied)
-    assert embedding_tables(model) == []
+class Tied(torch.nn.Module):
+    """Its word table is its output layer too, as a function and not as a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(tiny.WORDS, 6)
+        self.drop = AdaptiveDropout(6)
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.words(tokens)
+
+    def classify(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        pooled = self.drop((vectors * mask[:, :, None]).sum(1))
+        return F.linear(pooled, self.words.weight)[:, -tiny.CLASSES :]
+
+
+def test_rows_of_a_table_that_is_used_by_its_weight_are_masked_too() -> None:
+    torch.manual_seed(0)
+    model = Tied()
+    recipe = RECIPES["uegr"].changed(keep="constant", keep_constant=0.01)
+    trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+    model.train()
+    batch = tiny.batch()
+    batch.tokens.clamp_(max=tiny.WORDS - tiny.CLASSES - 1)
+    gradients(trainee, batch)
+    label_words = slice(tiny.WORDS - tiny.CLASSES, None)
+    assert (model.words.weight.grad[label_words] != 0).all()
+    trainee.backward.apply(trainee.touched())
+    assert (model.words.weight.grad[label_words] != 0).double().mean() < 0.2
 
 
 class Foreign(torch.nn.Module):

@@ -9,8 +9,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import tiny
 from zoo.core.errors import UserError
-from zoo.method.contract import dropout_sites
-from zoo.models import MODELS, build_model, check_contract
+from zoo.method.contract import check_contract, dropout_sites
+from zoo.models import MODELS, build_model
 from zoo.models.layers import AdditiveAttention, BiRecurrent, last_states
 
 
@@ -82,10 +82,10 @@ def test_sites_are_named_and_default_ones_exist(arch: str) -> None:
 def test_initial_weights_are_a_function_of_the_seed_alone(arch: str) -> None:
     torch.manual_seed(1)
     before = torch.rand(1)
-    first = build_model(arch, 9, 2, tiny.SIZES, seed=3)
+    first = build_model(arch, 9, 2, tiny.sizes(arch), seed=3)
     torch.manual_seed(1)
     assert torch.rand(1) == before, "building a model must leave the caller's random state alone"
-    second, other = (build_model(arch, 9, 2, tiny.SIZES, seed=s) for s in (3, 4))
+    second, other = (build_model(arch, 9, 2, tiny.sizes(arch), seed=s) for s in (3, 4))
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
     assert all(same)
     assert not torch.equal(first.embedding.weight, other.embedding.weight)
@@ -135,6 +135,6 @@ def test_a_model_without_the_two_calls_is_refused_with_the_remedy() -> None:
 
 
 def test_every_model_is_in_the_table() -> None:
-    from zoo.settings import ARCHS
+    from zoo.models import ARCHS
 
     assert tuple(MODELS) == ARCHS

@@ -5,10 +5,10 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
-from zoo.grid.store import Store, decode_classes
-from zoo.report.tables import build_tables
+from zoo.core.identity import cell_id
+from zoo.core.result import Cell, Result
 from zoo.text import Corpus, Split, TextSettings
-from zoo.training.baseline import baseline_cell, run_baseline
+from zoo.training.baseline import baseline_settings, run_baseline
 
 
 def _split(rows: list[list[int]], labels: list[int]) -> Split:
@@ -43,23 +43,29 @@ def _corpus(language: str, n: int = 60) -> Corpus:
     )
 
 
+def run(corpus: Corpus) -> Result:
+    head = Result("name", Cell(corpus.name, "-", "tfidf_svm", 0), "failed")
+    return run_baseline(head, corpus, baseline_settings(corpus, TextSettings()))
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_baseline_learns_from_n_grams(language: str):
     corpus = _corpus(language)
-    result = run_baseline(corpus, TextSettings())
-    assert result["test_accuracy"] > 0.7
-    assert result["cell"] == {"corpus": "made", "arch": "-", "recipe": "tfidf_svm", "seed": 0, "fold": None}
-    assert np.array_equal(decode_classes(result["truth"]), corpus.test.labels)
-    right = decode_classes(result["predictions"]) == corpus.test.labels
-    assert right.mean() == result["test_accuracy"]
-    assert [tried["strength"] for tried in result["strengths"]] == [0.1, 1, 10]
-    assert result["validation_accuracy"] == max(t["validation_accuracy"] for t in result["strengths"])
-    assert "cut texts" in result["notes"][0]
+    result = run(corpus)
+    assert result.done
+    assert result.measures["accuracy"] > 0.7
+    truth, predictions = result.classes()
+    assert np.array_equal(truth, corpus.test.labels)
+    assert (predictions == truth).mean() == result.measures["accuracy"]
+    assert result.machine.processor is None, "it reads no kernel that differs: it stands beside all kinds"
+    assert [tried["strength"] for tried in result.strengths] == [0.1, 1, 10]
+    assert result.validation_accuracy == max(t["validation_accuracy"] for t in result.strengths)
+    assert "cut texts" in result.notes[0]
 
 
 def test_it_equals_scikit_learn_on_the_written_texts():
     corpus = _corpus("en")
-    result = run_baseline(corpus, TextSettings())
+    result = run(corpus)
 
     def texts(split: Split) -> list[str]:
         return [
@@ -78,26 +84,23 @@ def test_it_equals_scikit_learn_on_the_written_texts():
         scores[strength] = machine.score(
             vectorizer.transform(texts(corpus.validation)), corpus.validation.labels
         )
-    assert {t["strength"]: t["validation_accuracy"] for t in result["strengths"]} == pytest.approx(scores)
-    assert result["parameters"] == train.shape[1] + 1
+    assert {t["strength"]: t["validation_accuracy"] for t in result.strengths} == pytest.approx(scores)
+    assert result.parameters == train.shape[1] + 1
 
 
 def test_the_test_part_has_no_say():
     corpus = _corpus("en")
     other = Corpus(**{**corpus.__dict__, "test": _split([[2]], [0])})
-    first, second = (run_baseline(c, TextSettings()) for c in (corpus, other))
-    assert first["strengths"] == second["strengths"]
-    assert first["parameters"] == second["parameters"]
+    first, second = (run(c) for c in (corpus, other))
+    assert first.strengths == second.strengths
+    assert first.parameters == second.parameters
 
 
-def test_its_cell_is_stored_and_shown_like_any_other(tmp_path):
-    corpus, text = _corpus("zh"), TextSettings(folds=3, fold=2)
-    cell, _, name = baseline_cell(corpus, text)
-    assert cell["fold"] == 2
-    assert name.startswith("made-none-tfidf_svm-s0-f2-")
-    store = Store(tmp_path)
-    result = run_baseline(corpus, text)
-    store.write(result)
-    assert store.done(name)
-    (table,) = build_tables(store.cells())
-    assert table.rows[0].scores[0].accuracy.mean == result["test_accuracy"]
+def test_its_name_has_the_text_and_the_machine_that_reads_it():
+    names = set()
+    for language, text in (("en", TextSettings()), ("zh", TextSettings()), ("en", TextSettings(min_count=2))):
+        settings = baseline_settings(_corpus(language), text)
+        cell = {"corpus": "made", "arch": "-", "recipe": "tfidf_svm", "seed": 0, "fold": 2}
+        names.add(cell_id(cell, settings.named(), "data"))
+    assert len(names) == 3
+    assert all(name.startswith("made-none-tfidf_svm-s0-f2-") for name in names)

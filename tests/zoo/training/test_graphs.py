@@ -23,19 +23,18 @@ from zoo.fast.ranks import searched_ranks, sorted_ranks
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import demand_fixed_shapes, first_places
 from zoo.method.backward.selective import SelectiveUpdate
+from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout
 from zoo.method.forward.attack import perturbation
 from zoo.method.step import prepare, train_step
-from zoo.models import TextClassifier
 from zoo.recipes import RECIPES, TABLE_IV, Recipe
-from zoo.settings import TrainSettings
 from zoo.text import Corpus, Split, TextSettings, batches
 from zoo.text.batching import batch_rows
 from zoo.training.graphs import ORDINARY, CudaRecorder, GraphedSteps, why_not_recorded
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.resident import Resident, bucket
 from zoo.training.run import Run
-from zoo.training.settings import Cell, CellSettings
+from zoo.training.settings import CellSettings, TrainSettings
 
 SETTINGS = TrainSettings(learning_rate=0.01, epochs=2, batch_size=4)
 CPU = torch.device("cpu")
@@ -53,7 +52,7 @@ def split(texts: int = 26, seed: int = 0) -> Split:
 
 
 def line(arch: str) -> int:
-    return tiny.SIZES.words_per_sentence if arch == "han" else 0
+    return tiny.LINE if arch == "han" else 0
 
 
 # --- the parts, against their twins -------------------------------------------------------------------
@@ -143,8 +142,7 @@ def looked_at(arch: str, recipe: Recipe, fixed: bool = True) -> set[str]:
     """Operators of the third step of a recipe that a graph cannot hold."""
     model = tiny.model(arch, double=False).train()
     trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
-    resident = Resident.of(split(), CPU, line(arch))
-    steps = GraphedSteps(trainee, SETTINGS, resident, 100, None)
+    steps = GraphedSteps(trainee, SETTINGS, split(), 0, CPU, None)
     index = torch.arange(4)
     with demand_fixed_shapes() if fixed else nullcontext():
         for _ in range(2):
@@ -156,19 +154,19 @@ def looked_at(arch: str, recipe: Recipe, fixed: bool = True) -> set[str]:
 
 RECORDED = {name: recipe for name, recipe in RECIPES.items() if why_not_recorded(recipe) is None}
 OPTIONS = {
-    "table attack": replace(RECIPES["r_at"], attack="fgm", attack_scope="table"),
-    "pgd": replace(RECIPES["at"], attack_steps=3),
-    "min-max": replace(RECIPES["uegr"], normalise="minmax"),
-    "log min-max": replace(RECIPES["uegr"], normalise="log_minmax"),
-    "ema saliency": replace(RECIPES["uegr"], saliency="ema"),
-    "by tensor": replace(RECIPES["uegr"], normalise_scope="tensor"),
-    "encoder": replace(RECIPES["uegr"], update_scope="encoder"),
-    "layer dropout": replace(RECIPES["uegr"], dropout="layer"),
-    "rank dropout": replace(RECIPES["uegr"], dropout="rank"),
-    "logistic dropout": replace(RECIPES["uegr"], dropout="logistic"),
-    "by example": replace(RECIPES["uegr"], statistic_scope="example"),
-    "moving statistics": replace(RECIPES["uegr"], statistics="ema"),
-    "masked update": replace(RECIPES["uegr"], mask_on="update"),
+    "table attack": RECIPES["r_at"].changed(attack="fgm", attack_scope="table"),
+    "pgd": RECIPES["at"].changed(attack_steps=3),
+    "min-max": RECIPES["uegr"].changed(normalise="minmax"),
+    "log min-max": RECIPES["uegr"].changed(normalise="log_minmax"),
+    "ema saliency": RECIPES["uegr"].changed(saliency="ema"),
+    "by tensor": RECIPES["uegr"].changed(normalise_scope="tensor"),
+    "encoder": RECIPES["uegr"].changed(update_scope="encoder"),
+    "layer dropout": RECIPES["uegr"].changed(dropout="layer"),
+    "rank dropout": RECIPES["uegr"].changed(dropout="rank"),
+    "logistic dropout": RECIPES["uegr"].changed(dropout="logistic"),
+    "by example": RECIPES["uegr"].changed(statistic_scope="example"),
+    "moving statistics": RECIPES["uegr"].changed(statistics="ema"),
+    "masked update": RECIPES["uegr"].changed(mask_on="update"),
 }
 
 
@@ -202,7 +200,7 @@ def test_every_method_of_table_iv_is_recorded() -> None:
 )
 def test_what_the_host_keeps_track_of_is_not_recorded(changes: dict[str, str]) -> None:
     (value,) = changes.values()
-    assert value in str(why_not_recorded(replace(RECIPES["uegr"], **changes)))
+    assert value in str(why_not_recorded(RECIPES["uegr"].changed(**changes)))
 
 
 @contextmanager
@@ -211,7 +209,7 @@ def steady_noise(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     and kept where p > 0.3."""
     with monkeypatch.context() as patch:
         patch.setattr(SelectiveUpdate, "uniform", lambda self, like: torch.full_like(like, 0.3))
-        patch.setattr(AdaptiveDropout, "noise", lambda self, shape, like: like.new_full(shape, 0.3))
+        patch.setattr(AdaptiveDropout, "noise", lambda self, shape, like, _: like.new_full(shape, 0.3))
         yield
 
 
@@ -242,12 +240,12 @@ def test_recorded_training_is_ordinary_training(
         model = tiny.model(arch).train()
         trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
         recorder = StandIn(torch.Generator())
-        steps = GraphedSteps(trainee, SETTINGS, Resident.of(part, CPU, line(arch)), 14, recorder)
-        found = [steps.epoch(4, seed=1, epoch=epoch, bucketed=True)["loss"] for epoch in range(2)]
+        steps = GraphedSteps(trainee, SETTINGS, part, 1, CPU, recorder)
+        found = [steps.epoch(epoch)[1]["loss"] for epoch in range(2)]
     assert found == pytest.approx(losses, rel=1e-9)
     # The two biases of a recurrent layer have one gradient, up to rounding: which one ranks above the other
     # is chance, and so is what a threshold then makes of them. Adam moved each weight by up to 0.1.
-    chance = arch != "textcnn" and recipe.update == "selective" and recipe.keep == "saliency"
+    chance = arch != "textcnn" and recipe.backward is not None and recipe.backward.keep == "saliency"
     for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-3 if chance else 1e-9)
 
@@ -256,9 +254,9 @@ def test_a_shape_is_recorded_once_after_a_few_ordinary_steps() -> None:
     part = split(texts=400)
     trainee = prepare(tiny.model("textcnn", double=False).train(), RECIPES["uegr"], torch.Generator())
     recorder = StandIn(torch.Generator())
-    steps = GraphedSteps(trainee, SETTINGS, Resident.of(part, CPU), 202, recorder)
+    steps = GraphedSteps(trainee, SETTINGS, part, 0, CPU, recorder)
     for epoch in range(2):
-        steps.epoch(4, seed=0, epoch=epoch, bucketed=True)
+        steps.epoch(epoch)
     shapes: dict[int, int] = {}
     for epoch in range(2):
         for rows in batch_rows(part.lengths, 4, seed=0, epoch=epoch):
@@ -273,7 +271,7 @@ def test_a_shape_is_recorded_once_after_a_few_ordinary_steps() -> None:
 
 def test_the_schedule_on_the_device_is_the_schedule() -> None:
     trainee = prepare(tiny.model("textcnn", double=False).train(), RECIPES["standard"])
-    steps = GraphedSteps(trainee, SETTINGS, Resident.of(split(), CPU), 14, StandIn(torch.Generator()))
+    steps = GraphedSteps(trainee, SETTINGS, split(), 0, CPU, StandIn(torch.Generator()))
     optimizer = make_optimizer(tiny.model("textcnn"), SETTINGS)
     schedule = make_schedule(optimizer, 14, SETTINGS.warmup)
     for number, (index, width) in enumerate(steps.split.plan(4)):
@@ -291,16 +289,13 @@ def test_a_run_can_be_recorded(arch: str) -> None:
     corpus = Corpus(
         "made", "en", ("a", "b", "c"), part, split(9, 1), split(9, 2), ("x",) * tiny.WORDS, "f", ()
     )
-    settings = CellSettings(RECIPES["uegr"], tiny.SIZES, SETTINGS, TextSettings())
+    settings = CellSettings(RECIPES["uegr"], tiny.sizes(arch), SETTINGS, TextSettings())
     curves = []
     for recorder in (None, StandIn):
-        run = Run(
-            tiny.model(arch, double=False), Cell("made", arch, "uegr", 0), settings, corpus, CPU, recorder
-        )
+        run = Run(tiny.model(arch, double=False), 0, settings, corpus, CPU, recorder)
         run.fit(lambda share, entry: None)
-        assert (run.recorded is not None) == (recorder is not None)
-        predictions, _ = run.predict(corpus.test)
-        assert predictions.shape == (9,)
+        assert run.steps.recorded == (recorder is not None)
+        assert run.predict(corpus.test).probabilities.shape == (9, 3)
         curves.append(run.curve)
     assert [entry.keys() for entry in curves[0]] == [entry.keys() for entry in curves[1]]
     assert curves[0][0]["learning_rate"] == pytest.approx(curves[1][0]["learning_rate"])
@@ -353,7 +348,7 @@ def test_graphs_give_the_losses_of_ordinary_steps(arch: str, name: str) -> None:
         generator = torch.Generator(device).manual_seed(0)
         trainee = prepare(model, RECIPES[name], generator)
         recorder = CudaRecorder(device, generator) if record else None
-        steps = GraphedSteps(trainee, SETTINGS, Resident.of(split(400), device, line(arch)), 303, recorder)
-        losses.append([steps.epoch(4, seed=1, epoch=e, bucketed=True)["loss"] for e in range(3)])
+        steps = GraphedSteps(trainee, replace(SETTINGS, epochs=3), split(400), 1, device, recorder)
+        losses.append([steps.epoch(e)[1]["loss"] for e in range(3)])
         assert bool(steps.replays) == record
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tiny
-from zoo.settings import TrainSettings
 from zoo.training.optim import learning_rate_factor, make_optimizer, make_schedule
+from zoo.training.settings import TrainSettings
 
 
 @given(st.integers(1, 2_000), st.floats(0, 0.5))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score
 
 import tiny
-from zoo.grid.store import decode_classes
+from zoo.core.measures import Outcome, accuracy, macro_f1
+from zoo.core.result import Cell, Result, decode_classes
 from zoo.recipes import RECIPES
-from zoo.settings import ModelSettings, TrainSettings
 from zoo.text import Corpus, Split, TextSettings
-from zoo.training.cell import macro_f1, train_cell
-from zoo.training.robustness import attacked_accuracy
+from zoo.training.cell import train_cell
 from zoo.training.run import Run
-from zoo.training.settings import Cell, CellFailed, CellSettings
+from zoo.training.settings import CellFailed, CellSettings, TrainSettings
 
 CPU = torch.device("cpu")
 
@@ -41,29 +38,30 @@ def corpus() -> Corpus:
     )
 
 
-def settings(recipe: str = "uegr", **train) -> CellSettings:
+def settings(recipe: str = "uegr", arch: str = "textcnn", **train) -> CellSettings:
     options = {"epochs": 2, "learning_rate": 0.02, **train}
-    return CellSettings(RECIPES[recipe], tiny.SIZES, TrainSettings(**options), TextSettings())
+    return CellSettings(RECIPES[recipe], tiny.sizes(arch), TrainSettings(**options), TextSettings())
 
 
-def run_cell(recipe: str = "uegr", arch: str = "textcnn", seed: int = 0, **train) -> dict:
-    return train_cell(Cell("toy", arch, recipe, seed), settings(recipe, **train), corpus(), CPU)
+def run_cell(recipe: str = "uegr", arch: str = "textcnn", seed: int = 0, **train) -> Result:
+    head = Result("name", Cell("toy", arch, recipe, seed), "failed")
+    return train_cell(head, settings(recipe, arch, **train), corpus(), CPU)
 
 
 def test_a_cell_is_a_function_of_its_seed(arch: str) -> None:
     first, again, other = (run_cell(arch=arch, seed=s) for s in (0, 0, 1))
-    assert first["curve"] == again["curve"]
-    assert first["predictions"] == again["predictions"]
-    assert first["curve"] != other["curve"]
+    assert first.curve == again.curve
+    assert first.predictions == again.predictions
+    assert first.curve != other.curve
 
 
 def test_predictions_stand_in_the_order_of_the_split() -> None:
     result = run_cell("standard", epochs=12, learning_rate=0.05)
-    truth = decode_classes(result["truth"])
+    truth = decode_classes(result.truth)
     assert (truth == corpus().test.labels).all()
-    predictions = decode_classes(result["predictions"])
-    assert float((predictions == truth).mean()) == result["test_accuracy"]
-    assert result["test_accuracy"] > 0.6, "scrambled rows would stay near one third"
+    predictions = decode_classes(result.predictions)
+    assert float((predictions == truth).mean()) == result.measures["accuracy"]
+    assert result.measures["accuracy"] > 0.6, "scrambled rows would stay near one third"
 
 
 def test_selection_reads_validation_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,18 +73,17 @@ def test_selection_reads_validation_alone(monkeypatch: pytest.MonkeyPatch) -> No
     )
     result = run_cell(epochs=4)
     assert read == [40, 40, 40, 40, 60]
-    accuracies = [entry["validation_accuracy"] for entry in result["curve"]]
-    assert result["validation_accuracy"] == max(accuracies)
-    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1
-    assert run_cell(epochs=4, selection="last")["best_epoch"] == 4
+    accuracies = [entry["validation_accuracy"] for entry in result.curve]
+    assert result.validation_accuracy == max(accuracies)
+    assert result.best_epoch == accuracies.index(max(accuracies)) + 1
+    assert run_cell(epochs=4, selection="last").best_epoch == 4
 
 
 def test_recipes_of_one_seed_share_weights_and_batches() -> None:
-    first = [Run(_model(s), Cell("toy", "textcnn", "x", 0), s, corpus(), CPU)
-             for s in (settings("standard"), settings("uegr"))]  # fmt: skip
+    first = [Run(_model(s), 0, s, corpus(), CPU) for s in (settings("standard"), settings("uegr"))]
     weights = [torch.cat([p.detach().flatten() for p in run.model.parameters()]) for run in first]
     assert torch.equal(*weights)
-    orders = [[b.index.tolist() for b in run.batches(run.corpus.train, 16, 1)] for run in first]
+    orders = [[b.index.tolist() for b in run.steps.batches(run.corpus.train, 16, 1)] for run in first]
     assert orders[0] == orders[1]
 
 
@@ -97,7 +94,7 @@ def _model(chosen: CellSettings):
 
 
 def test_every_term_is_recorded_each_epoch() -> None:
-    for entry in run_cell()["curve"]:
+    for entry in run_cell().curve:
         assert entry["loss"] == pytest.approx(
             entry["loss_clean"] + entry["loss_adversarial"] + 0.5 * entry["divergence"], rel=1e-5
         )
@@ -105,8 +102,8 @@ def test_every_term_is_recorded_each_epoch() -> None:
         assert entry["drop_rate"]["pooled"] == pytest.approx(0.2, abs=1e-6)
         assert 0 < entry["perturbation"] <= 0.1 + 1e-6
         assert 0 <= entry["learning_rate"] <= 0.02
-    assert "kept_share" not in run_cell("dropout")["curve"][0]
-    assert "drop_rate" not in run_cell("standard")["curve"][0]
+    assert "kept_share" not in run_cell("dropout").curve[0]
+    assert "drop_rate" not in run_cell("standard").curve[0]
 
 
 def test_a_loss_that_is_not_finite_fails_the_cell() -> None:
@@ -118,7 +115,7 @@ def test_macro_f1_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     truth, guess = rng.integers(0, 4, 50), rng.integers(0, 5, 50)
     wanted = f1_score(truth, guess, average="macro", labels=np.union1d(truth, guess))
-    assert macro_f1(guess, truth, classes=7) == pytest.approx(wanted)
+    assert macro_f1(Outcome(np.eye(7)[guess], truth)) == pytest.approx(wanted)
 
 
 def test_the_attack_can_only_find_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +123,13 @@ def test_the_attack_can_only_find_what_is_there(monkeypatch: pytest.MonkeyPatch)
     from zoo.training import robustness
 
     chosen = settings("standard", epochs=12, learning_rate=0.05)
-    run = Run(_model(chosen), Cell("toy", "textcnn", "standard", 0), chosen, corpus(), CPU)
+    run = Run(_model(chosen), 0, chosen, corpus(), CPU)
     run.fit(lambda share, entry: None)
-    clean = float((run.predict(run.corpus.test)[0] == run.corpus.test.labels).mean())
+    clean = accuracy(run.predict(run.corpus.test))
 
     def attacked(epsilon: float) -> float:
         monkeypatch.setitem(robustness.ATTACK, "epsilon", epsilon)
-        return attacked_accuracy(run.model, run.batches(run.corpus.test, 16, epoch=0, shuffle=False))
+        return accuracy(run.attacked(run.corpus.test)[0])
 
     assert attacked(0.0) == pytest.approx(clean)
     assert attacked(1.0) < clean - 0.1
@@ -141,7 +138,6 @@ def test_the_attack_can_only_find_what_is_there(monkeypatch: pytest.MonkeyPatch)
 
 def test_han_gets_its_sentences() -> None:
     chosen = settings("standard")
-    run = Run(tiny.model("han", double=False), Cell("toy", "han", "standard", 0), chosen, corpus(), CPU)
-    for batch in run.batches(run.corpus.train, 16, epoch=1):
-        assert batch.tokens.shape[1] % tiny.SIZES.words_per_sentence == 0
-    assert dataclasses.replace(ModelSettings()).words_per_sentence == 30
+    run = Run(tiny.model("han", double=False), 0, chosen, corpus(), CPU)
+    for batch in run.steps.batches(run.corpus.train, 16, epoch=1):
+        assert batch.tokens.shape[1] % tiny.LINE == 0

@@ -12,38 +12,25 @@ ranking those zeros would push every real gradient to the top, which switches th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from zoo.core.records import Settings, setting
 from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
 from zoo.fast.word_gradient import keeps_zero_rows
+from zoo.method.contract import selected_parameters
+from zoo.method.rates import uniform
 
-
-@dataclass(frozen=True)
-class KeepRule:
-    """How saliencies become keep probabilities; the fields are those of `zoo.recipes.Recipe`."""
-
-    threshold: float = 0.6
-    sharpness: float = 1.0
-    normalise: str = "rank"
-    normalise_scope: str = "global"
-    p_floor: float = 0.0
-    keep: str = "saliency"
-    keep_constant: float = 0.5
-
-    def probabilities(self, saliency: Tensor, sizes: list[int]) -> Tensor:
-        """p (n,) in (0, 1] from saliencies (n,) of entries grouped by tensor (`sizes` sums to n)."""
-        if self.keep == "constant":
-            return torch.full_like(saliency, self.keep_constant)
-        parts = saliency.split(sizes) if self.normalise_scope == "tensor" else [saliency]
-        normalised = torch.cat([NORMALISERS[self.normalise](part) for part in parts])
-        p = (normalised - self.threshold).mul_(2 * self.sharpness).sigmoid_()
-        # Never 0: sampled and rescaled with the same p, so a steep rule stays unbiased and finite.
-        return p.clamp_min_(max(self.p_floor, torch.finfo(p.dtype).tiny))
+# Of a keep probability: below it even double precision would keep an entry measurably too often.
+LEAST_PROBABILITY = 1e-12
+# From here on down masks are drawn in double precision: single precision knows multiples of 2^-24 only.
+SMALL_PROBABILITY = 1e-4
 
 
 def minmax_normalise(saliency: Tensor) -> Tensor:
@@ -64,7 +51,81 @@ def log_minmax_normalise(saliency: Tensor) -> Tensor:
     return torch.where(active, torch.where(width > 0, (logs - low) / width, 0.5), 0.0)
 
 
-NORMALISERS = {"rank": rank_normalise, "minmax": minmax_normalise, "log_minmax": log_minmax_normalise}
+NORMALISERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rank": rank_normalise,
+    "minmax": minmax_normalise,
+    "log_minmax": log_minmax_normalise,
+}
+
+
+@dataclass(frozen=True)
+class Selective(Settings):
+    """How saliencies become keep probabilities, and what the mask does."""
+
+    what: ClassVar[str] = "backward setting"
+    kind: ClassVar[str] = "selective"
+
+    keep: str = setting(
+        "saliency", choices=("saliency", "constant")
+    )  # constant: the control p = keep_constant
+    keep_constant: float = setting(0.5, above=0, high=1)
+    # Estimator of Eq. 7: the batch's, a moving average, the mean over the last epoch (the batch's own in the
+    # first one), or the mean square of the examples' gradients.
+    saliency: str = setting("batch", choices=("batch", "ema", "epoch", "per_sample"))
+    saliency_decay: float = setting(0.9, low=0, high=1)  # of saliency = ema
+    normalise: str = setting("rank", choices=tuple(NORMALISERS))  # Eq. 8, exact zeros left out
+    normalise_scope: str = setting("global", choices=("global", "tensor"))
+    threshold: float = setting(0.6, low=0, high=1)  # a of Eq. 9 ("masking ratio")
+    sharpness: float = setting(1.0, low=0, high=40)  # b of Eq. 9 ("smoothness")
+    p_floor: float = setting(0.0, low=0, high=1)  # sampled and rescaled with the same p, so still unbiased
+    rescale: bool = setting(True)  # divide by p (Theorem 1); off is RoAST's ablation, and biased
+    resample: str = setting("step", choices=("step", "epoch"))
+    # encoder: word vectors and classifier are always updated.
+    update_scope: str = setting("all", choices=("all", "encoder"))
+    mask_on: str = setting("gradient", choices=("gradient", "update"))  # or on the optimizer's step
+
+    def unread(self) -> Iterable[str]:
+        """A constant keep probability asks for no saliency; each estimator has its own settings."""
+        if self.keep == "constant":
+            yield from (
+                "saliency",
+                "saliency_decay",
+                "normalise",
+                "normalise_scope",
+                "threshold",
+                "sharpness",
+            )
+            yield "p_floor"
+        else:
+            yield "keep_constant"
+        if self.saliency != "ema":
+            yield "saliency_decay"
+
+    @property
+    def wants_squares(self) -> bool:
+        """Whether the forward stage must give the squared gradients of single examples."""
+        return self.keep == "saliency" and self.saliency == "per_sample"
+
+    @property
+    def least_probability(self) -> float:
+        """The smallest p that the rule can give."""
+        if self.keep == "constant":
+            return self.keep_constant
+        smallest = 1 / (1 + math.exp(2 * self.sharpness * self.threshold))
+        return max(self.p_floor, smallest, LEAST_PROBABILITY)
+
+    def probabilities(self, saliency: Tensor, sizes: list[int]) -> Tensor:
+        """p (n,) in (0, 1] from saliencies (n,) of entries grouped by tensor (`sizes` sums to n)."""
+        if self.keep == "constant":
+            return torch.full_like(saliency, self.keep_constant)
+        parts = saliency.split(sizes) if self.normalise_scope == "tensor" else [saliency]
+        normalised = torch.cat([NORMALISERS[self.normalise](part) for part in parts])
+        p = (normalised - self.threshold).mul_(2 * self.sharpness).sigmoid_()
+        return p.clamp_min_(max(self.p_floor, LEAST_PROBABILITY))
+
+    def start(self, model: nn.Module, generator: torch.Generator) -> SelectiveUpdate:
+        """The stage for the parameters of a model."""
+        return SelectiveUpdate(selected_parameters(model, self.update_scope), self, generator)
 
 
 class SelectiveUpdate:
@@ -75,44 +136,49 @@ class SelectiveUpdate:
 
     Args:
         parameters: tensors whose gradients are masked, ranked jointly.
-        rule: Eq. 8-9.
-        saliency: batch (g^2, default), ema, epoch (mean over the last epoch; the batch's own in the
-            first one), or per_sample (the caller passes the squares to `apply`).
-        decay: of saliency = ema.
-        rescale: divide by p; off is RoAST's ablation and biased.
-        resample: draw a mask every step, or keep one until `new_epoch()`.
-        generator: source of the masks.
+        settings: Eq. 8-9 and what the mask does; None: the defaults.
+        generator: source of the masks; None: torch's own.
     """
 
     def __init__(
         self,
         parameters: Iterable[nn.Parameter],
-        rule: KeepRule | None = None,
-        saliency: str = "batch",
-        decay: float = 0.9,
-        rescale: bool = True,
-        resample: str = "step",
+        settings: Selective | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.rule, self.saliency, self.decay = rule or KeepRule(), saliency, decay
-        self.rescale, self.resample, self.generator = rescale, resample, generator
+        self.settings, self.generator = settings or Selective(), generator
+        s = self.settings
         # These need an entry for every parameter at every step (min-max its zeros): no row shortcut.
-        self.dense = saliency in ("ema", "epoch") or resample == "epoch" or self.rule.normalise == "minmax"
+        self.dense = s.saliency in ("ema", "epoch") or s.resample == "epoch" or s.normalise == "minmax"
         self.running: Tensor | None = None
         self.last_epoch: Tensor | None = None
         self.steps = 0
         self.fixed: tuple[Tensor, Tensor] | None = None
 
-    def uniform(self, like: Tensor) -> Tensor:
-        """Uniform numbers in [0, 1); an entry is kept where they lie below p."""
-        return torch.rand(like.shape, generator=self.generator, device=like.device, dtype=like.dtype)
+    def uniform(self, p: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1) in the shape of p; an entry is kept where they lie below p."""
+        small = self.settings.least_probability < SMALL_PROBABILITY
+        return uniform(p.shape, p.double() if small else p, self.generator)
 
     def new_epoch(self) -> None:
         """Tell the options that change once an epoch that one begins."""
         self.fixed = None
-        if self.saliency == "epoch" and self.running is not None:
+        if self.settings.saliency == "epoch" and self.running is not None:
             self.last_epoch, self.running, self.steps = self.running / self.steps, None, 0
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        touched: Mapping[Tensor, Rows] | None = None,
+        squares: list[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """The optimizer's step with the mask before or after it; returns the record of `apply`."""
+        if self.settings.mask_on == "update":
+            return self._masked_step(optimizer, squares)
+        record = self.apply(touched, squares)
+        optimizer.step()
+        return record
 
     @torch.no_grad()
     def apply(
@@ -137,22 +203,40 @@ class SelectiveUpdate:
             zero = torch.zeros(())
             return {"kept_share": zero, "mean_keep_probability": zero}
         sizes = [piece.numel() for piece in pieces]
-        gradient = torch.cat([piece.flatten() for piece in pieces])
+        gradient = _flat(pieces)
         keep, p = self._draw(gradient, sizes, squares)
         # m / p first: finite whatever p, so a product, ten times as fast as torch.where, gives no 0 * inf.
-        masked = gradient * (keep / p if self.rescale else keep)
+        masked = gradient * (keep / p if self.settings.rescale else keep)
         for (grad, table), piece, new in zip(active, pieces, masked.split(sizes), strict=True):
             with keeps_zero_rows(grad):
                 if table is None:
                     grad.copy_(new.view_as(piece))
                 else:
-                    table.put(grad, new.view_as(piece))
+                    table.put(grad, new.view_as(piece).to(grad.dtype))
         real = gradient.sign().abs_()  # 1 where not zero; unlike `!=` these are vectorised
         count = real.sum().clamp_min(1)
         return {
             "kept_share": masked.sign().abs_().sum() / count,
             "mean_keep_probability": torch.dot(p, real) / count,
         }
+
+    @torch.no_grad()
+    def _masked_step(
+        self, optimizer: torch.optim.Optimizer, squares: list[Tensor] | None
+    ) -> dict[str, Tensor]:
+        """mask_on = update: theta <- old + m / p * (new - old), p from the saliency of the gradient."""
+        parameters = [p for p in self.parameters if p.grad is not None]
+        before = [p.clone() for p in parameters]
+        sizes = [p.numel() for p in parameters]
+        gradient = _flat([p.grad for p in parameters if p.grad is not None])
+        with torch.enable_grad():
+            optimizer.step()
+        keep, p = self._draw(gradient, sizes, squares)
+        scale = keep / p if self.settings.rescale else keep
+        for parameter, old, factor in zip(parameters, before, scale.split(sizes), strict=True):
+            move = parameter - old
+            parameter.copy_(old + move * factor.view_as(old).to(old.dtype))
+        return {"kept_share": keep.mean(), "mean_keep_probability": p.mean()}
 
     def draw(
         self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None = None
@@ -165,27 +249,37 @@ class SelectiveUpdate:
         self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """The same with a mask of 0 and 1 in the type of p, which later products take faster than a bool."""
+        if (squares is not None) != self.settings.wants_squares:
+            wanted = "squares of the examples" if squares is None else "no squares"
+            raise ValueError(f"saliency={self.settings.saliency}: expected {wanted}")
         if self.fixed is not None:
             self._saliency(gradient, squares)  # keeps running sums up to date
             return self.fixed
-        p = self.rule.probabilities(self._saliency(gradient, squares), sizes)
-        keep = self.uniform(p).lt_(p)
-        if self.resample == "epoch":
+        p = self.settings.probabilities(self._saliency(gradient, squares), sizes)
+        keep = self.uniform(p).lt_(p).to(p.dtype)
+        if self.settings.resample == "epoch":
             self.fixed = keep, p
         return keep, p
 
     def _saliency(self, gradient: Tensor, squares: list[Tensor] | None) -> Tensor:
         if squares is not None:
-            return torch.cat([s.flatten() for s in squares])
-        if self.saliency == "batch" and self.rule.normalise == "rank":
+            return _flat(squares)
+        if self.settings.saliency == "batch" and self.settings.normalise == "rank":
             return gradient.abs()  # ranks as g^2 does, and does not underflow
         s = gradient.square()
-        if self.saliency == "ema":
+        if self.settings.saliency == "ema":
             # In place, so that a recorded step (zoo.training.graphs) finds it again.
-            self.running = s if self.running is None else self.running.copy_(s.lerp(self.running, self.decay))
+            decay = self.settings.saliency_decay
+            self.running = s if self.running is None else self.running.copy_(s.lerp(self.running, decay))
             return self.running
-        if self.saliency == "epoch":
+        if self.settings.saliency == "epoch":
             self.running = s if self.running is None else self.running + s
             self.steps += 1
             return s if self.last_epoch is None else self.last_epoch
         return s
+
+
+def _flat(pieces: list[Tensor]) -> Tensor:
+    """All entries end to end, in float32 at least: ranks and draws in 8 bits of mantissa are no ranks."""
+    flat = torch.cat([piece.flatten() for piece in pieces])
+    return flat if flat.dtype.itemsize >= 4 else flat.float()

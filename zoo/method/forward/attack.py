@@ -12,49 +12,82 @@ table). Normalising makes it free of the loss's reduction.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from zoo.core.batch import Batch
 from zoo.fast.shapes import first_places, fixed_shapes
-from zoo.recipes import Recipe
+
+ATTACKS = ("fgsm", "fgm", "token_linf")
+SCOPES = ("example", "token", "batch", "table")
+UNITS = ("rms", "absolute")
+_AXES = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}
+
+
+class AttackSettings(Protocol):
+    """What `attack` reads of a record."""
+
+    @property
+    def attack(self) -> str: ...  # noqa: D102
+    @property
+    def attack_scope(self) -> str: ...  # noqa: D102
+    @property
+    def attack_steps(self) -> int: ...  # noqa: D102
+    @property
+    def epsilon(self) -> float: ...  # noqa: D102
+    @property
+    def epsilon_unit(self) -> str: ...  # noqa: D102
 
 
 def attack(
-    recipe: Recipe,
+    settings: AttackSettings,
     vectors: Tensor,
     gradient: Tensor,
     batch: Batch,
     gradient_at: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """delta (B, T, D) of a recipe from the clean gradient; attack_steps > 1 go on climbing (PGD).
+    """delta (B, T, D) from the clean gradient; attack_steps > 1 go on climbing (PGD).
 
     Args:
         vectors: (B, T, D) clean word vectors, for the unit of epsilon.
         gradient_at: the clean loss's gradient at other vectors; called attack_steps - 1 times.
     """
-    epsilon = vectors.new_full((), recipe.epsilon)
-    if recipe.epsilon_unit == "rms":
+    epsilon = vectors.new_full((), settings.epsilon)
+    if settings.epsilon_unit == "rms":
         epsilon = epsilon * embedding_rms(vectors, batch.mask)
-    kind = (recipe.attack, recipe.attack_scope, batch.tokens)
-    if recipe.attack_steps == 1:
+    kind = (settings.attack, settings.attack_scope, batch.tokens)
+    if settings.attack_steps == 1:
         return perturbation(gradient, batch.mask, epsilon, *kind)
-    step = 1.5 / recipe.attack_steps * epsilon  # reaches the border with a third to spare
+    step = 1.5 / settings.attack_steps * epsilon  # reaches the border with a third to spare
     delta = torch.zeros_like(vectors)
-    for i in range(recipe.attack_steps):
+    for i in range(settings.attack_steps):
         if i > 0:
             gradient = gradient_at(vectors + delta)
-        delta = project(delta + perturbation(gradient, batch.mask, step, *kind), epsilon, recipe.attack)
+        delta = project(delta + perturbation(gradient, batch.mask, step, *kind), epsilon, *kind)
     return delta
 
 
-def project(delta: Tensor, epsilon: Tensor | float, attack: str) -> Tensor:
-    """Back into the permitted set: a max norm for the sign forms, an l2 norm per example for fgm."""
+def project(
+    delta: Tensor,
+    epsilon: Tensor | float,
+    attack: str,
+    scope: str = "example",
+    tokens: Tensor | None = None,
+) -> Tensor:
+    """Back into the permitted set: a max norm for the sign forms, for fgm the l2 ball of its scope.
+
+    With scope = table all places of a word share one shift, which counts once in the norm of the table.
+    """
     if attack != "fgm":
         limit = torch.as_tensor(epsilon)
         return torch.maximum(torch.minimum(delta, limit), -limit)
-    norm = delta.flatten(1).norm(dim=1)[:, None, None]
+    if scope == "table":
+        places = _places_of_each_word(_needed(tokens))
+        norm = (delta.square().sum(2) / places).sum().sqrt()
+    else:
+        norm = delta.square().sum(_AXES[scope], keepdim=True).sqrt()
     return delta * torch.where(norm > epsilon, epsilon / norm.clamp_min(1e-30), 1.0)
 
 
@@ -82,7 +115,7 @@ def perturbation(
     elif scope == "table":
         direction = _table_direction(gradient, tokens)
     else:
-        direction = _unit(gradient, {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}[scope])
+        direction = _unit(gradient, _AXES[scope])
     return torch.where(valid, epsilon * direction, 0.0)
 
 
@@ -106,13 +139,28 @@ def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
 
 def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:
     """All occurrences of a word share the shift of its row; one norm over the whole table (R-AT's code)."""
-    if tokens is None:
-        raise ValueError("tokens: got None, wanted the (B, T) word ids that scope='table' sums over")
-    if fixed_shapes(tokens):
-        words, index = tokens.numel(), first_places(tokens.flatten()).view_as(tokens)
-    else:
-        found, index = tokens.unique(return_inverse=True)
-        words = len(found)
+    index, words = _numbered(_needed(tokens))
     rows = gradient.new_zeros(words, gradient.shape[2])
     rows.index_add_(0, index.flatten(), gradient.flatten(0, 1))
     return _unit(rows, (0, 1))[index]
+
+
+def _places_of_each_word(tokens: Tensor) -> Tensor:
+    """(B, T), at how many places of the batch the word of this place stands."""
+    index, words = _numbered(tokens)
+    counts = torch.zeros(words, device=tokens.device)
+    return counts.index_add_(0, index.flatten(), torch.ones_like(counts[:1]).expand(index.numel()))[index]
+
+
+def _numbered(tokens: Tensor) -> tuple[Tensor, int]:
+    """(B, T) the number of each place's word among those of the batch, and an upper bound of the numbers."""
+    if fixed_shapes(tokens):
+        return first_places(tokens.flatten()).view_as(tokens), tokens.numel()
+    found, index = tokens.unique(return_inverse=True)
+    return index, len(found)
+
+
+def _needed(tokens: Tensor | None) -> Tensor:
+    if tokens is None:
+        raise ValueError("tokens: got None, wanted the (B, T) word ids that scope='table' sums over")
+    return tokens

@@ -1,0 +1,170 @@
+"""The result of a cell, typed: what was run, what came out, and what decided it. One JSON file each."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from zoo.core.errors import UserError
+from zoo.core.measures import MEASURES
+from zoo.core.names import NO_ARCH
+
+__all__ = ["NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "decode_classes", "encode_classes"]
+
+DONE, FAILED = "done", "failed"
+_LARGEST = 2**16 - 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Names of one training run."""
+
+    corpus: str
+    arch: str
+    recipe: str
+    seed: int
+    fold: int | None = None  # under cross-validation only
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What a result says of its corpus: sizes of the parts, and notes on what is partial or ours in it."""
+
+    name: str
+    language: str
+    fingerprint: str
+    labels: int
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    words: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides a result beside its settings.
+
+    Args:
+        device: name of the device.
+        processor: the vector instructions that torch's CPU kernels use (`AVX512`, `AVX2`, ...), with the
+            bound that `--portable` set, or the GPU's compute capability; None where it was not recorded.
+            Training in float32 differs between kinds, so results of two kinds are never paired.
+        blas: the library of matrix products.
+        fast_paths: names of the fast paths taken (`zoo.fast`).
+        threads: of the cell.
+    """
+
+    device: str = ""
+    processor: str | None = None
+    blas: str = ""
+    fast_paths: tuple[str, ...] = ()
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell's result.
+
+    `measures` has the values of `zoo.core.measures.MEASURES` that the cell has. `predictions` and `truth` are
+    the classes of the test texts, `attacked` says how the attacked sample was made, with the same two rows of
+    classes of it (older results: its accuracy alone). `curve` has an entry an epoch, `seconds` the times.
+    `made_by` says which version and which commit of this program made it (`commit` None: not from a
+    checkout).
+    """
+
+    id: str
+    cell: Cell
+    status: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    corpus: CorpusInfo | None = None
+    reason: str = ""  # of a failed cell
+    traceback: str = ""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    validation_accuracy: float | None = None
+    best_epoch: int | None = None
+    curve: tuple[Mapping[str, Any], ...] = ()
+    predictions: str = ""  # encode_classes
+    truth: str = ""
+    attacked: Mapping[str, Any] | None = None
+    parameters: int | None = None
+    vectors: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    strengths: tuple[Mapping[str, Any], ...] = ()  # of the reference row's SVM, tried on validation
+    machine: Machine = Machine()
+    recorded: bool = False  # whether steps were replayed as CUDA graphs
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    step_seconds: float | None = None
+    step_cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the cell gave a result."""
+        return self.status == DONE
+
+    def classes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) true classes and (n,) predicted classes of the test texts.
+
+        Raises:
+            UserError: the result has none that can be read.
+        """
+        try:
+            truth, predictions = decode_classes(self.truth), decode_classes(self.predictions)
+        except (ValueError, zlib.error):
+            raise UserError(
+                f"the result {self.id} has no readable 'predictions' and 'truth'; "
+                "delete its file and run again"
+            ) from None
+        if truth.shape != predictions.shape or not truth.size:
+            raise UserError(
+                f"the result {self.id} has {predictions.size} predictions for {truth.size} texts; "
+                "delete its file and run again"
+            )
+        return truth, predictions
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types; parts that are empty are left out."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values |= {"cell": asdict(self.cell), "machine": asdict(self.machine)}
+        values["corpus"] = None if self.corpus is None else asdict(self.corpus)
+        return {key: value for key, value in values.items() if value not in (None, "", (), {}, [])}
+
+    @classmethod
+    def from_json(cls, values: Any, where: str) -> Self:
+        """The result of `as_json`, every part of it checked.
+
+        Args:
+            where: names the file in messages.
+
+        Raises:
+            UserError: not a result: a part is missing, of another type, unknown, or out of its bounds.
+        """
+        from zoo.core.result_check import checked
+
+        return cls(**checked(values, where))
+
+
+def measures_of(outcomes: Mapping[str, Any]) -> dict[str, float]:
+    """Every measure whose texts (`test`, `attacked`) have an outcome."""
+    return {row.name: row.compute(outcomes[row.on]) for row in MEASURES if row.on in outcomes}
+
+
+def encode_classes(classes: np.ndarray) -> str:
+    """Class indices (n,) of 0..65535 as base64 of zlib of little-endian uint16."""
+    array = np.asarray(classes)
+    if array.ndim != 1 or (array.size and (array.min() < 0 or array.max() > _LARGEST)):
+        raise ValueError(f"classes must be one row of integers in 0..{_LARGEST}, got shape {array.shape}")
+    return base64.b64encode(zlib.compress(array.astype("<u2").tobytes(), 9)).decode("ascii")
+
+
+def decode_classes(text: str) -> np.ndarray:
+    """The inverse of `encode_classes`: int64 array (n,)."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype="<u2").astype(np.int64)

@@ -1,0 +1,150 @@
+"""The forward stage of UEGR and of everything in Table IV (Algorithm 1, lines 3-8), read from one record.
+
+    3-4  clean pass(es) and their one backward pass, which gives at once their share of the parameter
+         gradients, G = dL_clean / d(vectors) for the attack and the gradients at the dropout sites
+    5    x_adv = x + delta, drop rates of the K passes
+    6-8  K passes as one batch of K * B rows; their loss; one backward pass
+
+The word vectors are cut off the graph and both backward passes end there, so the sum of their gradients
+enters the embedding table once. Nothing is computed twice: 3 (1 + K) forward units a step.
+
+Index letters: K passes, B examples, T tokens, D vector size, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from zoo.core.batch import Batch
+from zoo.core.records import Settings, setting
+from zoo.method.contract import embed_backward
+from zoo.method.forward.attack import ATTACKS, SCOPES, UNITS, attack, embedding_rms
+from zoo.method.forward.divergence import DIVERGENCES, cross_entropy
+from zoo.method.forward.per_sample import squares_of_examples
+
+if TYPE_CHECKING:
+    from zoo.method.step import Trainee
+
+
+@dataclass(frozen=True)
+class BiStage(Settings):
+    """How many passes on which input, and what ties them together."""
+
+    what: ClassVar[str] = "forward setting"
+    kind: ClassVar[str] = "bi_stage"
+
+    clean: int = setting(1, low=1, high=2)  # passes on the clean input
+    adversarial: int = setting(0, low=0, high=64)  # K passes on the perturbed input
+    # Over the adversarial passes; over the clean ones if there are none (Eq. 4).
+    divergence: str = setting("none", choices=("none", *DIVERGENCES))
+    alpha: float = setting(0.5, low=0)  # coefficient of the divergence (Eq. 6)
+    divergence_reduction: str = setting(
+        "mean", choices=("mean", "sum")
+    )  # the ancestors' code sums: a factor B
+    adversarial_reduction: str = setting("mean", choices=("mean", "sum"))  # over the K passes (Eq. 3)
+    attack: str = setting("fgsm", choices=ATTACKS)  # Eq. 2
+    attack_scope: str = setting("example", choices=SCOPES)  # over what fgm takes its norm
+    attack_steps: int = setting(1, low=1, high=100)  # > 1 is PGD: steps of 1.5 epsilon / attack_steps
+    epsilon: float = setting(0.1, low=0)
+    epsilon_unit: str = setting("rms", choices=UNITS)  # of the batch's word vectors: one value serves all
+
+    @property
+    def passes(self) -> int:
+        """Forward-backward passes over the batch that a step needs."""
+        return self.clean + self.adversarial + (self.attack_steps - 1 if self.adversarial else 0)
+
+    def unread(self) -> Iterable[str]:
+        """Without a second pass nothing can diverge; without adversarial passes nothing is attacked."""
+        tied = (self.adversarial or self.clean) > 1
+        if not tied:
+            yield "divergence"
+        if not tied or self.divergence == "none":
+            yield from ("alpha", "divergence_reduction")
+        if self.adversarial < 2:
+            yield "adversarial_reduction"
+        if not self.adversarial:
+            yield from ("attack", "attack_steps", "epsilon", "epsilon_unit")
+        if not self.adversarial or self.attack != "fgm":
+            yield "attack_scope"
+
+    def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
+        """Leaves the gradient of the total loss in `.grad` and returns its terms (detached).
+
+        Keys: loss, loss_clean, loss_adversarial, divergence (batch means, nats), perturbation (size of delta
+        relative to the word vectors, root mean square), drop_rate/<site>, logits (K or clean passes, B, C);
+        and `squares` where the backward stage wants those of single examples.
+        """
+        sites, per_sample = trainee.sites, trainee.wants_squares
+        vectors = trainee.model.embed(batch.tokens)
+        # The squares of examples need one graph from each loss to the parameters, hence no cut.
+        x = vectors if per_sample else vectors.detach().requires_grad_()
+        if per_sample:
+            x.retain_grad()
+
+        sites.plan_clean(self.clean)
+        logits = trainee.classify(x, batch.mask, self.clean)
+        clean = cross_entropy(logits, batch.labels).mean(0)
+        divergence = None if self.adversarial else self._divergence(logits)
+        loss = clean.mean() + self._weighted(divergence)
+        loss.backward(retain_graph=per_sample)
+        sites.stop_watching()
+        record: dict[str, Any] = {"loss_clean": clean.detach().mean()}
+
+        examples = [clean]
+        total, gradient = loss.detach(), gradient_of(x)
+        if self.adversarial:
+            delta = attack(
+                self, x.detach(), gradient, batch, lambda point: self._clean_gradient(trainee, batch, point)
+            )
+            x_adv = x + delta if per_sample else (x.detach() + delta).requires_grad_()
+            sites.plan_passes(self.adversarial)
+            logits = trainee.classify(x_adv, batch.mask, self.adversarial)
+            over_passes = torch.sum if self.adversarial_reduction == "sum" else torch.mean
+            adversarial = over_passes(cross_entropy(logits, batch.labels), 0)
+            divergence = self._divergence(logits)
+            loss = adversarial.mean() + self._weighted(divergence)
+            loss.backward(retain_graph=per_sample)
+            examples.append(adversarial)
+            total = total + loss.detach()
+            gradient = gradient_of(x) if per_sample else gradient + gradient_of(x_adv)
+            record["loss_adversarial"] = adversarial.detach().mean()
+            record["perturbation"] = embedding_rms(delta, batch.mask) / embedding_rms(x.detach(), batch.mask)
+        if not per_sample and vectors.requires_grad:
+            embed_backward(trainee.model, batch.tokens, vectors, gradient)
+        if per_sample:
+            if divergence is not None:
+                scale = len(batch.labels) if self.divergence_reduction == "sum" else 1
+                examples.append(self.alpha * scale * divergence)
+            record["squares"] = squares_of_examples(trainee, torch.stack(examples).sum(0))
+        if divergence is not None:
+            record["divergence"] = divergence.detach().mean()
+        record |= {f"drop_rate/{name}": rate for name, rate in sites.mean_rates().items()}
+        return record | {"loss": total, "logits": logits.detach()}
+
+    def _divergence(self, logits: Tensor) -> Tensor | None:
+        """Divergence per example (B,) of the passes, or None where there is none."""
+        if self.divergence == "none" or len(logits) < 2:
+            return None
+        return DIVERGENCES[self.divergence](logits)
+
+    def _weighted(self, divergence: Tensor | None) -> Tensor | float:
+        if divergence is None:
+            return 0.0
+        reduce = torch.sum if self.divergence_reduction == "sum" else torch.mean
+        return self.alpha * reduce(divergence)
+
+    def _clean_gradient(self, trainee: Trainee, batch: Batch, point: Tensor) -> Tensor:
+        """dL_clean / d(vectors) at another point (B, T, D), for the further steps of PGD."""
+        point = point.detach().requires_grad_()
+        logits = trainee.classify(point, batch.mask, self.clean)
+        return torch.autograd.grad(cross_entropy(logits, batch.labels).mean(), point)[0]
+
+
+def gradient_of(x: Tensor) -> Tensor:
+    """The gradient that a backward pass left at x; zeros where x does not reach the loss."""
+    return torch.zeros_like(x) if x.grad is None else x.grad

@@ -1,0 +1,226 @@
+"""All dropout sites of a model under one record: which rates each pass gets (lines 3 and 5 of Algorithm 1).
+
+The clean pass takes its rates from earlier steps, as this step's gradient is not known yet; the K passes from
+the gradient that the clean pass has just left at the site.
+
+Index letters: K passes, B examples, T positions, U units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from zoo.core.errors import UserError
+from zoo.core.records import Settings, setting
+from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.rates import drop_rates, gradient_norm, uniform
+
+
+@dataclass(frozen=True)
+class Dropout(Settings):
+    """The drop rates at the sites: `uniform` (ordinary dropout), `layer`, or a kind of `drop_rates`."""
+
+    what: ClassVar[str] = "dropout setting"
+
+    kind: str = setting("uniform", choices=("uniform", "mean", "rank", "logistic", "inverse", "layer"))
+    # Of the clean pass, then of pass 1 .. K; the last one repeats.
+    base_rates: tuple[float, ...] = setting((0.2,), low=0, below=1)
+    sites: tuple[str, ...] = setting(
+        ()
+    )  # names of the model's sites to use; empty = the model's default ones
+    gamma: float = setting(1.0, low=0)  # exponent of the statistic; 0 is ordinary dropout
+    q_min: float = setting(0.0, low=0, high=0.99)
+    q_max: float = setting(0.95, low=0.01, high=0.99)
+    statistic: str = setting("gradient", choices=("gradient", "attribution"))  # or |h * gradient|
+    statistic_scope: str = setting(
+        "batch", choices=("batch", "example")
+    )  # one a unit, or one a unit and example
+    # What passes 1 .. K use; the clean pass always uses earlier steps.
+    statistics: str = setting("same_step", choices=("same_step", "ema", "previous_step"))
+    statistics_decay: float = setting(0.9, low=0, high=1)  # of the exponential moving average
+    clean_dropout: str = setting("adaptive", choices=("adaptive", "uniform", "off"))  # mask of the clean pass
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.base_rates:
+            raise UserError("dropout setting base_rates=(): expected at least one drop rate")
+        if self.q_min > self.q_max:
+            raise UserError(f"dropout setting q_min={self.q_min}: expected at most q_max={self.q_max}")
+        for rate in self.base_rates if self.kind != "uniform" else ():
+            if not self.q_min <= rate <= self.q_max:
+                limits = f"from q_min={self.q_min} to q_max={self.q_max}"
+                raise UserError(f"dropout setting base_rates={self.base_rates}: expected rates {limits}")
+        if self.statistics == "previous_step" and self.statistic_scope == "example":
+            raise UserError(
+                "dropout setting statistics=previous_step: the last batch had other examples; "
+                "expected statistic_scope=batch, or statistics=same_step or ema"
+            )
+
+    def unread(self) -> Iterable[str]:
+        """Uniform rates read no statistic, and do not care whose mask is adaptive."""
+        if self.kind == "uniform":
+            yield from ("gamma", "q_min", "q_max", "statistic", "statistic_scope", "statistics")
+            yield "statistics_decay"
+
+    def named_for(self, adversarial: int) -> dict[str, Any]:
+        """What enters a name beside a forward stage of so many adversarial passes."""
+        named = self.named()
+        if not adversarial:  # nothing but the moving average is used then
+            for name in ("statistics", "statistic_scope"):
+                named.pop(name, None)
+        rates = tuple(self.base_rate(k) for k in range(1 + adversarial))
+        while len(rates) > 1 and rates[-1] == rates[-2]:  # the last one repeats
+            rates = rates[:-1]
+        named.pop("base_rates", None)
+        return named if rates == (0.2,) else named | {"base_rates": rates}
+
+    def base_rate(self, k: int) -> float:
+        """Base drop rate of pass k (0 = clean)."""
+        return self.base_rates[min(k, len(self.base_rates) - 1)]
+
+
+class _Watch:
+    """What one site's backward passes leave behind: the statistic of this step, and of the one before."""
+
+    def __init__(self, site: AdaptiveDropout, settings: Dropout) -> None:
+        self.site, self.settings = site, settings
+        self.latest: Tensor | None = None  # (U,) or (B, U)
+        self.before: Tensor | None = None
+        self.open = False
+
+    @torch.no_grad()
+    def observe(self, gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
+        if not self.open:
+            return
+        if self.settings.statistic == "attribution":
+            gradient = gradient * output
+        by_example = self.settings.statistic_scope == "example"
+        self.before, self.latest = self.latest, gradient_norm(gradient, mask, by_example)
+        norm = gradient_norm(gradient, mask) if by_example else self.latest
+        self.site.blend(norm, self.settings.statistics_decay)
+
+
+class DropoutSites:
+    """Tells every site of a model what to do in the coming pass.
+
+    Args:
+        sites: by name, in the order in which a forward pass meets them.
+        settings: None = no dropout at all.
+        active: the names in use; the other sites do nothing.
+        generator: of all masks.
+        repeats: whether the first active site may turn B rows into K * B, so that K passes share what lies
+            before it.
+    """
+
+    def __init__(
+        self,
+        sites: Mapping[str, AdaptiveDropout],
+        settings: Dropout | None,
+        active: Iterable[str],
+        generator: torch.Generator,
+        repeats: bool = False,
+    ) -> None:
+        self.settings, self.generator, self.repeats = settings, generator, repeats
+        wanted = set(active) if settings is not None else set()
+        self.active = {name: site for name, site in sites.items() if name in wanted}
+        self.watches: dict[str, _Watch] = {}
+        self._constants: dict[tuple[tuple[float, ...], torch.device], Tensor] = {}
+        for name, site in sites.items():
+            site.managed, site.coming = True, None
+            if settings is not None and name in self.active:
+                self.watches[name] = _Watch(site, settings)
+
+    def plan_clean(self, passes: int, keep_mask: bool = False) -> None:
+        """The clean pass(es): rates from earlier steps. `keep_mask`: for `plan_same_mask`."""
+        if self.settings is None:
+            return
+        mode = self.settings.clean_dropout
+        rates = [0.0 if mode == "off" else self.settings.base_rate(0)] * passes
+        averages = {name: site.average for name, site in self.active.items()}
+        self._plan(rates, averages if mode == "adaptive" else {}, watch=True, keep_mask=keep_mask)
+
+    def plan_passes(self, passes: int) -> None:
+        """The K adversarial passes, each with its own base rate."""
+        if self.settings is None:
+            return
+        found = {
+            name: {"same_step": watch.latest, "ema": watch.site.average, "previous_step": watch.before}[
+                self.settings.statistics
+            ]
+            for name, watch in self.watches.items()
+        }
+        rates = [self.settings.base_rate(k + 1) for k in range(passes)]
+        self._plan(rates, {name: norms for name, norms in found.items() if norms is not None}, watch=False)
+
+    def stop_watching(self) -> None:
+        """Further backward passes of this step leave the statistics alone."""
+        for watch in self.watches.values():
+            watch.open = False
+
+    def uniform(self, like: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1) from the generator of the masks, in the shape of `like`."""
+        return uniform(like.shape, like, self.generator).to(like.dtype)
+
+    def mean_rates(self) -> dict[str, Tensor]:
+        """Mean drop rate of each active site in the passes planned last (scalars, on the device)."""
+        return {
+            name: site.coming.rates.mean() for name, site in self.active.items() if site.coming is not None
+        }
+
+    def _plan(
+        self,
+        base_rates: list[float],
+        statistics: Mapping[str, Tensor],
+        *,
+        watch: bool,
+        keep_mask: bool = False,
+    ) -> None:
+        assert self.settings is not None
+        by_layer = self._layer_rates(base_rates, statistics) if self.settings.kind == "layer" else {}
+        for number, (name, site) in enumerate(self.active.items()):
+            targets = self._constant(tuple(base_rates), site.average.device)
+            norms = statistics.get(name)
+            if name in by_layer:
+                rates = by_layer[name][:, None].expand(-1, site.units)
+            elif norms is None or self.settings.kind in ("uniform", "layer"):
+                rates = targets[:, None].expand(-1, site.units)
+            else:
+                s = self.settings
+                rates = drop_rates(norms, targets, s.kind, s.gamma, s.q_min, s.q_max)
+            observed = watch and self.settings.kind != "uniform"
+            self.watches[name].open = watch
+            site.coming = Pass(
+                rates,
+                repeat=len(base_rates) if self.repeats and number == 0 else 1,
+                generator=self.generator,
+                keep_noise=keep_mask,
+                observe=self.watches[name].observe if observed else None,
+            )
+
+    def plan_same_mask(self) -> None:
+        """The pass before once more, with the mask that `plan_clean(..., keep_mask=True)` has kept."""
+        for site in self.active.values():
+            if site.coming is not None:
+                site.coming = replace(site.coming, noise=site.drawn)
+
+    def _constant(self, values: tuple[float, ...], device: torch.device) -> Tensor:
+        """(n,) float64, sent to the device once: a step must not wait for the host."""
+        if (values, device) not in self._constants:
+            self._constants[values, device] = torch.tensor(values, device=device, dtype=torch.float64)
+        return self._constants[values, device]
+
+    def _layer_rates(self, base_rates: list[float], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """(K,) rates a site: one with a larger mean gradient norm drops more, all of its units alike."""
+        assert self.settings is not None
+        if not statistics:
+            return {}
+        means = torch.stack([norms.mean() for norms in statistics.values()])
+        targets = self._constant(tuple(base_rates), means.device)
+        s = self.settings
+        shares = drop_rates(means, targets, "mean", s.gamma, s.q_min, s.q_max)
+        return dict(zip(statistics, shares.unbind(-1), strict=True))

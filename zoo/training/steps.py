@@ -1,0 +1,108 @@
+"""The steps of a training run, epoch by epoch, and the batches of its evaluation: ordinary ones.
+
+`zoo.training.graphs` has the same two calls with steps that a GPU replays, so one loop serves both.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.core.batch import Batch
+from zoo.method.step import Trainee, train_step
+from zoo.text import Split, batches
+from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.settings import TrainSettings
+
+EVALUATION_BATCH = 256
+
+
+@dataclass
+class Times:
+    """Seconds of the single steps; `cpu` stays empty where they are not timed one by one."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def mean_step(self) -> tuple[float | None, float | None]:
+        """Mean wall and CPU seconds of a step, without the first few; lengths differ, so no median."""
+        wall, cpu = (
+            float(np.mean(times[min(5, len(times) - 1) :])) if times else None
+            for times in (self.wall, self.cpu)
+        )
+        return wall, cpu
+
+
+class Steps(Protocol):
+    """What the training loop asks for."""
+
+    times: Times
+    recorded: bool  # whether steps are replayed
+
+    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
+
+    def evaluation_batches(self, split: Split) -> Iterator[Batch]:
+        """A split in large batches of similar lengths."""
+
+
+def steps_an_epoch(split: Split, settings: TrainSettings) -> int:
+    """Batches of an epoch; the last one may be smaller."""
+    return math.ceil(len(split) / settings.batch_size)
+
+
+class OrdinarySteps:
+    """One call after the other, each batch made on the host."""
+
+    recorded = False
+
+    def __init__(
+        self, trainee: Trainee, settings: TrainSettings, split: Split, seed: int, device: torch.device
+    ) -> None:
+        self.trainee, self.settings, self.split, self.seed, self.device = (
+            trainee,
+            settings,
+            split,
+            seed,
+            device,
+        )
+        self.optimizer = make_optimizer(trainee.model, settings)
+        steps = steps_an_epoch(split, settings) * settings.epochs
+        self.schedule = make_schedule(self.optimizer, steps, settings.warmup)
+        self.times = Times()
+
+    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """See `Steps`; one transfer from the device a term."""
+        records = []
+        for batch in self.batches(self.split, self.settings.batch_size, epoch):
+            rate = self.schedule.get_last_lr()[0]
+            records.append(self.step(batch))
+        return float(rate), {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """One training step with its timing; returns the step's record without the logits."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        record = train_step(self.trainee, batch, self.optimizer)
+        self.times.cpu.append(time.process_time() - cpu)
+        self.times.wall.append(time.perf_counter() - wall)
+        self.schedule.step()
+        del record["logits"]
+        return record
+
+    def evaluation_batches(self, split: Split) -> Iterator[Batch]:
+        """See `Steps`."""
+        return self.batches(split, EVALUATION_BATCH, epoch=0, shuffle=False)
+
+    def batches(self, split: Split, size: int, epoch: int, shuffle: bool = True) -> Iterator[Batch]:
+        """Batches of a split as the model wants them laid out."""
+        return batches(
+            split, size, seed=self.seed, epoch=epoch, shuffle=shuffle, bucketed=self.settings.bucketed,
+            words_per_sentence=self.trainee.model.line, device=self.device,
+        )  # fmt: skip
