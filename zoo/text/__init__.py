@@ -9,7 +9,7 @@ from zoo.text.loading import load_corpus, load_texts, prepare
 from zoo.text.settings import TextSettings
 from zoo.text.sources.cards import Card, default_length, known_corpora, load_card
 from zoo.text.sources.rows import RawCorpus, Rows
-from zoo.text.vectors import load_vectors
+from zoo.text.vectors import check_vectors, load_vectors
 
 __all__ = [
     "Batch",
@@ -20,6 +20,7 @@ __all__ = [
     "Split",
     "TextSettings",
     "batches",
+    "check_vectors",
     "default_length",
     "known_corpora",
     "load_card",

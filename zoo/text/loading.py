@@ -61,17 +61,13 @@ def load_corpus(
 
 
 def corpus_key(source: Source, settings: TextSettings) -> str:
-    """Return the key of a prepared corpus: what was read, every setting, and the tokenisers' versions.
+    """Return the key of a prepared corpus: what was read, every setting, and the tokeniser's version.
 
     The columns that the user named are in the source's fingerprint, by what is read from them.
     """
     fields = dataclasses.asdict(settings)
     del fields["text_column"], fields["label_column"]
-    return cache_key(
-        source=source.fingerprint(),
-        settings=fields,
-        tokenisers=[tokeniser_version(name) for name in ("jieba",)],
-    )
+    return cache_key(source=source.fingerprint(), settings=fields, tokeniser=tokeniser_version("jieba"))
 
 
 def _source(

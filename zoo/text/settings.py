@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.core.errors import UserError
+from zoo.core.records import Settings, setting
 
 TOKENISERS = ("auto", "words", "jieba", "characters")
 
@@ -27,7 +27,7 @@ MOST_FOLDS = 1_000
 
 
 @dataclass(frozen=True)
-class TextSettings:
+class TextSettings(Settings):
     """Everything that changes the prepared text; hashed into the cache's key and into a cell's identity.
 
     `fraction` cuts train, validation and test alike (seeded, stratified); validation keeps at least
@@ -38,49 +38,32 @@ class TextSettings:
     Raises `UserError` for a value out of range or of another type.
     """
 
-    tokeniser: str = "auto"
-    max_length: int = 256
-    max_vocabulary: int = 30_000
-    min_count: int = 1
-    fraction: float = 1.0
-    folds: int = 0
-    fold: int = 0
-    split_seed: int = 0
+    tokeniser: str = setting("auto", choices=TOKENISERS)
+    max_length: int = setting(256, low=1)
+    max_vocabulary: int = setting(30_000, low=1)
+    min_count: int = setting(1, low=1)
+    fraction: float = setting(1.0, above=0, high=1)
+    folds: int = setting(0, low=0, high=MOST_FOLDS)
+    fold: int = setting(0, low=0)
+    split_seed: int = setting(0, low=0)
     text_column: str = ""
     label_column: str = ""
 
+    def unread(self) -> Iterable[str]:
+        """The columns only say where the data are; a fold is one of `folds`."""
+        yield from ("text_column", "label_column")
+        if not self.folds:
+            yield "fold"
+
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name), type(field.default))
+        super().__post_init__()
         # 1 and 1.0 are one fraction and must be one key.
         object.__setattr__(self, "fraction", float(self.fraction))
-        if self.tokeniser not in TOKENISERS:
-            raise UserError(
-                f"tokeniser {self.tokeniser!r} is unknown; expected one of {', '.join(TOKENISERS)}"
-            )
-        for name in ("max_length", "max_vocabulary", "min_count"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; expected at least 1")
-        if not 0.0 < self.fraction <= 1.0:
-            raise UserError(f"fraction is {self.fraction}; expected a number above 0 and at most 1")
-        if self.folds != 0 and not 2 <= self.folds <= MOST_FOLDS:
-            raise UserError(
-                f"folds is {self.folds}; expected 0 (the fixed split) or at least 2, at most {MOST_FOLDS:,}"
-            )
-        if not 0 <= self.fold < max(self.folds, 1):
-            raise UserError(
-                f"fold is {self.fold}; expected 0 to {max(self.folds, 1) - 1} with folds = {self.folds}"
-            )
-        if self.split_seed < 0:
-            raise UserError(f"split_seed is {self.split_seed}; expected 0 or more")
-
-
-def _check_type(name: str, value: object, kind: type) -> None:
-    """Raise `UserError` unless the value is of a field's type; a whole number is a number, a bool is none."""
-    fits = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
-    if not fits:
-        wanted = {int: "a whole number", float: "a number", str: "a string"}[kind]
-        raise UserError(f"{name} is {value!r}; expected {wanted}")
+        if self.folds == 1:
+            raise UserError(f"{self.what} folds=1: expected 0 (the fixed split) or at least 2")
+        if self.fold >= max(self.folds, 1):
+            last = max(self.folds, 1) - 1
+            raise UserError(f"{self.what} fold={self.fold}: expected 0 to {last} with folds={self.folds}")
 
 
 def resolve_data_dir(data_dir: Path | None) -> Path | None:

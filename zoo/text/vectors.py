@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from zoo.text.corpus import Corpus
 from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent
 from zoo.text.vector_files import read_vectors
 
+KINDS = ("random", "word2vec", "none")
 RANDOM_SCALE = 0.1
 WORD2VEC = {"sg": 0, "window": 5, "negative": 5, "epochs": 10, "min_count": 1, "sample": 1e-3}
 
@@ -49,6 +51,7 @@ def load_vectors(
     seed; `TypeError` for an argument of another type.
     """
     _check_arguments(kind, corpus, dimensions, seed, report)
+    check_vectors(kind)
     if not isinstance(kind, str):
         matrix = np.asarray(kind.vectors.detach().cpu(), np.float32)
         return _of_words("torchtext", dict(kind.stoi), matrix, corpus, dimensions, seed)
@@ -60,15 +63,19 @@ def load_vectors(
     if kind == "word2vec":
         path = folder / f"{corpus.name}-{vectors_key('word2vec', WORD2VEC, corpus, dimensions, seed)}.npz"
         return _cached(path, report, lambda: _word2vec(corpus, dimensions, seed, report))
-    file = Path(kind).expanduser()
-    if not file.is_file():
-        raise UserError(
-            f"vectors {kind!r}: no such kind or file; expected random, word2vec, none or a vectors file"
-        )
+    file = Path(os.path.expanduser(kind))
     status = file.stat()
     stamp = [str(file.resolve()), status.st_size, status.st_mtime_ns]
     path = folder / f"{corpus.name}-{vectors_key('file', stamp, corpus, dimensions, seed)}.npz"
     return _cached(path, report, lambda: _from_file(file, corpus, dimensions, seed, report))
+
+
+def check_vectors(kind: str | WordVectors) -> None:
+    """Raise `UserError` unless `load_vectors` knows the kind or finds the file: cheap, before any work."""
+    if isinstance(kind, str) and kind not in KINDS and not os.path.isfile(os.path.expanduser(kind)):
+        raise UserError(
+            f"vectors {kind!r}: no such kind or file; expected {', '.join(KINDS)} or a vectors file"
+        )
 
 
 def vectors_key(kind: str, made_of: Any, corpus: Corpus, dimensions: int, seed: int) -> str:

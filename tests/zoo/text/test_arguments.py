@@ -19,6 +19,7 @@ from zoo.text import (
     Rows,
     TextSettings,
     batches,
+    check_vectors,
     default_length,
     known_corpora,
     load_card,
@@ -193,6 +194,13 @@ CALLS: dict[str, tuple[Callable[[Place], object], type[Exception], str]] = {
         UserError,
         "vectors 'glove': no such kind or file; expected random",
     ),
+    "check_vectors('glove')": (
+        lambda at: check_vectors("glove"),
+        UserError,
+        "vectors 'glove': no such kind or file",
+    ),
+    "check_vectors('')": (lambda at: check_vectors(""), UserError, "vectors '': no such kind or file"),
+    "check_vectors(nul)": (lambda at: check_vectors("a\0"), UserError, "no such kind or file"),
     "load_vectors(no corpus)": (
         lambda at: load_vectors("random", at.corpus.train, 3, 0),
         TypeError,
