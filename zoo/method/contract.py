@@ -36,8 +36,8 @@ class TextClassifier(nn.Module):
     Sizes: ClassVar[type[Settings]]  # the record of the model's sizes
     default_sites: tuple[str, ...] = ("pooled",)  # sites used when a recipe names none
     head_sites: tuple[str, ...] = ("pooled",)  # sites inside `head`; all others lie in `trunk`
-    # Whether all layers take a mask of fewer rows than the states, so that a site may repeat the rows. Each class
-    # says so for itself: a subclass with layers of its own does not inherit it.
+    # Whether all layers take a mask of fewer rows than the states, so that a site may repeat the rows. Each
+    # class says so for itself: a subclass with layers of its own does not inherit it.
     repeats_rows: bool = False
     line: int = 0  # places of a line where each sentence begins a new one; 0 = running text
     classifier: nn.Module  # the last layer, which `update_scope=encoder` leaves out

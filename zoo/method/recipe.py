@@ -12,83 +12,27 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, cast
 
-import torch
-from torch import nn
-
-from zoo.core.batch import Batch
 from zoo.core.records import Settings
 from zoo.method.backward.selective import Selective
 from zoo.method.forward.bi_stage import BiStage
 from zoo.method.sites import Dropout
-
-if TYPE_CHECKING:
-    from zoo.method.step import Trainee
-
-
-class Forward(Protocol):
-    """What the forward stage of a recipe can do."""
-
-    @property
-    def kind(self) -> str:
-        """Its name in results."""
-
-    @property
-    def passes(self) -> int:
-        """Forward-backward passes over the batch that a step needs."""
-
-    def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
-        """Leave the gradient in `.grad`; the step's record, with `loss` and `logits`.
-
-        A stage with a state of its own (a copy of the first weights) keeps it in `trainee.state`.
-        """
-
-
-class Backward(Protocol):
-    """What the backward stage of a recipe can do."""
-
-    @property
-    def kind(self) -> str:
-        """Its name in results."""
-
-    @property
-    def wants_squares(self) -> bool:
-        """Whether the forward stage must give the squared gradients of single examples."""
-
-    def start(self, model: nn.Module, generator: torch.Generator) -> BackwardStage:
-        """What does it, for the parameters of a model."""
-
-
-class BackwardStage(Protocol):
-    """A backward stage at work."""
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """Those it acts on."""
-
-    def new_epoch(self) -> None:
-        """An epoch begins."""
-
-    def step(
-        self, optimizer: torch.optim.Optimizer, touched: Any = None, squares: Any = None
-    ) -> dict[str, Any]:
-        """Act, and let the optimizer take its step; scalars for the step's record."""
+from zoo.method.trainee import Backward, Forward
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One method."""
 
-    forward: Any = BiStage()  # noqa: RUF009 (frozen): a Settings that is a Forward
+    forward: Forward = BiStage()  # noqa: RUF009 (frozen)
     dropout: Dropout | None = None
-    backward: Any = None  # a Settings that is a Backward, or None
+    backward: Backward | None = None
 
     @property
     def passes(self) -> int:
         """Forward-backward passes over the batch that a step needs."""
-        passes: int = self.forward.passes
-        return passes
+        return self.forward.passes
 
     def parts(self) -> dict[str, Settings]:
         """The records that are present."""
@@ -125,7 +69,7 @@ class Recipe:
         for name, part in recipe.parts().items():
             own = {f.name for f in dataclasses.fields(part)} & set(changes)
             new = dataclasses.replace(part, **{key: changes[key] for key in own})
-            recipe = dataclasses.replace(recipe, **{name: new})
+            recipe = dataclasses.replace(recipe, **{name: cast(Any, new)})
         return recipe
 
     def named(self) -> dict[str, Any]:

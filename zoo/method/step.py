@@ -7,71 +7,19 @@ Index letters: K passes, B examples, T tokens, D vector size, C classes.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo.core.batch import Batch
 from zoo.core.errors import UserError
-from zoo.fast.rows import Rows
-from zoo.fast.shapes import fixed_shapes
 from zoo.method.contract import TextClassifier, active_sites, check_contract, dropout_sites
-from zoo.method.recipe import BackwardStage, Recipe
+from zoo.method.recipe import Recipe
 from zoo.method.sites import DropoutSites
+from zoo.method.trainee import Trainee
 
-
-@dataclass
-class Trainee:
-    """A model with what a recipe needs beside it; make one with `prepare`."""
-
-    model: TextClassifier  # or any module with the same two calls
-    recipe: Recipe
-    sites: DropoutSites
-    backward: BackwardStage | None
-    generator: torch.Generator  # of all masks
-    shares_trunk: bool  # all active sites lie in the head, so K passes need one trunk pass
-    state: dict[str, Any] = field(default_factory=dict)  # what a forward stage keeps from step to step
-
-    @property
-    def wants_squares(self) -> bool:
-        """Whether the forward stage must give the squared gradients of single examples."""
-        return self.recipe.backward is not None and bool(self.recipe.backward.wants_squares)
-
-    @property
-    def selected(self) -> list[nn.Parameter]:
-        """The parameters that the backward stage acts on."""
-        return [] if self.backward is None else self.backward.parameters
-
-    def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
-        """`passes` passes over the same vectors (B, T, D) as one batch -> logits (passes, B, C)."""
-        if passes == 1:
-            return self.model.classify(x, mask)[None]
-        if self.shares_trunk:
-            logits = self.model.head(self.model.trunk(x, mask).repeat(passes, 1))
-        elif self.sites.repeats:
-            logits = self.model.classify(x, mask)
-            if len(logits) == len(x):  # no site was at work, as at evaluation: all passes are the same
-                logits = logits.repeat(passes, 1)
-        else:
-            logits = self.model.classify(x.repeat(passes, 1, 1), mask.repeat(passes, 1))
-        return logits.unflatten(0, (passes, -1))
-
-    def touched(self) -> dict[Tensor, Rows]:
-        """Rows of each embedding table that have a gradient, where it pays to know them."""
-        found = {}
-        for table in self.model.modules():
-            if not isinstance(table, nn.Embedding) or table.weight.grad is None:
-                continue
-            rows = None
-            if isinstance(self.model, TextClassifier) and table is self.model.embedding:
-                rows = self.model.word_gradient.touched(table.weight)
-            if rows is None and not fixed_shapes(table.weight):
-                rows = Rows.with_gradient(table.weight.grad)
-            if rows is not None:
-                found[table.weight] = rows
-        return found
+__all__ = ["Trainee", "idle_parts", "prepare", "train_step"]
 
 
 def prepare(model: nn.Module, recipe: Recipe, generator: torch.Generator | None = None) -> Trainee:
@@ -102,9 +50,10 @@ def prepare(model: nn.Module, recipe: Recipe, generator: torch.Generator | None 
     repeats = not shares_trunk and "embedding" not in active and vars(type(model)).get("repeats_rows", False)
     return Trainee(
         cast(TextClassifier, model),
-        recipe,
+        recipe.forward,
         DropoutSites(sites, recipe.dropout, active, generator, repeats),
         None if recipe.backward is None else recipe.backward.start(model, generator),
+        recipe.backward is not None and recipe.backward.wants_squares,
         generator,
         shares_trunk,
     )
@@ -127,10 +76,9 @@ def idle_parts(model: nn.Module, recipe: Recipe) -> list[str]:
             f"dropout=none: {name} has {ordinary} ordinary dropout modules, which go on dropping; {remedy}"
         )
     drops = ordinary or (recipe.dropout is not None and dropout_sites(model))
-    if getattr(recipe.forward, "divergence", "none") != "none" and not drops:
-        notes.append(
-            f"divergence={recipe.forward.divergence}: without dropout all passes of {name} are the same"
-        )
+    divergence = recipe.flat().get("divergence", "none")
+    if divergence != "none" and not drops:
+        notes.append(f"divergence={divergence}: without dropout all passes of {name} are the same")
     return notes
 
 
@@ -142,7 +90,7 @@ def train_step(trainee: Trainee, batch: Batch, optimizer: torch.optim.Optimizer)
     """
     _check(trainee, batch)
     optimizer.zero_grad()
-    record = trainee.recipe.forward.gradients(trainee, batch)
+    record = trainee.forward.gradients(trainee, batch)
     squares = record.pop("squares", None)
     if trainee.backward is None:
         optimizer.step()

@@ -30,7 +30,7 @@ def texts(arch: str, step: int = 0, lengths: tuple[int, ...] = (7, 3, 12, 1)) ->
 
 
 def gradients(trainee: Trainee, batch: Batch) -> dict[str, Any]:
-    return trainee.recipe.forward.gradients(trainee, batch)
+    return trainee.forward.gradients(trainee, batch)
 
 
 def trained(arch: str, recipe: Recipe, seed: int = 7) -> TextClassifier:

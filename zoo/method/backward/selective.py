@@ -20,12 +20,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from zoo.core.records import Settings, setting
+from zoo.core.records import setting
 from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
 from zoo.fast.word_gradient import keeps_zero_rows
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
+from zoo.method.trainee import Backward
 
 # Of a keep probability: below it even double precision would keep an entry measurably too often.
 LEAST_PROBABILITY = 1e-12
@@ -59,10 +60,9 @@ NORMALISERS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Selective(Settings):
+class Selective(Backward):
     """How saliencies become keep probabilities, and what the mask does."""
 
-    what: ClassVar[str] = "backward setting"
     kind: ClassVar[str] = "selective"
 
     keep: str = setting(

@@ -12,12 +12,14 @@ table). Normalising makes it free of the loss's reduction.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from zoo.core.batch import Batch
+from zoo.core.records import Settings, setting
 from zoo.fast.shapes import first_places, fixed_shapes
 
 ATTACKS = ("fgsm", "fgm", "token_linf")
@@ -26,23 +28,21 @@ UNITS = ("rms", "absolute")
 _AXES = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}
 
 
-class AttackSettings(Protocol):
-    """What `attack` reads of a record."""
+@dataclass(frozen=True)
+class Attack(Settings):
+    """How the word vectors are attacked."""
 
-    @property
-    def attack(self) -> str: ...  # noqa: D102
-    @property
-    def attack_scope(self) -> str: ...  # noqa: D102
-    @property
-    def attack_steps(self) -> int: ...  # noqa: D102
-    @property
-    def epsilon(self) -> float: ...  # noqa: D102
-    @property
-    def epsilon_unit(self) -> str: ...  # noqa: D102
+    what: ClassVar[str] = "forward setting"
+
+    attack: str = setting("fgsm", choices=ATTACKS)
+    attack_scope: str = setting("example", choices=SCOPES)  # over what fgm takes its norm
+    attack_steps: int = setting(1, low=1, high=100)  # > 1 is PGD: steps of 1.5 epsilon / attack_steps
+    epsilon: float = setting(0.1, low=0)
+    epsilon_unit: str = setting("rms", choices=UNITS)  # of the batch's word vectors: one value serves all
 
 
 def attack(
-    settings: AttackSettings,
+    settings: Attack,
     vectors: Tensor,
     gradient: Tensor,
     batch: Batch,

@@ -15,27 +15,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from zoo.core.batch import Batch
-from zoo.core.records import Settings, setting
+from zoo.core.records import setting
 from zoo.method.contract import embed_backward
-from zoo.method.forward.attack import ATTACKS, SCOPES, UNITS, attack, embedding_rms
+from zoo.method.forward.attack import Attack, attack, embedding_rms
 from zoo.method.forward.divergence import DIVERGENCES, cross_entropy
 from zoo.method.forward.per_sample import squares_of_examples
-
-if TYPE_CHECKING:
-    from zoo.method.step import Trainee
+from zoo.method.trainee import Forward, Trainee
 
 
 @dataclass(frozen=True)
-class BiStage(Settings):
-    """How many passes on which input, and what ties them together."""
+class BiStage(Attack, Forward):
+    """How many passes on which input, what ties them together, and the attack."""
 
-    what: ClassVar[str] = "forward setting"
     kind: ClassVar[str] = "bi_stage"
 
     clean: int = setting(1, low=1, high=2)  # passes on the clean input
@@ -43,15 +40,8 @@ class BiStage(Settings):
     # Over the adversarial passes; over the clean ones if there are none (Eq. 4).
     divergence: str = setting("none", choices=("none", *DIVERGENCES))
     alpha: float = setting(0.5, low=0)  # coefficient of the divergence (Eq. 6)
-    divergence_reduction: str = setting(
-        "mean", choices=("mean", "sum")
-    )  # the ancestors' code sums: a factor B
+    divergence_reduction: str = setting("mean", choices=("mean", "sum"))  # ancestors' code sums: a factor B
     adversarial_reduction: str = setting("mean", choices=("mean", "sum"))  # over the K passes (Eq. 3)
-    attack: str = setting("fgsm", choices=ATTACKS)  # Eq. 2
-    attack_scope: str = setting("example", choices=SCOPES)  # over what fgm takes its norm
-    attack_steps: int = setting(1, low=1, high=100)  # > 1 is PGD: steps of 1.5 epsilon / attack_steps
-    epsilon: float = setting(0.1, low=0)
-    epsilon_unit: str = setting("rms", choices=UNITS)  # of the batch's word vectors: one value serves all
 
     @property
     def passes(self) -> int:

@@ -9,26 +9,23 @@ All A steps see the same dropout mask.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zoo.core.batch import Batch
-from zoo.core.records import Settings, setting
+from zoo.core.records import setting
 from zoo.method.contract import embed_backward
 from zoo.method.forward.attack import embedding_rms, perturbation, project
 from zoo.method.forward.bi_stage import gradient_of
 from zoo.method.forward.divergence import cross_entropy
-
-if TYPE_CHECKING:
-    from zoo.method.step import Trainee
+from zoo.method.trainee import Forward, Trainee
 
 
 @dataclass(frozen=True)
-class FreeLB(Settings):
+class FreeLB(Forward):
     """The settings of the inner loop; lengths are absolute."""
 
-    what: ClassVar[str] = "forward setting"
     kind: ClassVar[str] = "freelb"
 
     ascent_steps: int = setting(2, low=1, high=100)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from zoo.method.step import Trainee
+from zoo.method.trainee import Trainee
 
 
 def squares_of_examples(trainee: Trainee, losses: Tensor) -> list[Tensor]:

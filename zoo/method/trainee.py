@@ -1,0 +1,125 @@
+"""What a recipe's stages are, and the model in training that they work on.
+
+A method of another kind is a subclass of `Forward` or `Backward` in a file of its own, and one line in the
+table of recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from zoo.core.batch import Batch
+from zoo.core.records import Settings
+from zoo.fast.rows import Rows
+from zoo.fast.shapes import fixed_shapes
+from zoo.method.contract import TextClassifier
+from zoo.method.sites import DropoutSites
+
+
+@dataclass(frozen=True)
+class Forward(Settings):
+    """The forward stage of a recipe: leaves the gradient of its loss in `.grad`."""
+
+    what: ClassVar[str] = "forward setting"
+    kind: ClassVar[str]  # its name in results
+
+    @property
+    def passes(self) -> int:
+        """Forward-backward passes over the batch that a step needs."""
+        raise NotImplementedError
+
+    def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
+        """Leave the gradient in `.grad`; returns the step's record: scalars, and `logits` (passes, B, C).
+
+        `loss` must be among them. What a stage keeps from step to step stands in `trainee.state`.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Backward(Settings):
+    """The backward stage of a recipe: what stands between the gradient and the optimizer's step."""
+
+    what: ClassVar[str] = "backward setting"
+    kind: ClassVar[str]  # its name in results
+
+    @property
+    def wants_squares(self) -> bool:
+        """Whether the forward stage must give the squared gradients of single examples."""
+        return False
+
+    def start(self, model: nn.Module, generator: torch.Generator) -> BackwardStage:
+        """What does it, for the parameters of a model."""
+        raise NotImplementedError
+
+
+class BackwardStage(Protocol):
+    """A backward stage at work."""
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Those it acts on."""
+
+    def new_epoch(self) -> None:
+        """An epoch begins."""
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        touched: Mapping[Tensor, Rows] | None = None,
+        squares: list[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Act, and let the optimizer take its step; scalars for the step's record."""
+
+
+@dataclass
+class Trainee:
+    """A model with what its training needs beside it; make one with `zoo.method.step.prepare`."""
+
+    model: TextClassifier  # or any module with the same two calls
+    forward: Forward
+    sites: DropoutSites
+    backward: BackwardStage | None
+    wants_squares: bool  # whether the backward stage needs the squared gradients of single examples
+    generator: torch.Generator  # of all masks
+    shares_trunk: bool  # all active sites lie in the head, so K passes need one trunk pass
+    state: dict[str, Any] = field(default_factory=dict)  # what a forward stage keeps from step to step
+
+    @property
+    def selected(self) -> list[nn.Parameter]:
+        """The parameters that the backward stage acts on."""
+        return [] if self.backward is None else self.backward.parameters
+
+    def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
+        """`passes` passes over the same vectors (B, T, D) as one batch -> logits (passes, B, C)."""
+        if passes == 1:
+            return self.model.classify(x, mask)[None]
+        if self.shares_trunk:
+            logits = self.model.head(self.model.trunk(x, mask).repeat(passes, 1))
+        elif self.sites.repeats:
+            logits = self.model.classify(x, mask)
+            if len(logits) == len(x):  # no site was at work, as at evaluation: all passes are the same
+                logits = logits.repeat(passes, 1)
+        else:
+            logits = self.model.classify(x.repeat(passes, 1, 1), mask.repeat(passes, 1))
+        return logits.unflatten(0, (passes, -1))
+
+    def touched(self) -> dict[Tensor, Rows]:
+        """Rows of each embedding table that have a gradient, where it pays to know them."""
+        found = {}
+        for table in self.model.modules():
+            if not isinstance(table, nn.Embedding) or table.weight.grad is None:
+                continue
+            rows = None
+            if isinstance(self.model, TextClassifier) and table is self.model.embedding:
+                rows = self.model.word_gradient.touched(table.weight)
+            if rows is None and not fixed_shapes(table.weight):
+                rows = Rows.with_gradient(table.weight.grad)
+            if rows is not None:
+                found[table.weight] = rows
+        return found
