@@ -7,15 +7,17 @@ attack, whole steps. The first form is the slow twin, `kept` names the one in us
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.cases import Case, Feed, make_trainee
+from bench.cases import TABLE_IV_ARCHS, Case, Feed, make_trainee
 from bench.timing import interleaved, ratio, timed
 from bench.twin import Twin
+from zoo.training.environment import PORTABLE
 from zoo.fast.memory import keep_freed_memory
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import demand_fixed_shapes
@@ -25,6 +27,7 @@ from zoo.method.forward.attack import perturbation
 from zoo.method.step import train_step
 
 Variants = dict[str, Callable[[], object]]
+ByProcess = dict[str, tuple[str, dict[str, str]]]  # what a process runs, and the variables it is started with
 
 
 def measure_levers(rounds: int, report: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -36,8 +39,9 @@ def measure_levers(rounds: int, report: Callable[[str], None]) -> list[dict[str,
         report(title)
         steps = {name: timed(step) for name, step in make().items()}
         found.append(_entry(title, kept, interleaved(steps, rounds)))
-    report("allocator")
-    found.append(_allocator(rounds))
+    for title, kept, case, variants in BY_PROCESS:
+        report(title)
+        found.append(_in_processes(title, kept, case, variants, rounds))
     return found
 
 
@@ -133,21 +137,15 @@ def _shared(case: Case) -> Variants:
     }
 
 
-def _allocator(rounds: int) -> dict[str, Any]:
+def _in_processes(title: str, kept: str, case: Case, variants: ByProcess, rounds: int) -> dict[str, Any]:
     """Whole steps in processes of their own."""
-    case = Case("textcnn", "uegr", 256)
-    huge = {"THP_MEM_ALLOC_ENABLE": "1"}
-    with Twin(1) as usual, Twin(1) as kept, Twin(1, huge) as pages, Twin(1, huge) as both:
-        variants = {
-            "as it comes": (usual, "zoo"),
-            "freed memory kept": (kept, "zoo, memory kept"),
-            "huge pages": (pages, "zoo"),
-            "freed memory kept, huge pages": (both, "zoo, memory kept"),
-        }
-        for twin, what in variants.values():
+    with ExitStack() as stack:
+        steps = {}
+        for name, (what, environment) in variants.items():
+            twin = stack.enter_context(Twin(1, environment))
             twin.take(case, what)
-        times = interleaved({name: twin.step for name, (twin, _) in variants.items()}, rounds, warm_up=5)
-    return _entry("UEGR step of textcnn, length 256: memory", "freed memory kept", times)
+            steps[name] = twin.step
+        return _entry(title, kept, interleaved(steps, rounds, warm_up=5))
 
 
 _ONCE = "what is alike computed once"
@@ -169,5 +167,24 @@ ABOVE: list[tuple[str, str, Callable[[], Variants]]] = [
         "UEGR step of han, length 256: dropout of sentences",
         _ONCE,
         partial(_shared, Case("han", "uegr", 256)),
+    ),
+]
+_KEPT, _HUGE = "zoo, memory kept", {"THP_MEM_ALLOC_ENABLE": "1"}
+_WIDTH: ByProcess = {"as wide as it is": (_KEPT, {}), "bounded to AVX2 (--portable)": (_KEPT, PORTABLE)}
+BY_PROCESS: list[tuple[str, str, Case, ByProcess]] = [
+    (
+        "UEGR step of textcnn, length 256: memory",
+        "freed memory kept",
+        Case("textcnn", "uegr", 256),
+        {
+            "as it comes": ("zoo", {}),
+            "freed memory kept": (_KEPT, {}),
+            "huge pages": ("zoo", _HUGE),
+            "freed memory kept, huge pages": (_KEPT, _HUGE),
+        },
+    ),
+    *(
+        (f"UEGR step of {arch}, length 64: vectors", "as wide as it is", Case(arch, "uegr", 64), _WIDTH)
+        for arch in TABLE_IV_ARCHS
     ),
 ]

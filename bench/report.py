@@ -17,9 +17,9 @@ from typing import Any
 from bench.files import read
 from bench.growth import by_series, fit
 from bench.report_waits import on_a_gpu, waiting
-from bench.table import markdown as table
-from bench.table import number, shown
+from bench.table import number, shown, table
 from zoo.core.errors import UserError
+from zoo.report.blocks import Block, List, Table, Text, markdown
 
 TEMPLATE = Path(__file__).with_name("performance.md")  # the words around the tables
 FIGURE = "performance_growth.svg"
@@ -66,23 +66,26 @@ def build_page(results: Path) -> str:
     paper, levers = read(results / "paper.json"), read(results / "levers.json")
     growth, settings = read(results / "growth.json"), paper["settings"]
     waits = read(results / "waits.json")["waits"]
+    blocks: dict[str, list[Block]] = {
+        "targets": [_targets(targets)],
+        "summary": _summary(targets),
+        "steps": [_steps(steps)],
+        "parts": [_parts(steps)],
+        "paper": [_steps(paper["rows"], long=False)],
+        "levers": [_levers(levers["levers"])],
+        "growth": [_growth(growth["growth"])],
+        **waiting(waits),
+        "gpu": on_a_gpu(results / "gpu.json"),
+    }
     return TEMPLATE.read_text(encoding="utf-8").format(
         **paper["machine"],
         batch=settings["batch"],
         vocabulary=f"{settings['vocabulary']:,}",
         classes=settings["classes"],
         commands="\n".join(f"    {_command(path)}" for path in files),
-        targets=_targets(targets),
-        summary=_summary(targets),
-        steps=_steps(steps),
-        parts=_parts(steps),
-        paper=_steps(paper["rows"], long=False),
-        levers=_levers(levers["levers"]),
         figure=FIGURE,
-        growth=_growth(growth["growth"]),
         cores=waits["cores"],
-        **waiting(waits),
-        gpu=on_a_gpu(results / "gpu.json"),
+        **{name: markdown(section).rstrip() for name, section in blocks.items()},
         **{f"base_{name}": f"{value:,}" for name, value in growth["base"].items() if name != "sizes"},
     )
 
@@ -101,7 +104,7 @@ def _command(path: Path) -> str:
     return " ".join([*(word for word in words if word), f"--out results/performance/{path.name}"])
 
 
-def _targets(rows: list[Row]) -> str:
+def _targets(rows: list[Row]) -> Table:
     lines = []
     for row in rows:
         if row["recipe"] != "uegr":
@@ -139,7 +142,7 @@ def _against(value: float | None, goal: float | None, at_least: bool) -> str:
     return f"{text} (goal {goal:g}{'' if met else ', missed'})"
 
 
-def _summary(rows: list[Row]) -> str:
+def _summary(rows: list[Row]) -> list[Block]:
     """Which goals are missed, in words."""
     missed = []
     for row in rows:
@@ -155,11 +158,11 @@ def _summary(rows: list[Row]) -> str:
         if row["ratio_to_plain"] > goal:
             missed.append(f"{name}: {row['ratio_to_plain']:.2f} plain steps, not {goal}")
     if not missed:
-        return "Every goal is met."
-    return "Missed:\n\n" + "\n".join(f"- {line}" for line in missed)
+        return [Text("Every goal is met.")]
+    return [Text("Missed:"), List(tuple(missed))]
 
 
-def _steps(rows: list[Row], long: bool = True) -> str:
+def _steps(rows: list[Row], long: bool = True) -> Table:
     header = ["arch, length, recipe", "ms", "quartiles", "x plain", "quartiles", "passes", "share of floor"]
     header += ["examples/s", "MiB"] + (["straightforward / ours"] if long else [])
     lines = []
@@ -176,7 +179,7 @@ def _steps(rows: list[Row], long: bool = True) -> str:
     return table(header, lines)
 
 
-def _parts(rows: list[Row]) -> str:
+def _parts(rows: list[Row]) -> Table:
     parts = ("forward", "backward", "mask", "optimizer", "other")
     lines = []
     for row in rows:
@@ -188,18 +191,20 @@ def _parts(rows: list[Row]) -> str:
     return table(("arch, length, recipe", *parts, "data"), lines)
 
 
-def _levers(levers: list[dict[str, Any]]) -> str:
-    lines = []
+def _levers(levers: list[dict[str, Any]]) -> Table:
+    lines: list[list[str]] = []
+    titles = []
     for lever in levers:
-        lines.append([f"**{lever['title']}**", "", "", ""])
+        titles.append(len(lines))
+        lines.append([lever["title"], "", "", ""])
         for variant in lever["variants"]:
             name = variant["variant"] + (" (in use)" if variant["variant"] == lever["kept"] else "")
             low, high = variant["quartiles"]
             lines.append([name, f"{variant['ms']:.2f}", f"{low:.2f}-{high:.2f}", f"{variant['gain']:.1f}"])
-    return table(("variant", "ms", "quartiles", "times as fast as the first"), lines)
+    return table(("variant", "ms", "quartiles", "times as fast as the first"), lines, titles)
 
 
-def _growth(points: list[dict[str, Any]]) -> str:
+def _growth(points: list[dict[str, Any]]) -> Table:
     lines = []
     for (factor, arch, series), values in by_series(points).items():
         a, b, error = fit([x for x, _ in values], [y for _, y in values])

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.files import read
-from bench.table import markdown
+from bench.table import table
+from zoo.report.blocks import Block, Text
 
 START_GOAL, CORPUS_GOAL, EVALUATION_GOAL = 0.5, 2.0, 0.05  # seconds, seconds, share of a cell
 NO_GPU = (
@@ -14,15 +15,15 @@ NO_GPU = (
     "project. What runs without one is tested without one: the training is the same with a stand-in that "
     "calls the recorded function again, and every operator of every recipe has a fixed size and waits for no "
     "number. On a machine with a GPU:\n\n"
-    "    python -m pytest tests/zoo/test_graphs.py\n"
+    "    python -m pytest tests/zoo/training/test_graphs.py\n"
     "    python -m zoo.bench gpu --out results/performance/gpu.json && python -m zoo.bench report"
 )
 
 
-def waiting(waits: dict[str, Any]) -> dict[str, str]:
+def waiting(waits: dict[str, Any]) -> dict[str, list[Block]]:
     """Tables of the starts, corpora, evaluation and processes."""
     starts = [
-        [f"`{row['command']}`", _goal(row["seconds"], START_GOAL, "s"), f"{row['longest']:.2f}"]
+        [row["command"], _goal(row["seconds"], START_GOAL, "s"), f"{row['longest']:.2f}"]
         for row in waits["start"]
     ]
     corpora = [
@@ -49,17 +50,17 @@ def waiting(waits: dict[str, Any]) -> dict[str, str]:
         for row in waits["processes"]
     ]
     return {
-        "starts": markdown(("command", "median, s", "longest, s"), starts),
-        "corpora": markdown(("corpus", "texts", "first time, s", "again, s"), corpora),
-        "evaluation": markdown(("cell", "in all, s", "evaluation"), evaluation),
-        "processes": markdown(("arch", "two processes", "two threads", "gain", "in each round"), processes),
+        "starts": [table(("command", "median, s", "longest, s"), starts)],
+        "corpora": [table(("corpus", "texts", "first time, s", "again, s"), corpora)],
+        "evaluation": [table(("cell", "in all, s", "evaluation"), evaluation)],
+        "processes": [table(("arch", "two processes", "two threads", "gain", "in each round"), processes)],
     }
 
 
-def on_a_gpu(path: Path) -> str:
+def on_a_gpu(path: Path) -> list[Block]:
     """What was measured on a GPU, or that nothing was."""
     if not path.exists():
-        return NO_GPU
+        return [Text(NO_GPU, markup=True)]
     found = read(path)["gpu"]
     steps = [
         [
@@ -86,17 +87,15 @@ def on_a_gpu(path: Path) -> str:
     ]
     step_header = ("arch, length, recipe", "replayed, ms", "x plain", "ordinary, ms", "ordinary / replayed")
     minutes = sum(row["minutes"] for row in found["table_iv"])
-    return "\n\n".join(
-        [
-            f"Measured on {found['device']}, wall time of 50 steps with one wait for the device, medians.",
-            markdown(step_header, steps),
-            "UEGR steps a second of all cells together, by cells at once:",
-            markdown(("arch", "cells: steps a second"), together),
-            "Table IV from that, 28 cells an arch, steps alone:",
-            markdown(("arch", "one at a time, minutes", "cells at once", "minutes"), whole),
-            f"In all {minutes:.0f} minutes.",
-        ]
-    )
+    return [
+        Text(f"Measured on {found['device']}, wall time of 50 steps with one wait for the device, medians."),
+        table(step_header, steps),
+        Text("UEGR steps a second of all cells together, by cells at once:"),
+        table(("arch", "cells: steps a second"), together),
+        Text("Table IV from that, 28 cells an arch, steps alone:"),
+        table(("arch", "one at a time, minutes", "cells at once", "minutes"), whole),
+        Text(f"In all {minutes:.0f} minutes."),
+    ]
 
 
 def _goal(value: float, goal: float, unit: str) -> str:

@@ -96,7 +96,7 @@ class Straightforward:
 
     def _perturbation(self, tokens: Tensor) -> Tensor:
         """Shift of the whole table from its gradient; epsilon in units of the words' root mean square."""
-        gradient = self.table.grad
+        gradient = _gradient(self.table)
         epsilon = self.recipe.epsilon
         if self.recipe.epsilon_unit == "rms":
             epsilon = epsilon * self.table.data[tokens[tokens > 0]].square().mean().sqrt()
@@ -110,7 +110,7 @@ class Straightforward:
             return 0.0
         p = [F.softmax(logits, 1) for logits in passes]
         if self.recipe.divergence == "js":
-            middle = sum(p) / len(p)
+            middle = torch.stack(p).mean(0)
             return sum(F.kl_div(middle.log(), one, reduction="batchmean") for one in p) / len(p)
         pairs = list(combinations(p, 2))
         both = [
@@ -126,15 +126,15 @@ class Straightforward:
         if self.recipe.keep == "constant":
             for parameter in parameters:
                 p = torch.full_like(parameter, self.recipe.keep_constant)
-                parameter.grad = torch.bernoulli(p) * parameter.grad / p
+                parameter.grad = torch.bernoulli(p) * _gradient(parameter) / p
         elif self.mask == "zscore":
             for parameter in parameters:
-                s = parameter.grad.square()
+                s = _gradient(parameter).square()
                 z = (s - s.mean()) / (s.std() + 1e-30)
                 p = torch.sigmoid(2 * self.recipe.sharpness * (z - self.recipe.threshold))
-                parameter.grad = torch.bernoulli(p) * parameter.grad / p
+                parameter.grad = torch.bernoulli(p) * _gradient(parameter) / p
         else:
-            gradient = torch.cat([parameter.grad.flatten() for parameter in parameters])
+            gradient = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
             p = self.keep_probability(gradient)
             masked = torch.bernoulli(p) * gradient / p
             for parameter, part in zip(
@@ -163,8 +163,8 @@ class Straightforward:
             loss = F.cross_entropy(logits, labels) / recipe.ascent_steps
             loss.backward()
             total += loss.item()
-            gradient = self.table.grad - previous
-            previous = self.table.grad.clone()
+            gradient = _gradient(self.table) - previous
+            previous = _gradient(self.table).clone()
             delta = delta + recipe.ascent_rate * gradient / gradient.norm()
             norm = delta.norm()
             if norm > recipe.maximum_norm:
@@ -172,3 +172,8 @@ class Straightforward:
         self.table.data.copy_(backup)
         self.optimizer.step()
         return total
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad

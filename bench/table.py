@@ -1,73 +1,62 @@
-"""Rows of the benchmark as text: two tables for a terminal of 80 columns, and Markdown for the page."""
+"""Rows of the benchmark as blocks and as text for a terminal."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-WIDTH = 80
-TIMES = ("recipe", "ms/step", "quartiles", "x plain", "passes", "floor", "slow x")
-PARTS = ("recipe", "ex/s", "MiB", "forward", "backward", "mask", "AdamW", "other", "data")
-LEGEND = {
-    "x plain": "time / that of a plain step, in the same rounds",
-    "passes": "forward-backward passes over the batch that the method needs",
-    "floor": "share of the time that these passes and the optimizer take alone",
-    "slow x": "time of the straightforward implementation / this",
-    "ex/s, MiB": "examples a second; weights, optimizer and a step at its peak",
-    "forward .. data": "milliseconds of a step's parts, and of making the batch",
-}
+from zoo.report.blocks import Block, List, Table, Text, terminal
+
+# What a part is called in the rows, and in print.
+PARTS = {
+    "forward": "forward", "backward": "backward", "mask": "mask", "optimizer": "AdamW", "other": "other",
+    "data": "data",
+}  # fmt: skip
+HEADER = (
+    "recipe", "ms/step", "quartiles", "x plain", "passes", "floor", "slow x", "ex/s", "MiB", *PARTS.values()
+)  # fmt: skip
+LEGEND = (
+    "x plain: time / that of a plain step, in the same rounds.",
+    "passes: forward-backward passes over the batch that the method needs.",
+    "floor: share of the time that these passes and the optimizer take alone.",
+    "slow x: time of the straightforward implementation / this.",
+    "ex/s: examples a second.",
+    "MiB: weights, optimizer and a step at its peak.",
+    "forward .. data: milliseconds of a step's parts, and of making the batch.",
+)
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """Both tables, rows grouped by arch and length, and a legend; no line above 80 columns."""
+    """A table, rows grouped by arch and length, and a legend; no line above 80 columns."""
     changes = " ".join(f"{key}={shown(value)}" for key, value in rows[0]["changes"].items())
-    text = textwrap.wrap(f"With {changes}", WIDTH) if changes else []
-    for header, cells in ((TIMES, _times), (PARTS, _parts)):
-        lines: list[Sequence[str]] = [header]
-        for (arch, length), group in groupby(rows, lambda row: (row["arch"], row["length"])):
-            lines.append((f"{arch}, {length} words",))
-            lines += [(f"  {row['recipe']}", *cells(row)) for row in group]
-        text += [*_aligned(lines), ""]
-    for name, meaning in LEGEND.items():
-        text += textwrap.wrap(f"{name}: {meaning}.", WIDTH, subsequent_indent="  ")
-    return "\n".join(text)
+    lines: list[tuple[str, ...]] = []
+    for (arch, length), group in groupby(rows, lambda row: (row["arch"], row["length"])):
+        lines.append((f"{arch}, {length} words", *[""] * (len(HEADER) - 1)))
+        lines += [_line(row) for row in group]
+    blocks: list[Block] = [Text(f"With {changes}")] if changes else []
+    return terminal([*blocks, Table(HEADER, tuple(lines)), List(LEGEND)])
 
 
-def _times(row: dict[str, Any]) -> list[str]:
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
     low, high = row["step_ms_quartiles"]
-    return [
+    return (
+        f"  {row['recipe']}",
         f"{row['step_ms']:.1f}",
         f"{low:.1f}-{high:.1f}",
         f"{row['ratio_to_plain']:.2f}",
         str(row["units"]),
         f"{100 * row['floor_share']:.0f} %",
         number(row["ratio_straightforward_to_this"], 1),
-    ]
-
-
-def _parts(row: dict[str, Any]) -> list[str]:
-    parts = ("forward", "backward", "mask", "optimizer", "other", "data")
-    return [
         f"{row['examples_per_second']:.0f}",
         number(row["peak_memory_mb"], 0),
-        *(_milliseconds(row["parts_ms"][part]) for part in parts),
-    ]
+        *(f"{row['parts_ms'][part]:.1f}" for part in PARTS),
+    )
 
 
-def _milliseconds(value: float) -> str:
-    return f"{value:.1f}" if value < 1_000 else f"{value:.0f}"
-
-
-def _aligned(lines: list[Sequence[str]]) -> list[str]:
-    """Columns under each other, the first one to the left; a line of one cell is a heading."""
-    full = [line for line in lines if len(line) > 1]
-    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
-    return [
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-        for line in lines
-    ]
+def table(header: Sequence[str], lines: Sequence[Sequence[str]], strong: Sequence[int] = ()) -> Table:
+    """A block; the first column is text, the others numbers."""
+    return Table(tuple(header), tuple(map(tuple, lines)), strong=tuple(strong))
 
 
 def number(value: float | None, digits: int) -> str:
@@ -78,10 +67,3 @@ def number(value: float | None, digits: int) -> str:
 def shown(value: Any) -> str:
     """A setting's value as typed on the command line."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table; the first column is text, the others numbers."""
-    names = list(header)
-    lines = [names, ["---", *["--:"] * (len(names) - 1)], *map(list, rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

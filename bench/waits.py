@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,9 @@ from bench.cases import TABLE_IV_ARCHS, Case
 from bench.together import steps_a_second
 from zoo.core.errors import UserError
 from zoo.core.processes import cores
+from zoo.grid.worker import work
+from zoo.studies.run import plan, results_of
+from zoo.studies.study import Study, Where
 
 STARTS = (["-m", "zoo.ablate", "--help"], ["-m", "zoo.bench", "--help"], ["-c", "import uegr_ref"])
 LOAD = """
@@ -39,11 +43,13 @@ def measure_waits(
     corpora: Sequence[str], data_dir: Path | None, rounds: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
     """All waits, each from processes of their own."""
+    with tempfile.TemporaryDirectory(prefix="uegr-") as out:
+        evaluation = _evaluation(_demo(out), report)
     return {
         "cores": cores(),
         "start": [_start(command, rounds, report) for command in STARTS],
         "corpora": [_corpus(name, data_dir, report) for name in corpora],
-        "evaluation": _evaluation(report),
+        "evaluation": evaluation,
         "processes": [_processes(arch, max(1, rounds // 3), report) for arch in TABLE_IV_ARCHS],
     }
 
@@ -79,33 +85,30 @@ def _corpus(name: str, data_dir: Path | None, report: Callable[[str], None]) -> 
     }
 
 
-def _evaluation(report: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Share of a demo cell that goes into validation, test and the test under attack."""
-    from zoo.ablate import parse, plan
-    from zoo.core.names import BASELINE
-    from zoo.grid.store import Store
-    from zoo.grid.worker import work
+def _demo(out: str) -> Study:
+    return Study.of(
+        "demo",
+        {"corpora": ["bbc_news"], "archs": TABLE_IV_ARCHS, "recipes": ["standard", "uegr"]},
+        places=Where(out=out, device="cpu", jobs=1),
+    )
 
+
+def _evaluation(study: Study, report: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Share of each cell of a study, run anew, that goes into validation, test and the test under attack."""
+    planned = plan(study, report)
+    jobs = [job for job in planned.jobs if not job.is_reference]
+    work(jobs, planned.places, lambda event: report(jobs[event[1]].id), planned.pending)
     rows = []
-    with tempfile.TemporaryDirectory(prefix="uegr-") as out:
-        arguments = ["--corpus", "bbc_news", "--arch", *TABLE_IV_ARCHS, "--recipe", "standard", "uegr"]
-        places, jobs = plan(parse([*arguments, "--device", "cpu", "--out", out]))
-        jobs = [job for job in jobs if job.cell.recipe != BASELINE]
-
-        def tick(event: tuple[str, int, dict[str, Any]]) -> None:
-            report(jobs[event[1]].id)
-
-        work(jobs, places, tick)
-        for job in jobs:
-            seconds = Store(places.out).read(job.id)["seconds"]
-            rows.append(
-                {
-                    "arch": job.cell.arch,
-                    "recipe": job.cell.recipe,
-                    "total": seconds["total"],
-                    "share": seconds["evaluate"] / seconds["total"],
-                }
-            )
+    for result in results_of(replace(planned, jobs=jobs)):
+        total = result.seconds["total"]
+        rows.append(
+            {
+                "arch": result.cell.arch,
+                "recipe": result.cell.recipe,
+                "total": total,
+                "share": result.seconds["evaluate"] / total,
+            }
+        )
     return rows
 
 

@@ -31,7 +31,7 @@ def packed_layer(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurrent) -> 
     """The same by torch's bidirectional layer on packed sequences: the slow twin."""
     size, hidden = ahead.input_size, ahead.hidden_size
     layer = type(ahead)(size, hidden, batch_first=True, bidirectional=True, device="meta")  # weights follow
-    weights = dict(ahead.named_parameters())
+    weights: dict[str, Tensor] = dict(ahead.named_parameters())
     weights |= {f"{name}_reverse": weight for name, weight in back.named_parameters()}
     # An empty text cannot be packed: it counts as one token, and the mask takes its state away again.
     lengths = mask.sum(1).clamp_min(1).cpu()

@@ -43,6 +43,10 @@ def _saliency(change: Callable[[Tensor], Tensor], entries: int) -> Make:
     return lambda g, dtype: (change(torch.randn(entries, generator=g)).abs().to(dtype),)
 
 
+def _zeros(x: Tensor) -> Tensor:
+    return torch.zeros_like(x)
+
+
 def heavy_tails(entries: int) -> Make:
     """As gradients are: cubes of normal numbers."""
     return _saliency(lambda x: x**3, entries)
@@ -59,9 +63,9 @@ def _with_infinity(x: Tensor) -> Tensor:
 SALIENCIES: dict[str, Make] = {
     "none": normal(0),
     "one": _saliency(torch.ones_like, 1),
-    "one zero": _saliency(torch.zeros_like, 1),
+    "one zero": _saliency(_zeros, 1),
     "two alike": _saliency(torch.ones_like, 2),
-    "all zero": _saliency(torch.zeros_like, 9),
+    "all zero": _saliency(_zeros, 9),
     "one of them not zero": _saliency(lambda x: x * (torch.arange(9) == 4), 9),
     "ties": _saliency(lambda x: (2 * x).round(), 200),
     "ties at both ends": _saliency(lambda x: x.clamp(-1, 1).where(x.abs() > 0.5, 0.5), 200),
@@ -84,7 +88,7 @@ LONG_SALIENCIES: dict[str, Make] = {
         "few values": lambda x: (2 * x).round(),
         "all in one bin": lambda x: 1 + 1e-5 * x.abs(),
         "denormal": lambda x: x * 1e-38,
-        "all zero": torch.zeros_like,
+        "all zero": _zeros,
         "infinity": _with_infinity,
     }.items()
 }  # fmt: skip
