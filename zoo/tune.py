@@ -9,19 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.ablate import parse as parse_run
-from zoo.ablate import plan, run_jobs
-from zoo.core.command import CommandParser, command, say
+from zoo.core.command import EXIT_FAILED_CELLS, CommandParser, command, say
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
-from zoo.recipes import RECIPES, TABLE_IV
+from zoo.studies.options import add_options, study_of
 
 if TYPE_CHECKING:
-    from zoo.grid.worker import Job
+    from zoo.studies.study import Study
 
 # What is varied: the learning rate for all recipes, the rest where the row has the part.
 GRID: dict[str, tuple[str, ...]] = {
@@ -35,29 +34,41 @@ GRID: dict[str, tuple[str, ...]] = {
 }
 
 Setting = tuple[tuple[str, str], ...]  # (name, value) pairs that differ from the default; () is the default
+Scores = Mapping[Setting, float | None]  # mean validation accuracy; None where a cell failed
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: one method's settings, varied over a study of it."""
+
+    study: Study
+    recipe: str
+    grid: Mapping[str, tuple[str, ...]]
 
 
 def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names."""
+    from zoo.recipes import RECIPES, recipe_fields
+    from zoo.studies.changes import read_by
+
     row = lookup(RECIPES, recipe, "recipe")
-    needs = {
-        "base_rates": row.dropout != "none",
-        "epsilon": row.adversarial > 0,
-        "alpha": row.divergence != "none",
-        "threshold": row.update == "selective",
-        "sharpness": row.update == "selective",
-        "gamma": row.dropout not in ("none", "uniform"),
+    read = read_by(row)
+    return {
+        name: values
+        for name, values in (_grid(vary) or GRID).items()
+        if name in read or name not in recipe_fields()
     }
-    return {name: values for name, values in (_grid(vary) or GRID).items() if needs.get(name, True)}
 
 
 def _grid(vary: Sequence[str]) -> dict[str, tuple[str, ...]]:
     grid = {}
     for text in vary:
         name, equals, values = text.partition("=")
-        if not equals or not all(values.split(",")):
+        if not equals or not name or not all(values.split(",")):
             raise UserError(f"--vary {text}: expected NAME=VALUE,VALUE, e.g. learning_rate=3e-3,1e-2")
-        grid[name] = tuple(values.split(","))
+        if name in grid:
+            raise UserError(f"--vary {text}: {name} is varied already; expected it once")
+        grid[name] = tuple(dict.fromkeys(values.split(",")))
     return grid
 
 
@@ -71,105 +82,149 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = CommandParser(
         prog="python -m zoo.tune", description="Vary settings one at a time on validation."
     )
+    add_options(parser, "quick", "textcnn", "dropout uegr", "runs/tune")
     add = parser.add_argument
-    add("--preset", default="quick", help="sizes and corpora (default quick)")
-    add("--arch", default="textcnn", help="model (default textcnn)")
-    add("--recipe", nargs="+", default=["dropout", "uegr"], help=f"methods, of {', '.join(TABLE_IV)}")
-    add("--vary", nargs="+", default=[], metavar="NAME=VALUES", help="what to vary, e.g. epsilon=0.1,0.3")
-    add("--corpus", nargs="+", help="corpora (default: the preset's)")
-    add("--seeds", nargs="+", type=int, default=[100], help="seeds, other than those of the comparison")
-    add("--fraction", type=float, help="share of each corpus' rows to use, 0 to 1")
-    add("--epochs", type=int, help="epochs of training")
-    add("--data-dir", type=Path, help="folder with the corpora (default: the variable UEGR_DATA)")
-    add("--out", type=Path, default=Path("runs/tune"), help="folder for the results (default: runs/tune)")
+    add(
+        "--vary", nargs="+", action="extend", metavar="NAME=VALUES",
+        help="what to vary, e.g. epsilon=0.1,0.3 (default: the settings that matter to the method)",
+    )  # fmt: skip
     add("--best-out", type=Path, metavar="DIR", help="then train each method at its best setting into DIR")
-    add("--best-seeds", nargs="+", type=int, default=[0, 1, 2], help="seeds of that (default 0 1 2)")
-    add("--jobs", type=int, help="cells at a time (default: one a core)")
-    add("--json", action="store_true", help="print one JSON object instead of a table")
+    add("--best-seeds", nargs="+", action="extend", type=int, help="seeds of that (default 0 1 2)")
+    parser.add_version()
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
-    both = sorted(set(options.seeds) & set(options.best_seeds))
+    study = study_of(options, "quick", archs=("textcnn",), recipes=("dropout", "uegr"), seeds=(100,))
+    if len(study.archs) > 1:
+        raise UserError(f"--arch {' '.join(study.archs)}: expected one model; each has settings of its own")
+    if not study.places.out:
+        study = replace(study, places=replace(study.places, out="runs/tune"))
+    best_seeds = tuple(options.best_seeds or (0, 1, 2))
+    both = sorted(set(study.seeds) & set(best_seeds))
     if options.best_out is not None and both:
         raise UserError(f"--best-seeds {both[0]}: also a seed of the search; expected others")
-    answer = {recipe: _tune(options, recipe) for recipe in options.recipe}
+    if options.best_out is None and options.best_seeds:
+        raise UserError("--best-seeds without --best-out: expected a folder for what they train")
+    searches = [
+        Search(study.changed({"recipes": (recipe,)}), recipe, grid_of(recipe, options.vary or ()))
+        for recipe in study.recipes
+    ]
+    for search in searches:  # every value is checked before the first cell runs
+        for name, values in search.grid.items():
+            for value in values:
+                _study(search.study, ((name, value),))
+    answer = {search.recipe: _tune(search) for search in searches}
+    failed = _report(answer, options.json)
     if options.best_out is not None:
-        for recipe, found in answer.items():
-            _train_best(options, recipe, tuple(found["best"].items()))
-    if options.json:
+        for search in searches:
+            best = answer[search.recipe]["best"]
+            if best is not None:
+                failed |= _train_best(search, tuple(best.items()), options.best_out, best_seeds)
+    return EXIT_FAILED_CELLS if failed else 0
+
+
+def _report(answer: Mapping[str, Any], as_json: bool) -> bool:
+    """Print what was found; returns whether a setting has none because cells failed."""
+    if as_json:
         print(json.dumps(answer))
-        return 0
-    for recipe, found in answer.items():
+    for recipe, found in answer.items() if not as_json else ():
         print(f"\n{recipe}: mean validation accuracy, % (difference to the default)")
         for row in found["settings"]:
-            mark = "  <- best" if row["setting"] == found["best"] else ""
             name = ", ".join(f"{k}={v}" for k, v in row["setting"].items()) or "default"
-            print(f"  {name:<44} {100 * row['validation']:6.2f}  {100 * row['difference']:+6.2f}{mark}")
-    return 0
+            if row["validation"] is None:
+                print(f"  {name:<44} failed")
+                continue
+            difference = f"{100 * row['difference']:+6.2f}" if row["difference"] is not None else "     –"
+            mark = "  <- best" if row["setting"] == found["best"] else ""
+            print(f"  {name:<44} {100 * row['validation']:6.2f}  {difference}{mark}")
+        if found["best"] is None:
+            print("  every setting failed: nothing to choose from")
+    return any(row["validation"] is None for found in answer.values() for row in found["settings"])
 
 
-def _tune(options: argparse.Namespace, recipe: str) -> dict[str, Any]:
+def _tune(search: Search) -> dict[str, Any]:
     single: list[Setting] = [()]
-    grid = grid_of(recipe, options.vary)
-    single += [((name, value),) for name, values in grid.items() for value in values]
-    scores = _validation(options, recipe, single)
+    single += [((name, value),) for name, values in search.grid.items() for value in values]
+    scores = dict(_validation(search, single))
     best_of_each: Setting = ()
-    for name in grid:
-        values = [setting for setting in scores if setting and setting[0][0] == name]
-        top = max(values, key=lambda setting: scores[setting])
-        if scores[top] > scores[()]:
+    for name in search.grid:
+        top = _best({s: score for s, score in scores.items() if s and s[0][0] == name})
+        if top is not None and _above(scores[top], scores[()]):
             best_of_each += top
     if len(best_of_each) > 1:
-        scores |= _validation(options, recipe, [best_of_each])
-    best = max(scores, key=lambda setting: scores[setting])
+        scores |= _validation(search, [best_of_each])
+    best = _best(scores)
+    default = scores[()]
     rows = [
-        {"setting": dict(setting), "validation": score, "difference": score - scores[()]}
+        {
+            "setting": dict(setting),
+            "validation": score,
+            "difference": None if score is None or default is None else score - default,
+        }
         for setting, score in scores.items()
     ]
-    return {"best": dict(best), "settings": rows}
+    return {"best": None if best is None else dict(best), "settings": rows}
 
 
-def _validation(options: argparse.Namespace, recipe: str, settings: list[Setting]) -> dict[Setting, float]:
+def _above(score: float | None, other: float | None) -> bool:
+    return score is not None and (other is None or score > other)
+
+
+def _best(scores: Scores) -> Setting | None:
+    """The setting of the highest score, the first of equal ones; None where all failed."""
+    found = {setting: score for setting, score in scores.items() if score is not None}
+    return max(found, key=lambda setting: found[setting], default=None)
+
+
+def _study(study: Study, setting: Setting) -> Study:
+    from zoo.studies.changes import from_text
+
+    return study.changed(None, **from_text(dict(setting)))
+
+
+def _validation(search: Search, settings: Sequence[Setting]) -> Scores:
     """Mean validation accuracy of each setting over corpora and seeds; finished cells are reused."""
-    from zoo.grid.store import Store
+    from zoo.studies import run
 
-    jobs: list[Job] = []
+    jobs: dict[str, Any] = {}
     owner: dict[Setting, list[str]] = {}
     for setting in settings:
-        places, planned = plan(parse_run([*_shared(options), "--recipe", recipe, *_assignments(setting)]))
-        planned = [job for job in planned if job.cell.arch != "-"]
-        owner[setting] = [job.id for job in planned]
-        jobs += [job for job in planned if job.id not in {known.id for known in jobs}]
-    say(f"{recipe}: {len(settings)} settings, {len(jobs)} cells")
-    run_jobs(jobs, places, options.jobs)
-    store = Store(places.out)
-    accuracy = {job.id: float(store.read(job.id).get("validation_accuracy") or 0.0) for job in jobs}
-    return {setting: sum(accuracy[i] for i in ids) / len(ids) for setting, ids in owner.items()}
+        study = _study(search.study, setting)
+        planned = run.plan(study)
+        owner[setting] = [job.id for job in planned.jobs if not job.is_reference]
+        label = " ".join(f"{name}={value}" for name, value in setting)
+        for job in planned.jobs:
+            if not job.is_reference:
+                jobs.setdefault(job.id, replace(job, variant=label))
+    say(f"{search.recipe}: {len(settings)} settings, {len(jobs)} cells")
+    planned = run.of_jobs(search.study, list(jobs.values()))
+    if planned.pending:
+        search.study.write(planned.places.out)
+    run.run_plan(planned)
+    results = {result.id: result for result in run.results_of(planned)}
+    scores: dict[Setting, float | None] = {}
+    for setting, ids in owner.items():
+        found = [results[i].validation_accuracy for i in ids if i in results and results[i].done]
+        values = [value for value in found if value is not None]
+        scores[setting] = sum(values) / len(values) if len(values) == len(ids) else None
+    return scores
 
 
-def _train_best(options: argparse.Namespace, recipe: str, best: Setting) -> None:
-    """Cells for the comparison on the test part, with seeds that the search has not seen."""
-    arguments = [*_shared(options), "--out", str(options.best_out), "--seeds", *map(str, options.best_seeds)]
-    places, jobs = plan(parse_run([*arguments, "--recipe", recipe, *_assignments(best)]))
-    say(f"{recipe}: its best setting, {len(jobs)} cells in {options.best_out}/")
-    run_jobs(jobs, places, options.jobs)
+def _train_best(search: Search, best: Setting, out: Path, seeds: Sequence[int]) -> bool:
+    """Train cells for the test part, with seeds that the search has not seen; returns whether one failed."""
+    from zoo.studies import run
 
-
-def _shared(options: argparse.Namespace) -> list[str]:
-    """The options of `zoo.ablate` that all settings have in common; a later option overrides one here."""
-    arguments = ["--preset", options.preset, "--arch", options.arch, "--out", str(options.out)]
-    for name in ("corpus", "seeds"):
-        if values := getattr(options, name):
-            arguments += [f"--{name}", *map(str, values)]
-    for name in ("fraction", "epochs", "data_dir", "jobs"):
-        if (value := getattr(options, name)) is not None:
-            arguments += ["--" + name.replace("_", "-"), str(value)]
-    return arguments
-
-
-def _assignments(setting: Setting) -> list[str]:
-    return ["--set", *(f"{name}={value}" for name, value in setting)] if setting else []
+    study = _study(search.study, best).changed({"seeds": tuple(seeds)})
+    study = replace(study, places=replace(study.places, out=str(out)))
+    planned = run.plan(study)
+    say(f"{search.recipe}: its best setting, {len(planned.jobs)} cells in {out}/")
+    if planned.pending:
+        study.write(out)
+    run.run_plan(planned)
+    return len(run.results_of(planned)) < len(planned.jobs) or not all(
+        result.done for result in run.results_of(planned)
+    )
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zoo.core.errors import UserError
 
@@ -16,9 +18,19 @@ EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 class CommandParser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like all others."""
 
+    def __init__(self, **options: Any) -> None:
+        # An abbreviation that works today would be another option's name tomorrow.
+        super().__init__(allow_abbrev=False, **options)
+
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a UserError."""
         raise UserError(f"{message} (see --help)")
+
+    def add_version(self) -> None:
+        """`--version`: that of the package."""
+        import zoo
+
+        self.add_argument("--version", action="version", version=f"uegr {zoo.__version__}")
 
 
 def command(name: str, run: Callable[[], int]) -> int:
@@ -26,7 +38,7 @@ def command(name: str, run: Callable[[], int]) -> int:
     try:
         return run()
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {one_line(str(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
@@ -36,6 +48,23 @@ def command(name: str, run: Callable[[], int]) -> int:
         return 0
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters shown, as a name may hold them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def say(message: str) -> None:
     """A line for the user on standard error; standard output is for results."""
     print(message, file=sys.stderr, flush=True)
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal, or None (no limit) where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def filled(text: str, width: int | None) -> str:
+    """The text in lines of at most `width` characters, broken between words alone (None: one line)."""
+    if width is None:
+        return text
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

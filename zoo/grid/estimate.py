@@ -4,51 +4,91 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from zoo.core.names import BASELINE
-from zoo.grid.worker import Job, Places
-from zoo.text import load_corpus
+from zoo.core.result import CorpusInfo
+from zoo.grid.plan import Job, Places, Report, by_kind
+from zoo.method.step import prepare
+from zoo.text import TextSettings, load_corpus
+from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
-from zoo.training.run import Run
-from zoo.training.settings import CellSettings
+from zoo.training.steps import OrdinarySteps
 
 WARM, TIMED = 2, 4
+EVALUATION = 1.1  # evaluation is taken for a tenth of the training
+
+Kind = tuple[str, str, str]  # corpus, arch, recipe
 
 
-def estimate_seconds(jobs: list[Job], places: Places, workers: int) -> float:
-    """Seconds for `jobs` with so many workers, from TIMED steps of each (corpus, arch, recipe).
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of one cell of each kind, and how many kinds were timed; the others were derived from those."""
 
-    Evaluation is taken for a tenth of the training; the reference row for nothing.
+    seconds: Mapping[Kind, float]
+    timed: int
+
+    def total(self, jobs: Sequence[Job], workers: int) -> float:
+        """Seconds for these jobs with so many workers; the reference row is taken for nothing."""
+        return sum(self.seconds[kind] * len(cells) for kind, cells in by_kind(jobs).items()) / workers
+
+
+def estimate(jobs: Sequence[Job], places: Places, report: Report, most_seconds: float = 60.0) -> Estimate:
+    """Time a few steps of the kinds of cells among `jobs`, for no longer than about `most_seconds`.
+
+    One recipe of each (corpus, arch) comes first. A kind that the time did not suffice for costs what its
+    passes and tokens cost in the timed kind nearest to it (same arch before any).
     """
     torch.set_num_threads(1)
-    step_seconds: dict[tuple[str, str, CellSettings], float] = {}
-    total = 0.0
-    for job in jobs:
-        if job.cell.recipe == BASELINE:
-            continue
-        kind = (job.source, job.cell.arch, job.settings)
-        if kind not in step_seconds:
-            step_seconds[kind] = _step_seconds(job, places)
-        train = job.settings.train
-        steps = -(-job.corpus_info["train_rows"] // train.batch_size) * train.epochs
-        total += 1.1 * steps * step_seconds[kind]
-    return total / workers
+    kinds = by_kind(jobs)
+    # The first recipe of every (corpus, arch), then the second of each, and so on.
+    recipes = list(dict.fromkeys(recipe for _, _, recipe in kinds))
+    order = sorted(kinds, key=lambda kind: recipes.index(kind[2]))
+    rates: dict[Kind, float] = {}  # seconds a unit
+    end = time.perf_counter() + most_seconds
+    for number, kind in enumerate(order):
+        if rates and time.perf_counter() > end:
+            break
+        job = kinds[kind][0]
+        report(f"timing {' '.join(kind)} ({number + 1} of {len(order)} kinds of cells)")
+        rates[kind] = EVALUATION * _steps(job) * _step_seconds(job, places) / job.units
+    seconds = {kind: kinds[kind][0].units * _nearest(rates, kind) for kind in kinds}
+    return Estimate(seconds, len(rates))
+
+
+def _nearest(rates: Mapping[Kind, float], kind: Kind) -> float:
+    if kind in rates:
+        return rates[kind]
+    same = [rate for (corpus, arch, _), rate in rates.items() if (corpus, arch) == kind[:2]]
+    near = same or [rate for (_, arch, _), rate in rates.items() if arch == kind[1]] or list(rates.values())
+    return sum(near) / len(near)
+
+
+def _steps(job: Job) -> int:
+    assert not isinstance(job.settings, BaselineSettings)
+    train = job.settings.train
+    corpus: CorpusInfo = job.corpus
+    return -(-corpus.train_rows // train.batch_size) * train.epochs
 
 
 def _step_seconds(job: Job, places: Places) -> float:
-    corpus = load_corpus(job.source, job.settings.text, places.data_dir, places.cache_dir)
+    settings = job.settings
+    assert not isinstance(settings, BaselineSettings)
+    assert isinstance(settings.text, TextSettings)
+    corpus = load_corpus(job.source, settings.text, places.data, places.cache)
     device = torch.device(places.device)
-    model = make_model(job.cell, job.settings, corpus, vectors=None).to(device)
-    run = Run(model, job.cell, job.settings, corpus, device)
+    model = make_model(job.cell.arch, job.cell.seed, settings, corpus, vectors=None).to(device)
+    trainee = prepare(model, settings.recipe, torch.Generator(device).manual_seed(0))
+    steps = OrdinarySteps(trainee, settings.train, corpus.train, job.cell.seed, device)
     model.train()
     began = 0.0
-    batches = run.batches(corpus.train, job.settings.train.batch_size, epoch=1)
+    batches = steps.batches(corpus.train, settings.train.batch_size, epoch=1)
     for i, batch in enumerate(itertools.islice(itertools.cycle(batches), WARM + TIMED)):
         if i == WARM:
             began = time.perf_counter()
-        run.step(batch)
+        steps.step(batch)
     if device.type == "cuda":
         torch.cuda.synchronize()
     return (time.perf_counter() - began) / TIMED

@@ -3,83 +3,131 @@
 from __future__ import annotations
 
 import multiprocessing
-import queue as queues
-from dataclasses import replace
+import multiprocessing.connection
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.core.errors import UserError
 from zoo.core.processes import environment
-from zoo.grid.store import Store
-from zoo.grid.worker import Job, Places, Send, work, worker_main
+from zoo.core.result import FAILED
+from zoo.grid.plan import Job, Places
+from zoo.grid.store import Pending, Store
+from zoo.grid.worker import Send, outcome, work, worker_main
+from zoo.training.environment import PORTABLE, is_portable, made_by
 
 
-def run_grid(jobs: list[Job], places: Places, workers: int, send: Send) -> None:
-    """Run what is missing of `jobs` with so many workers; events go to `send`.
+def run_grid(jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:
+    """Run the cells of `pending` with so many workers; events go to `send`.
 
-    One worker runs in this process. Raises KeyboardInterrupt through; finished cells are on disk then.
+    One worker runs in this process, unless the vector width is to be bounded: that is decided when torch is
+    imported. Raises KeyboardInterrupt through; finished cells are on disk then.
     """
-    store = Store(places.out)
-    missing = sum(not store.done(job.id) for job in jobs)
-    workers = min(workers, missing)
+    workers = min(workers, len(pending))
     if workers == 0:
         return
-    if workers == 1:
-        work(jobs, places, send)
+    if workers == 1 and places.portable <= is_portable():
+        work(jobs, places, send, pending)
         return
-    _run_processes(jobs, places, workers, send)
+    _Pool(jobs, places, send, pending).run(workers)
 
 
-def spread(places: Places, workers: int) -> list[Places]:
-    """The places of each worker: the GPUs in turn, where there are any."""
-    if places.device != "cuda":
-        return [places] * workers
-    import torch
+def spread(places: Places) -> Iterator[Places]:
+    """The places of one worker after the other: the GPUs in turn, where there are any."""
+    count = 1
+    if places.device == "cuda":
+        import torch
 
-    count = max(1, torch.cuda.device_count())
-    return [replace(places, device=f"cuda:{i % count}") for i in range(workers)]
+        count = max(1, torch.cuda.device_count())
+    i = 0
+    while True:
+        yield replace(places, device=f"cuda:{i % count}") if places.device == "cuda" else places
+        i += 1
 
 
-def _run_processes(jobs: list[Job], places: Places, workers: int, send: Send) -> None:
-    context = multiprocessing.get_context("spawn")
-    events: Any = context.Queue()
-    # Set before the children import torch: one thread each, in every library.
-    with environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}):
-        processes = [
-            context.Process(target=worker_main, args=(jobs, place, events), daemon=True)
-            for place in spread(places, workers)
-        ]
-        for process in processes:
+@dataclass
+class _Worker:
+    process: Any
+    pipe: multiprocessing.connection.Connection
+    place: Places
+    cell: int | None = None  # the number of the job that it is in
+
+
+class _Pool:
+    """Each worker has a pipe of its own: one that is killed while it writes holds up no other."""
+
+    def __init__(self, jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
+        self.jobs, self.send, self.pending = jobs, send, pending
+        self.store = Store(places.out)
+        self.context = multiprocessing.get_context("spawn")
+        # Set before the children import torch: one thread each, in every library.
+        self.variables = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        if places.portable:
+            self.variables |= PORTABLE
+        self.places = spread(places)
+        self.workers: list[_Worker] = []
+        self.spare = 3  # workers to start again that were killed before they had a cell
+
+    def run(self, count: int) -> None:
+        """Start the workers and take their events until the last one has ended."""
+        try:
+            for _ in range(count):
+                self.workers.append(self._start(next(self.places)))
+            while self.workers:
+                pipes = {worker.pipe: worker for worker in self.workers}
+                for pipe in multiprocessing.connection.wait(list(pipes)):
+                    self._take(pipes[pipe])  # type: ignore[index]
+        finally:
+            for worker in self.workers:
+                if worker.process.is_alive():
+                    worker.process.terminate()
+                worker.process.join()
+
+    def _start(self, place: Places) -> _Worker:
+        mine, theirs = self.context.Pipe(duplex=False)
+        process = self.context.Process(
+            target=worker_main, args=(self.jobs, place, self.pending, theirs), daemon=True
+        )
+        with environment(self.variables):
             process.start()
-    open_cells: set[int] = set()
-    try:
-        while any(process.is_alive() for process in processes) or not events.empty():
-            try:
-                event = events.get(timeout=0.2)
-            except queues.Empty:
-                continue
-            if event[0] == "error":
-                raise UserError(event[2]["reason"])
-            if event[0] == "start":
-                open_cells.add(event[1])
-            elif event[0] in ("done", "failed"):
-                open_cells.discard(event[1])
-            send(event)
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-            process.join()
-    _record_lost(jobs, places, open_cells, send)
+        theirs.close()  # the worker's end is then the only one, and its death ends the pipe
+        return _Worker(process, mine, place)
 
+    def _take(self, worker: _Worker) -> None:
+        try:
+            event = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._ended(worker)
+            return
+        if event[0] == "error":
+            raise UserError(event[2]["reason"])
+        worker.cell = event[1] if event[0] in ("start", "epoch") else None
+        self.send(event)
 
-def _record_lost(jobs: list[Job], places: Places, numbers: set[int], send: Send) -> None:
-    """Cells whose worker died in the middle (killed, out of memory) and that nobody finished since."""
-    store = Store(places.out)
-    for number in sorted(numbers):
-        job = jobs[number]
-        if store.done(job.id):
-            continue
-        reason = "its worker process died (killed, or out of memory)"
-        head = {"id": job.id, "cell": job.cell.as_dict(), "settings": job.settings.as_dict()}
-        store.write(head | {"corpus": job.corpus_info, "status": "failed", "reason": reason})
-        send(("failed", number, {"reason": reason}))
+    def _ended(self, worker: _Worker) -> None:
+        """A worker that was killed costs its cell, and another one goes on in its place."""
+        worker.process.join()
+        worker.pipe.close()
+        self.workers.remove(worker)
+        if worker.cell is not None:
+            self._record_lost(worker.cell)
+        elif worker.process.exitcode == 0:
+            return
+        elif self.spare == 0 or worker.process.exitcode > 0:
+            raise RuntimeError(
+                f"a worker ended with exit code {worker.process.exitcode} before it had a cell"
+            )
+        else:
+            self.spare -= 1
+        self.workers.append(self._start(worker.place))
+
+    def _record_lost(self, number: int) -> None:
+        """Settle the cell of a dead worker, unless it was finished, or another worker has taken it over."""
+        job = self.jobs[number]
+        with self.store.claim(job.id) as mine:
+            if not mine:
+                return
+            if not self.store.settled(job.id, self.pending):
+                reason = "its worker process died (killed, or out of memory)"
+                self.store.write(replace(job.head, status=FAILED, reason=reason, made_by=made_by()))
+            self.send(outcome(number, self.store.read(job.id)))

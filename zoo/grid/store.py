@@ -7,74 +7,32 @@ process dies, so two runners on one folder never compute the same cell and a kil
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
-import math
 import os
-import re
-import zlib
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from zoo.core.errors import UserError
+from zoo.core.identity import SCHEMA, plain
+from zoo.core.result import Result
+from zoo.core.result_check import REMEDY
 
-__all__ = ["Store", "canonical_json", "cell_id", "decode_classes", "encode_classes"]
+__all__ = ["Pending", "Stamp", "Store"]
 
-Result = dict[str, Any]
-_LARGEST = 2**16 - 1
-_NEEDED = ("id", "cell", "status")
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal content gives equal text, in every process.
-
-    Tuples become lists, numpy scalars Python numbers, paths text, NaN and the infinities null.
-    """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-
-
-def cell_id(cell: Mapping[str, Any], settings: Mapping[str, Any], fingerprint: str) -> str:
-    """The name of a cell: `<corpus>-<arch>-<recipe>-s<seed>[-f<fold>]-<hash8>`.
-
-    Args:
-        cell: `corpus`, `arch`, `recipe`, `seed` and, under cross-validation only, `fold` (None or absent: the
-            fixed split).
-        settings: everything that changes the result, nested; it enters the hash alone.
-        fingerprint: that of the prepared corpus.
-
-    The hash is the first 8 hex digits of SHA-256 over the canonical JSON of all three.
-    """
-    content = {"cell": {**cell, "fold": cell.get("fold")}, "settings": settings, "fingerprint": fingerprint}
-    digest = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:8]
-    parts = [_file_name_part(str(cell[key])) for key in ("corpus", "arch", "recipe")]
-    parts.append(f"s{int(cell['seed'])}")
-    if cell.get("fold") is not None:
-        parts.append(f"f{int(cell['fold'])}")
-    return "-".join([*parts, digest])
-
-
-def encode_classes(classes: np.ndarray) -> str:
-    """Class indices (n,) of 0..65535 as base64 of zlib of little-endian uint16."""
-    array = np.asarray(classes)
-    if array.ndim != 1 or (array.size and (array.min() < 0 or array.max() > _LARGEST)):
-        raise ValueError(f"classes must be one row of integers in 0..{_LARGEST}, got shape {array.shape}")
-    return base64.b64encode(zlib.compress(array.astype("<u2").tobytes(), 9)).decode("ascii")
-
-
-def decode_classes(text: str) -> np.ndarray:
-    """The inverse of `encode_classes`: int64 array (n,)."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype="<u2").astype(np.int64)
+Stamp = tuple[int, int]  # tells one version of a file from the next
+# The cells that a run has to run, each with the version of its file that does not count (None: no file).
+# Another version settles the cell, whoever wrote it.
+Pending = dict[str, Stamp | None]
 
 
 class Store:
-    """The results of a grid in one folder. The folder is made when something is first written or claimed."""
+    """The results of a grid in one folder. The folder is made when something is first written or claimed.
+
+    Raises:
+        UserError: the folder is a file.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
@@ -85,22 +43,39 @@ class Store:
         """The file of a cell, whether it exists or not."""
         return self.folder / f"{cell_id}.json"
 
-    def write(self, result: Mapping[str, Any]) -> Path:
-        """Write one result so that it is there as a whole or not at all; an older one is replaced."""
-        missing = [key for key in _NEEDED if key not in result]
-        if missing:
-            raise ValueError(f"result lacks {missing}; a result needs at least {list(_NEEDED)}")
-        target = self.path(result["id"])
+    def make(self) -> None:
+        """Make the folder, and see that it can be written to: better now than after the first cell.
+
+        Raises:
+            UserError: it cannot.
+        """
         self._make(self.folder)
-        # The process id keeps two writers apart; the dot and the ending keep `cells` from reading it.
-        temporary = self.folder / f".{result['id']}.{os.getpid()}.tmp"
+        probe = self.folder / self._temporary("probe")
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(_plain(dict(result)), file, ensure_ascii=False, allow_nan=False, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+            with self._complaints():
+                probe.write_text("")
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def write(self, result: Result) -> Path:
+        """Write one result so that it is there as a whole or not at all; an older one is replaced.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written to; nothing half-written is left.
+        """
+        content = json.dumps(
+            plain({"schema": SCHEMA, **result.as_json()}), ensure_ascii=False, allow_nan=False, indent=1
+        )
+        target = self.path(result.id)
+        self._make(self.folder)
+        temporary = self.folder / self._temporary(result.id)
+        try:
+            with self._complaints():
+                with open(temporary, "w", encoding="utf-8") as file:
+                    file.write(content + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -120,17 +95,37 @@ class Store:
             )
         return _load(path)
 
-    def done(self, cell_id: str, *, failed_counts: bool = False) -> bool:
-        """Whether the cell needs no further run. A failed one does, unless `failed_counts`."""
-        path = self.path(cell_id)
-        return path.exists() and (_load(path)["status"] == "done" or failed_counts)
+    def done(self, cell_id: str) -> bool:
+        """Whether the cell has a result that is no failure."""
+        return self.path(cell_id).exists() and self.read(cell_id).done
+
+    def pending(self, cell_ids: Iterable[str], counts: Callable[[Result], bool]) -> Pending:
+        """The cells that have no result which `counts`."""
+        stamps: Pending = {}
+        for cell_id in cell_ids:
+            stamp = self.stamp(cell_id)
+            if stamp is None or not counts(self.read(cell_id)):
+                stamps[cell_id] = stamp
+        return stamps
+
+    def settled(self, cell_id: str, pending: Pending) -> bool:
+        """Whether a cell needs no run: it needed none, or somebody has written its result since."""
+        return cell_id not in pending or self.stamp(cell_id) not in (None, pending[cell_id])
+
+    def stamp(self, cell_id: str) -> Stamp | None:
+        """What tells this version of a cell's file from the next; None: there is no file."""
+        try:
+            status = self.path(cell_id).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     @contextlib.contextmanager
     def claim(self, cell_id: str) -> Iterator[bool]:
         """Try to become the one who runs this cell: yields True, or False at once if another process has it.
 
-        Ask `done` again inside the claim: another runner may have finished the cell just before. The claim
-        ends with the `with` block and with the death of the process, however it dies.
+        Ask again inside the claim whether the cell needs a run: another runner may have finished it just
+        before. The claim ends with the `with` block and with the death of the process, however it dies.
         """
         from filelock import FileLock, Timeout
 
@@ -138,14 +133,13 @@ class Store:
         self._make(claims)
         lock = FileLock(claims / f"{cell_id}.lock", timeout=0)
         try:
-            lock.acquire()
+            with self._complaints():
+                lock.acquire()
         except Timeout:
             yield False
             return
         try:
-            # Who holds the claim is the only writer, so these are what a killed one left behind.
-            for leftover in self.folder.glob(f".{cell_id}.*.tmp"):
-                leftover.unlink()
+            self._sweep(cell_id)
             yield True
         finally:
             lock.release()
@@ -159,6 +153,32 @@ class Store:
         for path in sorted(self.folder.glob("[!.]*.json")):
             yield _load(path)
 
+    def _temporary(self, cell_id: str) -> str:
+        # Machine and process keep two writers apart; the dot and the ending keep `cells` from reading it.
+        return f".{cell_id}.{socket.gethostname()}.{os.getpid()}.tmp"
+
+    def _sweep(self, cell_id: str) -> None:
+        """Remove what a killed writer of this machine left of this cell; nothing that is being written."""
+        beginning = f".{cell_id}.{socket.gethostname()}."
+        for leftover in self.folder.glob(".*.tmp"):
+            process = leftover.name.removeprefix(beginning).removesuffix(".tmp")
+            if leftover.name.startswith(beginning) and process.isdigit() and not _alive(int(process)):
+                leftover.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _complaints(self) -> Iterator[None]:
+        from filelock import Timeout
+
+        try:
+            yield
+        except Timeout:  # an OSError, but no complaint
+            raise
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}: cannot write a result ({error.strerror or error}); finished cells are kept, "
+                "expected a folder to write to with room in it"
+            ) from None
+
     @staticmethod
     def _make(folder: Path) -> None:
         try:
@@ -170,40 +190,30 @@ class Store:
 
 
 def _load(path: Path) -> Result:
-    remedy = "delete the file and run again, the cell will be repeated"
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: broken JSON ({error.msg}); {remedy}") from None
+        raise UserError(f"{path}, line {error.lineno}: broken JSON ({error.msg}); {REMEDY}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text; {remedy}") from None
+        raise UserError(f"{path}: not UTF-8 text; {REMEDY}") from None
+    except RecursionError:
+        raise UserError(f"{path}: JSON nested too deeply; {REMEDY}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected the result of a cell") from None
-    if not isinstance(result, dict) or any(key not in result for key in _NEEDED):
-        raise UserError(
-            f"{path}: not the result of a cell (expected the keys {', '.join(_NEEDED)}); "
-            "delete the file or move it out of the results folder"
-        )
+    result = Result.from_json(values, str(path))
+    if result.id != path.stem:
+        raise UserError(f"{path}: holds the cell {result.id!r}; expected the one of its name, {REMEDY}")
     return result
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value
-
-
-def _file_name_part(text: str) -> str:
-    # A corpus may be named by a path of the user's own; "-" (no arch) must not run into the separators.
-    return re.sub(r"[^\w.+]+", "_", text).strip("._")[-60:] or "none"
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,29 +1,21 @@
 from __future__ import annotations
 
-import base64
-import json
+import errno
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from zoo.core.errors import UserError
-from zoo.grid.store import Store, canonical_json, cell_id, decode_classes, encode_classes
-
-CELL = {"corpus": "imdb", "arch": "texthan", "recipe": "uegr", "seed": 3, "fold": None}
-SETTINGS = {"train": {"epochs": 2, "rate": 0.001}, "text": {"words": True}}
+from zoo.core.result import Result
+from zoo.grid.store import Store
 
 
 def _python(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -35,91 +27,86 @@ def _python(code: str, *arguments: object, **environment: str) -> subprocess.Pop
     )
 
 
-def test_a_cell_is_named_by_what_it_is_and_a_hash_of_all_that_decides_it():
-    name = cell_id(CELL, SETTINGS, "abc")
-    assert name == "imdb-texthan-uegr-s3-3799a4ff"
-    assert cell_id({**CELL, "fold": 1}, SETTINGS, "abc").startswith("imdb-texthan-uegr-s3-f1-")
-    assert cell_id({k: v for k, v in CELL.items() if k != "fold"}, SETTINGS, "abc") == name
-    assert cell_id(CELL, dict(reversed(SETTINGS.items())), "abc") == name
-    changed = [
-        cell_id(CELL, {**SETTINGS, "train": {"epochs": 3, "rate": 0.001}}, "abc"),
-        cell_id(CELL, SETTINGS, "abd"),
-        cell_id({**CELL, "seed": 4}, SETTINGS, "abc"),
-    ]
-    assert len({name[-8:] for name in [name, *changed]}) == 4
-
-
-def test_the_hash_does_not_depend_on_the_process():
-    code = f"from zoo.grid.store import cell_id; print(cell_id({CELL!r}, {SETTINGS!r}, 'abc'))"
-    runs = [_python(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "4294967295")]
-    assert {run.communicate()[0].strip() for run in runs} == {cell_id(CELL, SETTINGS, "abc")}
-
-
-def test_a_corpus_named_by_a_path_gives_a_file_name():
-    name = cell_id({**CELL, "corpus": "../my data/reviews-1.csv", "arch": "-"}, {}, "")
-    assert name.startswith("my_data_reviews_1.csv-none-uegr-s3-")
-
-
-def test_canonical_json_makes_plain_types():
-    value = {"b": (1, np.float32(0.5)), "a": float("nan"), "c": Path("x"), "d": np.int64(2), "e": "é"}
-    assert canonical_json(value) == '{"a":null,"b":[1,0.5],"c":"x","d":2,"e":"\\u00e9"}'
-
-
-@given(arrays(np.int64, st.integers(0, 50), elements=st.integers(0, 65_535)))
-def test_predictions_survive_coding(classes: np.ndarray):
-    assert np.array_equal(decode_classes(encode_classes(classes)), classes)
-
-
-def test_the_code_is_little_endian_whatever_the_machine():
-    assert encode_classes(np.array([1, 258], dtype=">i4")) == encode_classes(np.array([1, 258]))
-    assert zlib.decompress(base64.b64decode(encode_classes(np.array([258])))) == b"\x02\x01"
-
-
-@pytest.mark.parametrize("classes", [[-1], [65_536], [[0, 1]]])
-def test_classes_out_of_range_are_refused(classes: list[Any]):
-    with pytest.raises(ValueError, match="65535"):
-        encode_classes(np.array(classes))
-
-
-def test_write_read_done(tmp_path: Path, result: Callable[..., dict[str, Any]]):
+def test_write_read_done(tmp_path: Path, made: Callable[..., Result]):
     store = Store(tmp_path / "new" / "folder")
-    good, bad = result("uegr"), result("at", status="failed", reason="the loss is NaN")
-    assert not store.done(good["id"])
+    good, bad = made("uegr"), made("at", status="failed", reason="the loss is NaN")
+    assert not store.done(good.id)
     assert list(store.cells()) == []
-    assert store.write(good) == store.path(good["id"])
+    assert store.write(good) == store.path(good.id)
     store.write(bad)
-    assert store.read(good["id"]) == json.loads(json.dumps(good))
-    assert store.done(good["id"])
-    assert not store.done(bad["id"])
-    assert store.done(bad["id"], failed_counts=True)
-    assert [r["cell"]["recipe"] for r in store.cells()] == ["at", "uegr"]
-    store.write({**good, "best_epoch": 7})
-    assert store.read(good["id"])["best_epoch"] == 7
+    assert store.read(good.id) == good
+    assert store.done(good.id)
+    assert not store.done(bad.id)
+    assert [r.cell.recipe for r in store.cells()] == ["at", "uegr"]
+    store.write(replace(good, best_epoch=7))
+    assert store.read(good.id).best_epoch == 7
 
 
-def test_a_failing_write_leaves_the_old_result_and_no_other_file(tmp_path, result):
+def test_pending_until_somebody_writes_another_version(tmp_path, made):
     store = Store(tmp_path)
-    old = result("uegr")
+    good, bad, other = made("uegr"), made("at", status="failed"), made("r_at")
+    store.write(good)
+    store.write(bad)
+    ids = [good.id, bad.id, other.id]
+    pending = store.pending(ids, lambda result: result.done)
+    assert set(pending) == {bad.id, other.id}
+    assert [store.settled(i, pending) for i in ids] == [True, False, False]
+    store.write(bad)  # tried again by some worker of this run: it has failed again
+    store.write(other)
+    assert [store.settled(i, pending) for i in ids] == [True, True, True]
+
+
+def test_a_failing_write_leaves_the_old_result_and_no_other_file(tmp_path, made):
+    store = Store(tmp_path)
+    old = made("uegr")
     store.write(old)
     with pytest.raises(TypeError):
-        store.write({**old, "curve": [object()]})
-    assert store.read(old["id"])["curve"] == old["curve"]
-    assert [path.name for path in tmp_path.iterdir()] == [f"{old['id']}.json"]
+        store.write(replace(old, curve=(object(),)))
+    assert store.read(old.id).curve == old.curve
+    assert [path.name for path in tmp_path.iterdir()] == [f"{old.id}.json"]
 
 
-def test_a_result_needs_its_keys(tmp_path):
-    with pytest.raises(ValueError, match="status"):
-        Store(tmp_path).write({"id": "x", "cell": {}})
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, made, monkeypatch):
+    store = Store(tmp_path)
+    old = made("uegr")
+    store.write(old)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for act in (lambda: store.write(replace(old, best_epoch=1)), lambda: store.write(made("at"))):
+        with pytest.raises(
+            UserError, match=r"cannot write .*No space left on device.*finished cells are kept"
+        ) as e:
+            act()
+        assert "\n" not in str(e.value)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{old.id}.json"]
+    assert store.read(old.id) == old
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_out_before_anything_runs(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot make the results folder"):
+        Store(tmp_path / "file" / "below").make()
+    if os.geteuid() != 0:
+        (tmp_path / "closed").mkdir(mode=0o500)
+        with pytest.raises(UserError, match="Permission denied"):
+            Store(tmp_path / "closed").make()
+    Store(tmp_path / "open").make()
+    assert list((tmp_path / "open").iterdir()) == []
 
 
 def test_killed_in_the_middle_of_writing_leaves_no_half_result(tmp_path):
     """The writer replaces one result for ever and is killed at eight moments; the file is always whole."""
     code = """
         import sys
+        from zoo.core.result import Cell, Result
         from zoo.grid.store import Store
         store, i = Store(sys.argv[1]), 0
         while True:
-            store.write({"id": "cell", "cell": {}, "status": "done", "number": i, "long": [i] * 50_000})
+            numbers = {"number": i, "long": [i] * 50_000}
+            store.write(Result("cell", Cell("a", "b", "c", 0), "failed", settings=numbers))
             if i == 0:
                 print("writing", flush=True)
             i += 1
@@ -133,10 +120,25 @@ def test_killed_in_the_middle_of_writing_leaves_no_half_result(tmp_path):
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
         (only,) = store.cells()
-        assert only["long"] == [only["number"]] * 50_000
-    assert store.done("cell")
+        assert only.settings["long"] == [only.settings["number"]] * 50_000
     with store.claim("cell"):
         assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["cell.json"]
+
+
+def test_a_claim_removes_what_dead_writers_left_and_nothing_that_is_being_written(tmp_path):
+    store = Store(tmp_path)
+    mine = tmp_path / store._temporary("cell")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = [
+        str(mine),
+        str(mine).replace(str(os.getpid()), str(dead.pid)),
+        str(tmp_path / ".cell.elsewhere.1.tmp"),
+    ]
+    for name in names:
+        Path(name).write_text("half")
+    with store.claim("cell"):
+        assert [Path(name).exists() for name in names] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,12 @@ def test_killed_in_the_middle_of_writing_leaves_no_half_result(tmp_path):
         (b'{"id": "\xff"}', r"a-b\.json: not UTF-8 text; delete the file"),
         (b"[]", r"a-b\.json: not the result of a cell .*delete the file or move it"),
         (b"", r"a-b\.json, line 1: broken JSON"),
+        (b"[" * 100_000, r"a-b\.json: JSON nested too deeply"),
+        (
+            b'{"schema": 2, "id": "b", "status": "failed", '
+            b'"cell": {"corpus": "c", "arch": "a", "recipe": "r", "seed": 0}}',
+            r"a-b\.json: holds the cell 'b'",
+        ),
     ],
 )
 def test_a_broken_file_is_named(tmp_path, content: bytes, said: str):

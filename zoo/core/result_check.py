@@ -1,0 +1,266 @@
+"""The result of a cell as read from a file, checked part by part before anything is computed from it.
+
+What does not hold is one line: the file, the part, what was found, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.core import result as form
+from zoo.core.errors import UserError
+from zoo.core.identity import SCHEMA
+from zoo.core.measures import MEASURES
+from zoo.core.options import one_of
+
+__all__ = ["REMEDY", "checked"]
+
+REMEDY = "delete the file and run again, the cell will be repeated"
+_NEEDED = ("id", "cell", "status")
+_OF_A_DONE_CELL = ("corpus", "measures", "validation_accuracy", "predictions", "truth")
+_TOLERANCE = 1e-6  # between a stored accuracy and that of the stored predictions
+
+Check = Callable[[str, Any], None]
+
+
+class _Wrong(Exception):
+    """A part that does not hold; the message says which, what was found and what was expected."""
+
+
+def checked(values: Any, where: str) -> dict[str, Any]:
+    """Arguments of `Result` from what a result's file holds.
+
+    Args:
+        values: the file's JSON.
+        where: the file, for messages.
+
+    Raises:
+        UserError: not a result, one of another form or version, or a part that does not hold.
+    """
+    if not isinstance(values, Mapping) or any(key not in values for key in _NEEDED):
+        raise UserError(
+            f"{where}: not the result of a cell (expected the keys {', '.join(_NEEDED)}); "
+            "delete the file or move it out of the results folder"
+        )
+    if _is_old(values):
+        folder = Path(where).parent
+        raise UserError(
+            f"{where}: a result of an earlier form; convert its folder once: "
+            f"python -m zoo.ablate convert {folder}"
+        )
+    values = dict(values)
+    try:
+        _check_schema(values.pop("schema", SCHEMA))
+        return _checked(values)
+    except _Wrong as wrong:
+        raise UserError(f"{where}: {wrong}; {REMEDY}") from None
+
+
+def _is_old(values: Mapping[str, Any]) -> bool:
+    """The first form named neither its schema nor who made it."""
+    return "schema" not in values and "made_by" not in values
+
+
+def _check_schema(schema: Any) -> None:
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        hint = " (made by a newer version of this program: update it)" if newer else ""
+        raise _Wrong(f"schema is {schema!r}, expected {SCHEMA}{hint}")
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    known = {field.name for field in dataclasses.fields(form.Result)}
+    for name, value in values.items():
+        if name not in known:
+            raise _Wrong(f"unknown part {name!r}, expected {one_of(name, sorted(known))}")
+        _CHECKS[name](name, value)
+    result = values | {"cell": form.Cell(**values["cell"])}
+    if values.get("corpus") is not None:
+        result["corpus"] = form.CorpusInfo(**_with_tuples(values["corpus"], "notes"))
+    if "machine" in values:
+        result["machine"] = form.Machine(**_with_tuples(values["machine"], "fast_paths"))
+    result = _with_tuples(result, "curve", "notes", "strengths")
+    if values["status"] == form.DONE:
+        _check_done(result)
+    return result
+
+
+def _with_tuples(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**values, **{name: tuple(values[name]) for name in names if name in values}}
+
+
+def _check_done(result: Mapping[str, Any]) -> None:
+    """A finished cell has its predictions, and its accuracy is theirs."""
+    for name in _OF_A_DONE_CELL:
+        if result.get(name) is None:
+            raise _Wrong(f"a done cell without {name}")
+    if "accuracy" not in result["measures"]:
+        raise _Wrong("a done cell without measures.accuracy")
+    corpus: form.CorpusInfo = result["corpus"]
+    _check_classes("", result, corpus.labels, corpus.test_rows, result["measures"]["accuracy"])
+    attacked = result.get("attacked")
+    if attacked and "predictions" in attacked:
+        stored = result["measures"].get("attacked_accuracy")
+        _check_classes("attacked.", attacked, corpus.labels, attacked.get("rows"), stored)
+
+
+def _check_classes(
+    prefix: str, holder: Mapping[str, Any], labels: int, rows: int | None, accuracy: float | None
+) -> None:
+    predictions, truth = (_classes(prefix + name, holder.get(name)) for name in ("predictions", "truth"))
+    if predictions.shape != truth.shape:
+        raise _Wrong(f"{predictions.size} {prefix}predictions for {truth.size} texts")
+    if rows is not None and truth.size != rows:
+        raise _Wrong(f"{prefix}truth has {truth.size} texts, expected the {rows} that the result names")
+    if not truth.size:
+        raise _Wrong(f"{prefix}predictions are empty, expected at least one")
+    largest = int(max(predictions.max(), truth.max()))
+    if largest >= labels:
+        raise _Wrong(f"{prefix}predictions or truth name class {largest}, expected 0 to {labels - 1}")
+    if accuracy is not None and abs(float((predictions == truth).mean()) - accuracy) > _TOLERANCE:
+        found = float((predictions == truth).mean())
+        raise _Wrong(f"the {prefix}accuracy is stored as {accuracy:g}, the predictions give {found:g}")
+
+
+def _classes(name: str, text: Any) -> np.ndarray:
+    try:
+        return form.decode_classes(text)
+    except (ValueError, TypeError, zlib.error):
+        raise _Wrong(f"{name} are no classes, expected base64 of zlib of 16-bit integers") from None
+
+
+def _expect(wanted: str, test: Callable[[Any], bool]) -> Check:
+    def check(name: str, value: Any) -> None:
+        if not test(value):
+            shown = repr(value)
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            raise _Wrong(f"{name} is {shown}, expected {wanted}")
+
+    return check
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _or_none(check: Check) -> Check:
+    def checks(name: str, value: Any) -> None:
+        if value is not None:
+            check(name, value)
+
+    return checks
+
+
+def _mapping(of: Check) -> Check:
+    def check(name: str, value: Any) -> None:
+        _OBJECT(name, value)
+        for key, item in value.items():
+            of(f"{name}.{key}", item)
+
+    return check
+
+
+def _rows(of: Check) -> Check:
+    def check(name: str, value: Any) -> None:
+        _expect("a list", lambda v: isinstance(v, list | tuple))(name, value)
+        for number, item in enumerate(value):
+            of(f"{name}[{number}]", item)
+
+    return check
+
+
+def _record(kind: type, **checks: Check) -> Check:
+    """A mapping of the fields of a dataclass; those without a default are needed."""
+
+    def check(name: str, value: Any) -> None:
+        _OBJECT(name, value)
+        for field in dataclasses.fields(kind):
+            needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            if needed and field.name not in value:
+                raise _Wrong(f"{name} lacks {field.name}")
+        for key, item in value.items():
+            if key not in checks:
+                raise _Wrong(f"{name} has an unknown part {key!r}, expected {one_of(key, checks)}")
+            checks[key](f"{name}.{key}", item)
+
+    return check
+
+
+def _measures(name: str, value: Any) -> None:
+    _mapping(_NUMBER)(name, value)
+    shares = {row.name for row in MEASURES if row.unit == "%"}
+    for key, item in value.items():
+        if key in shares:
+            _SHARE(f"{name}.{key}", item)
+
+
+def _entry(name: str, value: Any) -> None:
+    """An epoch's terms: numbers, null where one was not finite, or a group of them (drop rates by site)."""
+    _OBJECT(name, value)
+    for key, item in value.items():
+        part = f"{name}.{key}"
+        _mapping(_or_none(_NUMBER))(part, item) if isinstance(item, Mapping) else _or_none(_NUMBER)(
+            part, item
+        )
+
+
+_OBJECT = _expect("an object", lambda v: isinstance(v, Mapping))
+_TEXT = _expect("a text", lambda v: isinstance(v, str))
+_NAME = _expect("a text that is not empty", lambda v: isinstance(v, str) and bool(v))
+_SWITCH = _expect("true or false", lambda v: isinstance(v, bool))
+_NUMBER = _expect("a number", _is_number)
+_AMOUNT = _expect("a number of at least 0", lambda v: _is_number(v) and v >= 0)
+_SHARE = _expect("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
+_COUNT = _expect("a whole number of at least 0", lambda v: _is_whole(v) and v >= 0)
+_POSITIVE = _expect("a whole number of at least 1", lambda v: _is_whole(v) and v >= 1)
+_STATUS = _expect("done or failed", lambda v: v in (form.DONE, form.FAILED))
+
+_CHECKS: dict[str, Check] = {
+    "id": _NAME,
+    "cell": _record(
+        form.Cell, corpus=_NAME, arch=_NAME, recipe=_NAME, seed=_COUNT, fold=_or_none(_COUNT)
+    ),
+    "status": _STATUS,
+    "settings": _OBJECT,
+    "corpus": _or_none(
+        _record(
+            form.CorpusInfo, name=_NAME, language=_TEXT, fingerprint=_TEXT, labels=_POSITIVE,
+            train_rows=_COUNT, validation_rows=_COUNT, test_rows=_COUNT, words=_COUNT, notes=_rows(_TEXT),
+        )
+    ),
+    "reason": _TEXT,
+    "traceback": _TEXT,
+    "measures": _measures,
+    "validation_accuracy": _or_none(_SHARE),
+    "best_epoch": _or_none(_POSITIVE),
+    "curve": _rows(_entry),
+    "predictions": _TEXT,
+    "truth": _TEXT,
+    "attacked": _or_none(_OBJECT),
+    "parameters": _or_none(_COUNT),
+    "vectors": _or_none(_OBJECT),
+    "notes": _rows(_TEXT),
+    "strengths": _rows(_mapping(_NUMBER)),
+    "machine": _record(
+        form.Machine, device=_TEXT, processor=_or_none(_TEXT), blas=_TEXT, fast_paths=_rows(_TEXT),
+        threads=_or_none(_POSITIVE),
+    ),
+    "recorded": _SWITCH,
+    "seconds": _mapping(_AMOUNT),
+    "step_seconds": _or_none(_AMOUNT),
+    "step_cpu_seconds": _or_none(_AMOUNT),
+    "peak_memory_mb": _or_none(_AMOUNT),
+    "made_by": _mapping(_or_none(_TEXT)),
+    "versions": _mapping(_TEXT),
+}  # fmt: skip

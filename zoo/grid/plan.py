@@ -1,0 +1,202 @@
+"""The list of cells of a study, and what each needs to run. Corpora are prepared (and cached) on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zoo.core.errors import UserError
+from zoo.core.identity import cell_id
+from zoo.core.names import BASELINE, NO_ARCH
+from zoo.core.result import FAILED, Cell, CorpusInfo, Result
+from zoo.grid.room import check_room
+from zoo.text import Corpus, TextSettings, load_corpus
+from zoo.training.baseline import BaselineSettings, baseline_settings
+from zoo.training.cell import corpus_info
+from zoo.training.settings import CellSettings
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are found and put, and how a cell is run; nothing of it enters a cell's name.
+
+    Args:
+        out: folder of the results.
+        data: folder of the corpora; None: the variable UEGR_DATA.
+        cache: folder of prepared text and vectors; None: UEGR_CACHE or the user's cache folder.
+        device: `cpu`, `cuda` or `cuda:N`.
+        graphs: on a GPU: replay steps as CUDA graphs.
+        portable: bound the vector width, so that machines of several kinds compute the same.
+        keep_weights: write the weights of each cell to `out/weights`.
+    """
+
+    out: Path
+    data: Path | None = None
+    cache: Path | None = None
+    device: str = "cpu"
+    graphs: bool = True
+    portable: bool = False
+    keep_weights: bool = False
+
+    def weights(self, cell_id: str) -> Path | None:
+        """Where the weights of a cell go; None: nowhere."""
+        return self.out / "weights" / f"{cell_id}.safetensors" if self.keep_weights else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with all that a worker needs to run it. The reference row has one too, without a network.
+
+    Args:
+        head: what is known of the result before: id, cell, settings, corpus.
+        settings: what decides the result.
+        source: what load_corpus takes: a name or a path.
+        units: cost in passes x tokens x epochs, for the remaining time; 0 for the reference row.
+        variant: how it differs from cells of the same names in one run, for the lines of progress.
+    """
+
+    head: Result
+    settings: CellSettings | BaselineSettings
+    source: str
+    units: float
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        """The cell's name."""
+        return self.head.id
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return self.head.cell
+
+    @property
+    def corpus(self) -> CorpusInfo:
+        """Sizes of the cell's corpus."""
+        assert self.head.corpus is not None
+        return self.head.corpus
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the row that is no network."""
+        return self.cell.recipe == BASELINE
+
+
+class Grid(Protocol):
+    """What a planner asks of a study (`zoo.studies.study.Study`)."""
+
+    @property
+    def corpora(self) -> Sequence[str]:
+        """Names or paths."""
+
+    @property
+    def archs(self) -> Sequence[str]:
+        """Models."""
+
+    @property
+    def recipes(self) -> Sequence[str]:
+        """Methods."""
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """Seeds."""
+
+    @property
+    def folds(self) -> int:
+        """k of k-fold cross-validation; 0: the fixed split."""
+
+    def text(self, corpus: str, fold: int) -> TextSettings:
+        """How the texts of a corpus are prepared."""
+
+    def settings(self, arch: str, recipe: str, text: TextSettings) -> CellSettings:
+        """Everything that decides a cell's result."""
+
+
+def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
+    """All cells of a study, corpus by corpus, the reference row of each first.
+
+    Raises:
+        UserError: a corpus that cannot be used, two of one name, or a model that no memory here can hold.
+    """
+    jobs: list[Job] = []
+    sources: dict[str, str] = {}
+    vectors = _Vectors()
+    for source in study.corpora:
+        for fold in range(max(1, study.folds)):
+            text = study.text(source, fold)
+            corpus = load_corpus(source, text, places.data, places.cache, report)
+            if sources.setdefault(corpus.name, source) != source:
+                raise UserError(
+                    f"corpora {sources[corpus.name]} and {source} have one name, {corpus.name}: their cells "
+                    "could not be told apart; expected files or folders of different names"
+                )
+            where = fold if study.folds else None
+            jobs += _jobs_of(study, source, corpus, text, where, vectors)
+    return jobs
+
+
+def _jobs_of(
+    study: Grid, source: str, corpus: Corpus, text: TextSettings, fold: int | None, vectors: _Vectors
+) -> Iterator[Job]:
+    info = corpus_info(corpus)
+    baseline = baseline_settings(corpus, text)
+    row = Cell(corpus.name, NO_ARCH, BASELINE, 0, fold)
+    yield Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)
+    for arch, recipe in itertools.product(study.archs, study.recipes):
+        settings = study.settings(arch, recipe, text)
+        if recipe == study.recipes[0]:
+            check_room(arch, settings, len(corpus.words), len(corpus.labels))
+        data = corpus.fingerprint + vectors.fingerprint(settings.train.vectors)
+        units = float(settings.recipe.passes * len(corpus.train.ids) * settings.train.epochs)
+        for seed in study.seeds:
+            head = _head(Cell(corpus.name, arch, recipe, seed, fold), settings, info, data)
+            yield Job(head, settings, source, units)
+
+
+def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInfo, data: str) -> Result:
+    return Result(
+        id=cell_id(vars(cell), settings.named(), data),
+        cell=cell,
+        status=FAILED,  # until it is done
+        settings=settings.as_json(),
+        corpus=info,
+    )
+
+
+class _Vectors:
+    """The content of vectors files, each read once a plan: it names a cell as its corpus does."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def fingerprint(self, vectors: str) -> str:
+        """'' for vectors that are made, '+' and 16 hex digits for a file's."""
+        if vectors in ("random", "word2vec"):
+            return ""
+        if vectors not in self._known:
+            try:
+                with Path(vectors).expanduser().open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise UserError(
+                    f"vectors {vectors!r}: cannot be read ({error.strerror}); expected random, word2vec or a "
+                    "file of vectors"
+                ) from None
+            self._known[vectors] = f"+{digest[:16]}"
+        return self._known[vectors]
+
+
+def by_kind(jobs: Sequence[Job]) -> Mapping[tuple[str, str, str], list[Job]]:
+    """Jobs whose steps cost the same: (corpus, arch, recipe) -> jobs; the reference row is left out."""
+    kinds: dict[tuple[str, str, str], list[Job]] = {}
+    for job in jobs:
+        if not job.is_reference:
+            kinds.setdefault((job.cell.corpus, job.cell.arch, job.cell.recipe), []).append(job)
+    return kinds

@@ -1,0 +1,137 @@
+"""Settings that a study changes, by their own names: typed, put onto the preset, and read by some cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any
+
+from zoo.core.errors import UserError
+from zoo.core.options import lookup, one_of, parse_setting
+from zoo.core.records import Settings
+from zoo.method.recipe import Recipe
+from zoo.models import ARCHS, MODELS
+from zoo.recipes import recipe_fields, resolve_recipe
+from zoo.settings import PRESETS
+from zoo.text import TextSettings
+from zoo.training.settings import CellSettings, TrainSettings
+
+# The parts of a recipe that a change may bring in or take out.
+SWITCHES = {
+    "dropout": ("none", "uniform", "mean", "rank", "logistic", "inverse", "layer"),
+    "update": ("all", "selective"),
+}
+NOT_CHANGES = ("folds", "fold")  # an axis
+
+
+@cache
+def settings_table() -> dict[str, type[Settings] | None]:
+    """Every setting by its name -> the record that has it (None: a switch of `SWITCHES`)."""
+    table = dict(recipe_fields())
+    for arch in ARCHS:
+        table |= {f.name: MODELS[arch].Sizes for f in fields(MODELS[arch].Sizes)}  # type: ignore[attr-defined]
+    for record in (TrainSettings, TextSettings):
+        table |= {f.name: record for f in fields(record) if f.name not in NOT_CHANGES}
+    return table
+
+
+def from_text(assignments: Mapping[str, str]) -> dict[str, Any]:
+    """Values of changes as a user types them.
+
+    Raises:
+        UserError: an unknown name, or no value of its type.
+    """
+    found: dict[str, Any] = {}
+    for name, text in assignments.items():
+        record = lookup(settings_table(), name, "setting")
+        found[name] = text if record is None else parse_setting(record, name, text)
+    return as_typed(found)
+
+
+def as_typed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes with known names, lists as tuples, and whole numbers as floats where the setting is one.
+
+    Raises:
+        UserError: an unknown name, or a switch that does not exist.
+    """
+    typed: dict[str, Any] = {}
+    for name, value in changes.items():
+        record = lookup(settings_table(), name, "setting")
+        if record is None:
+            if value not in SWITCHES[name]:
+                raise UserError(f"setting {name}={value!r}: expected {one_of(value, SWITCHES[name])}")
+            typed[name] = value
+            continue
+        default = next(f.default for f in fields(record) if f.name == name)
+        typed[name] = _typed(value, default)
+    return typed
+
+
+def _typed(value: Any, default: Any) -> Any:
+    if isinstance(value, list):
+        value = tuple(value)
+    if isinstance(value, tuple) and isinstance(default, tuple) and default:
+        return tuple(_typed(item, default[0]) for item in value)
+    if default is not MISSING and isinstance(default, float) and type(value) is int:
+        return float(value)
+    return value
+
+
+def resolve(
+    preset: str, recipe_preset: str, arch: str, recipe: str, text: TextSettings, changes: Mapping[str, Any]
+) -> CellSettings:
+    """Everything that decides a cell's result: records' defaults, then the preset, then the changes."""
+    row = PRESETS[preset]
+    sizes = MODELS[arch].Sizes  # type: ignore[attr-defined]
+    names = recipe_fields()
+    own = resolve_recipe(recipe, recipe_preset)
+    return CellSettings(
+        own.changed(**{name: value for name, value in changes.items() if name in names}),
+        _record(sizes, row["model"].get(arch, {}), changes),
+        _record(TrainSettings, row["train"], changes),
+        text,
+    )
+
+
+def _record(kind: type[Settings], preset: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:
+    own = {field.name for field in fields(kind)}
+    return kind(**{**preset, **{name: value for name, value in changes.items() if name in own}})
+
+
+def check_read(cells: Mapping[tuple[str, str], CellSettings], changes: Mapping[str, Any]) -> None:
+    """Refuse a change that no cell reads: it would be taken in silence, and name nothing.
+
+    Raises:
+        UserError: there is one.
+    """
+    recipe_names = recipe_fields()
+    others = {f.name for f in fields(TrainSettings)} | {f.name for f in fields(TextSettings)} | set(SWITCHES)
+    of_recipes = {name for cell in cells.values() for name in read_by(cell.recipe)}
+    of_models = {f.name for cell in cells.values() for f in fields(cell.model)}
+    for name in changes:
+        if name in others | of_recipes | of_models:
+            continue
+        index, what, read = (1, "methods", of_recipes) if name in recipe_names else (0, "models", of_models)
+        run = ", ".join(dict.fromkeys(pair[index] for pair in cells))
+        some = f"expected {one_of(name, sorted(read))}" if read else "none of their settings can be changed"
+        raise UserError(f"setting {name}: none of the {what} of this run ({run}) reads it; {some}")
+
+
+def read_by(recipe: Recipe) -> set[str]:
+    """The settings of a recipe that its code reads with the values of the others."""
+    return {
+        field.name
+        for part in recipe.parts().values()
+        for field in fields(part)
+        if field.name not in {"kind", *part.unread()}
+    }
+
+
+def shown(value: Any) -> str:
+    """A value as a user would type it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple | list):
+        return ",".join(map(shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,143 @@
+"""The options that every command about cells has, and the study that they say. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.core import names
+from zoo.core.errors import UserError
+
+if TYPE_CHECKING:
+    from zoo.studies.study import Study
+
+# Options that only say where and how: they may stand beside --study.
+_PLACES = ("out", "data_dir", "cache_dir", "device", "jobs", "cells_per_gpu", "no_graphs", "portable")
+_PLACES += ("keep_weights", "rerun_foreign")
+_AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
+# Options that are short for --set.
+_SHORT = {
+    "epochs": "epochs", "batch": "batch_size", "fraction": "fraction", "vectors": "vectors",
+    "tokeniser": "tokeniser", "text_column": "text_column", "label_column": "label_column",
+}  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipes: str, out: str) -> None:
+    """Add the options of a study; the last four only say in the help what holds where one is absent."""
+    add = parser.add_argument
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    add("--study", type=Path, metavar="FILE.json", help="a study from a file (see --dry-run --json)")
+    add("--preset", help=f"sizes and corpora, see --list (default {preset})")
+    add("--arch", **several, help=f"models: {', '.join(_archs())}, or all (default {archs})")
+    add(
+        "--corpus", **several, help="corpora by name, or a folder or file of your own (default: the preset's)"
+    )
+    add("--recipe", **several, help=f"methods: {', '.join(names.RECIPES)} (default {recipes})")
+    add("--recipe-preset", help="readings of the paper, see --list (default paper)")
+    add("--seeds", **several, type=int, help="seeds by number, e.g. 0 1 2 (default: the preset's)")
+    add("--folds", type=int, help="k for k-fold cross-validation (default: one fixed split)")
+    add("--epochs", type=int, help="epochs of training")
+    add("--batch", type=int, help="examples a batch")
+    add("--fraction", type=float, help="share of each corpus' rows to use, above 0 and at most 1")
+    add("--vectors", help="word vectors: random, word2vec (trained on the training part), or a file")
+    add("--tokeniser", help="auto (words, or jieba for Chinese), words, jieba, characters")
+    add("--text-column", metavar="NAME", help="the column of a file of your own that has the text")
+    add("--label-column", metavar="NAME", help="the column of a file of your own that has the label")
+    add("--set", **several, metavar="NAME=VALUE", help="any setting of recipe, model, training or text")
+    add("--data-dir", metavar="DIR", help="folder with the corpora (default: the variable UEGR_DATA)")
+    add("--cache-dir", metavar="DIR", help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
+    add("--out", metavar="DIR", help=f"folder for the results (default: {out})")
+    add("--device", help="auto, cpu or cuda (default: cuda if there is one)")
+    add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
+    add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU (default 1)")
+    add("--no-graphs", action="store_true", default=None, help="on a GPU: no step replayed as a CUDA graph")
+    add(
+        "--portable", action="store_true", default=None,
+        help="bound the vector width, so that several kinds of processor compute the same (slower)",
+    )  # fmt: skip
+    add("--keep-weights", action="store_true", default=None, help="write the weights to OUT/weights/")
+    add(
+        "--rerun-foreign", action="store_true", default=None,
+        help="run cells again that were made on another kind of processor",
+    )  # fmt: skip
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> Study:
+    """The study that the options say; `preset` and `axes` hold where they say nothing.
+
+    Raises:
+        UserError: options that contradict each other, or whatever the study refuses.
+    """
+    from zoo.studies.study import Study, Where
+
+    given = {key: value for key, value in vars(options).items() if value is not None}
+    if "study" in given:
+        more = [key for key in ("preset", "recipe_preset", "set", *_AXES, *_SHORT) if key in given]
+        if more:
+            raise UserError(
+                f"--study {given['study']} with --{more[0].replace('_', '-')}: the file says what is run; "
+                "expected none but options about places"
+            )
+        study = Study.read(given["study"])
+        return replace(study, places=Where.from_json(study.places.as_json() | _places(given)))
+    chosen = {axis: given[option] for option, axis in _AXES.items() if option in given}
+    return Study.of(
+        given.get("preset", preset),
+        axes | chosen,
+        changes=_changes(given),
+        recipe_preset=given.get("recipe_preset", "paper"),
+        places=Where.from_json(_places(given)),
+    )
+
+
+def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, str]:
+    """`name=value` as a mapping.
+
+    Raises:
+        UserError: one has no `=`, or a name is given two values.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"{option} {text}: expected NAME=VALUE, for example {option} alpha=1")
+        if found.setdefault(name, value) != value:
+            raise UserError(f"{option} {text}: {name} is {found[name]} already; expected one value")
+    return found
+
+
+def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    from zoo.studies.changes import from_text
+
+    changes = from_text(assignments(given.get("set", ())))
+    for option, name in _SHORT.items():
+        if option in given and changes.setdefault(name, given[option]) != given[option]:
+            both = f"--{option.replace('_', '-')} {given[option]} and --set {name}={changes[name]}"
+            raise UserError(f"{both}: expected one of them")
+    return changes
+
+
+def _places(given: Mapping[str, Any]) -> dict[str, Any]:
+    for option in ("jobs", "cells_per_gpu"):
+        if given.get(option, 1) < 1:
+            raise UserError(f"--{option.replace('_', '-')} {given[option]}: expected at least 1")
+    for option in ("out", "data_dir", "cache_dir"):
+        if given.get(option) == "":
+            raise UserError(f"--{option.replace('_', '-')}: an empty name; expected a folder")
+    if "jobs" in given and "cells_per_gpu" in given:
+        raise UserError("--jobs and --cells-per-gpu: expected one of them")
+    chosen = {key: given[key] for key in _PLACES if key in given}
+    for option, name in (("data_dir", "data"), ("cache_dir", "cache")):
+        if option in chosen:
+            chosen[name] = chosen.pop(option)
+    if chosen.pop("no_graphs", False):
+        chosen["graphs"] = False
+    return chosen
+
+
+def _archs() -> list[str]:
+    return [name for name in names.ARCHS if name != names.NO_ARCH]

@@ -1,0 +1,162 @@
+"""Running a study on this machine: check, plan, work off what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.core.command import say
+from zoo.core.errors import UserError
+from zoo.core.processes import cores
+from zoo.core.result import Result
+from zoo.grid.local import run_grid
+from zoo.grid.plan import Job, Places, plan_jobs
+from zoo.grid.progress import GridProgress
+from zoo.grid.room import check_room
+from zoo.grid.store import Pending, Store
+from zoo.studies.study import Study
+from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
+from zoo.text.sources.cards import is_known
+from zoo.text.sources.columns import Asked
+from zoo.text.sources.find import find_source
+from zoo.training.environment import PORTABLE, is_portable, machine
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study made ready here: its cells, where they go, how many at a time, and which are missing."""
+
+    places: Places
+    jobs: Sequence[Job]
+    workers: int
+    pending: Pending
+    foreign: int  # results made on another kind of processor
+
+    @property
+    def missing(self) -> list[Job]:
+        """The cells to run."""
+        return [job for job in self.jobs if job.id in self.pending]
+
+
+def places_of(study: Study) -> Places:
+    """Its places on this machine.
+
+    Raises:
+        UserError: there is no GPU, and one was asked for.
+    """
+    import torch
+
+    where = study.places
+    device = where.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
+    if device == "cpu" and where.cells_per_gpu:
+        raise UserError(
+            f"--cells-per-gpu {where.cells_per_gpu}: the device is cpu, expected a GPU; on a CPU use --jobs"
+        )
+    folders = (Path(name).expanduser() if name else None for name in (where.data, where.cache))
+    data, cache = folders
+    return Places(study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights)
+
+
+def workers_of(study: Study, places: Places) -> int:
+    """Cells at a time."""
+    import torch
+
+    where = study.places
+    if where.jobs:
+        return where.jobs
+    return max(1, where.cells_per_gpu) * torch.cuda.device_count() if places.device == "cuda" else cores()
+
+
+def check_here(study: Study, places: Places) -> None:
+    """Everything that can be known before a text is read: corpora, vectors, memory.
+
+    Raises:
+        UserError: something is not there, or cannot be held.
+    """
+    sources: dict[str, str] = {}
+    data, cache = resolve_data_dir(places.data), resolve_cache_dir(places.cache)
+    for path in (data, cache):
+        if path is not None and path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file; expected a folder")
+    for corpus in study.corpora:
+        text = study.text(corpus, 0)
+        name = corpus
+        if not is_known(corpus):
+            name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
+        if sources.setdefault(name, corpus) != corpus:
+            raise UserError(
+                f"corpora {sources[name]} and {corpus} have one name, {name}: their cells could not be told "
+                "apart; expected files or folders of different names"
+            )
+        for arch in study.archs:
+            settings = study.settings(arch, study.recipes[0], text)
+            # The least vocabulary and number of classes: what is too large even so is refused at once.
+            check_room(arch, settings, 2, 2)
+            vectors = settings.train.vectors
+            if vectors not in ("random", "word2vec") and not Path(vectors).expanduser().is_file():
+                raise UserError(
+                    f"vectors {vectors!r}: no such kind or file; expected random, word2vec or a file"
+                )
+
+
+def plan(study: Study, report: Report = say) -> Plan:
+    """Check a study against this machine, prepare its corpora, list its cells.
+
+    Raises:
+        UserError: anything that would stop it later.
+    """
+    places = places_of(study)
+    check_here(study, places)
+    Store(places.out)  # refuses a file
+    return of_jobs(study, plan_jobs(study, places, report))
+
+
+def of_jobs(study: Study, jobs: Sequence[Job]) -> Plan:
+    """The plan of these cells in the places of a study: which have no result that counts."""
+    places = places_of(study)
+    here, rerun_foreign = _processor(places), study.places.rerun_foreign
+    foreign = 0
+
+    def counts(result: Result) -> bool:
+        nonlocal foreign
+        other = result.done and result.machine.processor not in (None, here)
+        foreign += other
+        return result.done and not (other and rerun_foreign)
+
+    pending = Store(places.out).pending([job.id for job in jobs], counts)
+    return Plan(places, jobs, workers_of(study, places), pending, 0 if rerun_foreign else foreign)
+
+
+def _processor(places: Places) -> str | None:
+    """The kind of processor that cells are run on."""
+    import torch
+
+    if places.portable and places.device == "cpu" and not is_portable():
+        return f"{PORTABLE['ATEN_CPU_CAPABILITY'].upper()} (portable)"
+    return machine(torch.device(places.device)).processor
+
+
+def run_plan(planned: Plan) -> None:
+    """Run what is missing, with progress. Raises KeyboardInterrupt through."""
+    if planned.foreign:
+        say(
+            f"{planned.foreign} finished cells were made on another kind of processor than this one and are "
+            "used as they are; --rerun-foreign runs them again here"
+        )
+    if planned.pending:
+        Store(planned.places.out).make()
+    with GridProgress(planned.jobs, planned.pending) as progress:
+        run_grid(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
+
+
+def results_of(planned: Plan) -> list[Result]:
+    """The results of its cells that are there."""
+    store = Store(planned.places.out)
+    return [store.read(job.id) for job in planned.jobs if store.path(job.id).exists()]
