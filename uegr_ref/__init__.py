@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .divergence import js, js_grad, js_pairwise, js_pairwise_grad, sym_kl, sym_kl_grad
 from .dropout import (
     apply_dropout,
@@ -16,10 +14,10 @@ from .dropout import (
 from .losses import (
     adversarial_loss,
     adversarial_loss_grad,
-    consistency_loss,
-    consistency_loss_grad,
     cross_entropy,
     cross_entropy_grad,
+    divergence_loss,
+    divergence_loss_grad,
     total_loss,
     total_loss_grad,
 )
@@ -32,8 +30,7 @@ from .mask import (
     mean_keep,
     unbiased_gradient,
 )
-from .numeric import log_softmax
-from .perturb import fgm, fgsm, pgd, relative_epsilon, token_linf
+from .perturb import fgm, fgsm, perturbation, pgd, relative_epsilon, token_linf
 from .saliency import (
     batch_saliency,
     ema_saliency,
@@ -43,17 +40,16 @@ from .saliency import (
     per_sample_saliency,
     rank_normalise,
 )
-
-if TYPE_CHECKING:
-    from .theorem1 import (
-        covariance_bound,
-        data_dependent_covariance,
-        enumerate_masks,
-        enumerated_moments,
-        two_point_batches,
-        update_covariance,
-        update_mean,
-    )
+from .support.numeric import log_softmax
+from .theorem1 import (
+    covariance_bound,
+    data_dependent_covariance,
+    enumerate_masks,
+    enumerated_moments,
+    two_point_batches,
+    update_covariance,
+    update_mean,
+)
 
 __all__ = [
     "adversarial_loss",
@@ -62,12 +58,12 @@ __all__ = [
     "apply_dropout_grad",
     "batch_saliency",
     "bernoulli_mask",
-    "consistency_loss",
-    "consistency_loss_grad",
     "covariance_bound",
     "cross_entropy",
     "cross_entropy_grad",
     "data_dependent_covariance",
+    "divergence_loss",
+    "divergence_loss_grad",
     "drop_rates",
     "dropout_mask",
     "ema_saliency",
@@ -91,6 +87,7 @@ __all__ = [
     "mean_keep",
     "minmax_normalise",
     "per_sample_saliency",
+    "perturbation",
     "pgd",
     "rank_normalise",
     "relative_epsilon",
@@ -104,12 +101,3 @@ __all__ = [
     "update_covariance",
     "update_mean",
 ]
-
-
-def __getattr__(name: str) -> object:
-    """Import a name of `theorem1` on first use, so that `python -m uegr_ref.theorem1` loads it only once."""
-    from importlib import import_module
-
-    if name in __all__:
-        return getattr(import_module(".theorem1", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

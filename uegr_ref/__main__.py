@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -10,22 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from .algorithm1 import Batch, Report, Settings, algorithm1
-from .checks import Floats
-from .console import Table
-from .console import run as run_command
-from .grammar import GRAMMARS, LABELS, Corpus, corpora
+from .algorithm1 import Report, algorithm1
 from .losses import cross_entropy_grad
-from .model import SITES, Parameters, backward, embed, forward, initialise, predict
+from .model import backward, embed, forward, initialise, predict
 from .perturb import fgsm, relative_epsilon
+from .settings import Settings
+from .stages import Batch
+from .support.checks import Floats, Parameters
+from .support.console import Parser, Table, whole
+from .support.console import run as run_command
+from .support.grammar import GRAMMARS, LABELS, Corpus, corpora
 
 TRAIN, TEST = 600, 1000
 BATCH_SIZE = 20
 DIMENSIONS = HIDDEN = 24
 TEST_EPSILON = 0.1  # of the attack on the trained model, as a share of the embedding's RMS
+COMMON: dict[str, Any] = {"learning_rate": 0.02, "base_rates": (0.1,)}
 METHODS = {
-    "plain": Settings(learning_rate=0.02, base_rates=(), selective=False, dropout="uniform"),
-    "uegr": Settings(learning_rate=0.02),
+    "plain": Settings(adversarial=0, dropout="uniform", update="all", **COMMON),
+    "uegr": Settings(**COMMON),
 }
 TITLES = {"plain": "plain training, ordinary dropout", "uegr": "UEGR, all of Algorithm 1"}
 
@@ -66,12 +68,12 @@ def epoch_row(epoch: int, reports: list[Report], has_adversarial: bool) -> dict[
 
     return {
         "epoch": epoch,
-        "loss_clean": mean("clean"),
-        "loss_adversarial": mean("adversarial") if has_adversarial else None,
-        "divergence": mean("consistency") if has_adversarial else None,
-        "loss": mean("total"),
-        "kept_share": mean("kept"),
-        "drop_rate": {site: spread(q) for site, q in zip(SITES, reports[-1].rates, strict=True)},
+        "loss_clean": mean("loss_clean"),
+        "loss_adversarial": mean("loss_adversarial") if has_adversarial else None,
+        "divergence": mean("divergence") if has_adversarial else None,
+        "loss": mean("loss"),
+        "kept_share": mean("kept_share"),
+        "drop_rate": {site: spread(q) for site, q in reports[-1].drop_rate.items()},
     }
 
 
@@ -86,7 +88,7 @@ def run(language: str, method: str, epochs: int, seed: int) -> Iterator[dict[str
     for state, report in algorithm1(parameters, stream, settings, np.random.default_rng([seed, 3])):
         reports.append(report)
         if len(reports) == per_epoch:
-            row = epoch_row(state.step // per_epoch, reports, bool(settings.base_rates))
+            row = epoch_row(state.step // per_epoch, reports, settings.adversarial > 0)
             row["train_accuracy"] = accuracy(state.parameters, train)
             row["test_accuracy"] = accuracy(state.parameters, test)
             row["attacked_accuracy"] = attacked_accuracy(state.parameters, test, TEST_EPSILON)
@@ -133,18 +135,16 @@ def lines(result: dict[str, Any], languages: list[str], epochs: int, seed: int) 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the training, or one JSON object of the same numbers."""
-    parser = argparse.ArgumentParser(
-        prog="python -m uegr_ref", description=(__doc__ or "").split(": `")[0] + "."
-    )
+    parser = Parser(prog="python -m uegr_ref", description=(__doc__ or "").split(": `")[0] + ".")
     parser.add_argument("--language", choices=tuple(GRAMMARS), nargs="+", default=list(GRAMMARS))
-    parser.add_argument("--epochs", type=int, default=8, help="passes over the training reviews (default 8)")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of corpus, weights, batches and masks (default 0)"
+        "--epochs", type=whole(1), default=8, help="passes over the training reviews (default 8)"
+    )
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, help="of corpus, weights, batches and masks (default 0)"
     )
     parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
     options = parser.parse_args(arguments)
-    if options.epochs < 1 or options.seed < 0:
-        parser.error("--epochs wants at least 1 and --seed at least 0")
     start = time.perf_counter()
     result: dict[str, Any] = {"seed": options.seed, "epochs": options.epochs}
     for line in lines(result, options.language, options.epochs, options.seed):

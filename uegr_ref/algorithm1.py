@@ -1,6 +1,6 @@
 """Algorithm 1: the whole training step, line by line, on the small classifier of `model.py`.
 
-    input: D, eps, alpha, (a, b), base rates r_1 .. r_K, eta, theta
+    input: D, eps, alpha, (a, b), base rates r_1 .. r_K, eta, theta                      `settings.py`
     1   initialise theta
     2   for each mini-batch (x, y):
     3       clean pass with mask m_0; L_clean                                            Eq. 5
@@ -16,57 +16,52 @@
 
 The lines are rebuilt: the text names 3-8 and 9-11 as the two stages. Inferred as well: m_0 is drawn before
 the gradients of its step exist, so its rates come from a running mean of earlier norms (uniform at first).
-
-Every choice of the method is a field of `Settings`: an ablation is data. `base_rates=()` is K = 0.
+What an option of `settings.py` does is in `stages.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from . import checks
-from .checks import Bools, Floats, Ints
-from .dropout import drop_rates, dropout_mask, gradient_norm
-from .losses import adversarial_loss, consistency_loss, cross_entropy, total_loss_grad
-from .mask import bernoulli_mask, keep_probability, masked_gradient, unbiased_gradient
-from .model import Backward, Dropout, Parameters, backward, embed, embed_grad, forward
-from .optimizer import Moments, adamw, linear_schedule, no_moments, sgd
-from .perturb import fgm, fgsm, relative_epsilon, token_linf
-from .saliency import batch_saliency, ema_saliency, log_minmax_normalise, minmax_normalise, rank_normalise
+from .dropout import gradient_norm
+from .losses import (
+    adversarial_loss,
+    cross_entropy,
+    cross_entropy_grad,
+    divergence_loss,
+    total_loss,
+    total_loss_grad,
+)
+from .mask import bernoulli_mask
+from .model import PARAMETERS, SITES, Backward, Trace, backward, embed, forward
+from .optimizer import Moments, no_moments
+from .perturb import relative_epsilon
+from .saliency import epoch_saliency, per_sample_saliency
+from .settings import SETTINGS, Settings
+from .stages import (
+    Batch,
+    Norms,
+    add_gradients,
+    average_norms,
+    clean_rates,
+    draw,
+    example_gradients,
+    find_delta,
+    flatten,
+    keep_probabilities,
+    optimise,
+    running_saliency,
+    select,
+    site_rates,
+    unflatten,
+)
+from .support.checks import Bools, Floats, Parameters
+from .support.contract import contract
 
-Batch: TypeAlias = tuple[Ints, Bools, Ints]  # tokens (B, T), mask (B, T), labels (B,)
-
-ATTACKS = {"fgsm": fgsm, "fgm": fgm, "token_linf": token_linf}
-NORMALISATIONS = {"rank": rank_normalise, "minmax": minmax_normalise, "log_minmax": log_minmax_normalise}
-
-
-class Settings(NamedTuple):
-    """The inputs of Algorithm 1 and its options; the defaults are UEGR."""
-
-    epsilon: float = 0.1  # as a share of the embedding's RMS
-    attack: str = "fgsm"
-    alpha: float = 0.5
-    consistency: str = "js"
-    clean_rate: float = 0.1  # base rate of the clean pass
-    base_rates: tuple[float, ...] = (0.1, 0.1)  # r_1 .. r_K: their number is K
-    dropout: str = "mean"  # a kind of `drop_rates`
-    gamma: float = 1.0
-    norm_decay: float = 0.9  # of the running mean of norms that m_0 is drawn with
-    selective: bool = True
-    a: float = 0.6
-    b: float = 1.0
-    p_floor: float = 0.0
-    rescale: bool = True  # by 1/p
-    saliency_decay: float = 0.0  # 0: this batch alone
-    normalisation: str = "rank"
-    optimizer: str = "adamw"
-    learning_rate: float = 0.01
-    weight_decay: float = 0.01
-    steps: int = 0  # of the linear schedule; 0: constant rate
-    pooling: str = "mean"
+BATCH = {"tokens": "ints (B, T) below V", "mask": "bools (B, T)", "labels": "ints (B) below C"}
 
 
 class State(NamedTuple):
@@ -75,134 +70,131 @@ class State(NamedTuple):
     step: int
     parameters: Parameters
     moments: Moments
-    norms: tuple[Floats, ...] | None  # running mean of n at each site
-    saliency: Floats | None  # of all parameters, flat
+    average_norms: Norms | None = None  # their running mean
+    last_norms: Norms | None = None
+    saliency: Floats | None = None  # (d,) running mean, or mean of the epoch before
+    epoch_gradients: tuple[Floats, ...] = ()  # (d,) each, of this epoch so far
+    epoch_mask: tuple[Bools, Floats] | None = None  # m and p (d,), held for an epoch
 
 
 class Report(NamedTuple):
     """What one step did: losses in nats, means over the batch."""
 
-    clean: float
-    adversarial: float
-    consistency: float
-    total: float
-    kept: float  # share of the entries with a gradient that were updated
-    rates: tuple[Floats, ...]  # q at each site, of the last pass
+    loss: float
+    loss_clean: float
+    loss_adversarial: float
+    divergence: float
     perturbation: float  # RMS of delta over RMS of x, at real tokens
+    kept_share: float  # share of the entries with a gradient that were updated
+    mean_keep_probability: float  # mean of p over the same
+    drop_rate: dict[str, Floats]  # q (U,) at each site, of the last pass
 
 
+@contract(parameters=PARAMETERS, settings=SETTINGS, rng="generator")
 def algorithm1(
     parameters: Parameters, batches: Iterable[Batch], settings: Settings, rng: np.random.Generator
 ) -> Iterator[tuple[State, Report]]:
     """Train; yield the new state and the report after every step."""
-    state = State(0, parameters, no_moments(parameters), None, None)  # line 1
+    state = State(0, parameters, no_moments(parameters))  # line 1
     for batch in batches:  # line 2
         state, report = train_step(state, batch, settings, rng)
         yield state, report  # line 12
 
 
+@contract(state={"parameters": PARAMETERS}, batch=BATCH, settings=SETTINGS, rng="generator")
 def train_step(
     state: State, batch: Batch, settings: Settings, rng: np.random.Generator
 ) -> tuple[State, Report]:
     """Lines 3-11. Dropout and gradient masks come from two children of `rng`: neither shifts the other."""
-    tokens, mask, labels = batch
-    theta, s = state.parameters, settings
-    dropout_rng, mask_rng = checks.generator(rng).spawn(2)
+    (tokens, mask, labels), theta = batch, state.parameters
+    dropout_rng, mask_rng = rng.spawn(2)
+    if settings.epoch_steps and state.step % settings.epoch_steps == 0:
+        state = new_epoch(state)
     x = embed(theta, tokens)
 
     # 3  clean pass with mask m_0; L_clean
-    rates = _site_rates(state.norms, s.clean_rate, s, theta)
-    clean_logits, trace = forward(theta, x, mask, _draw(rates, tokens, dropout_rng), s.pooling)
+    rates_0 = clean_rates(state.average_norms, theta, settings)
+
+    def clean_pass(vectors: Floats) -> tuple[Floats, Trace, Backward]:
+        dropout = draw(rates_0, tokens, settings, dropout_rng)
+        z, trace = forward(theta, vectors, mask, dropout, settings.pooling)
+        return z, trace, backward(theta, trace, cross_entropy_grad(z, labels))
+
+    clean_logits, clean_trace, clean = clean_pass(x)
 
     # 4  backward: G, the norms n at the dropout sites, delta
-    no_passes = np.zeros((0, *clean_logits.shape))
-    clean_grad, _ = total_loss_grad(clean_logits, no_passes, labels, s.alpha)
-    clean = backward(theta, trace, clean_grad)
-    norms = tuple(gradient_norm(g, mask if g.ndim == 3 else None) for g in clean.sites)
-    epsilon = relative_epsilon(x, s.epsilon, mask)
-    delta = ATTACKS[checks.choice("attack", s.attack, tuple(ATTACKS))](clean.vectors, epsilon, mask)
+    norms = gradient_norm(clean.sites[0], mask), gradient_norm(clean.sites[1])
+    average = average_norms(state.average_norms, norms, settings.statistics_decay)
+
+    def gradient_at(vectors: Floats) -> Floats:  # at x it is known; further steps of PGD draw their own masks
+        return clean.vectors if np.array_equal(vectors, x) else clean_pass(vectors)[2].vectors
+
+    delta = find_delta(x, gradient_at, batch, settings)
 
     # 5  x_adv; drop probabilities for r_1 .. r_K
     x_adv = x + delta
-    rates_of_pass = [_site_rates(norms, r, s, theta) for r in s.base_rates]
+    known = {"same_step": norms, "ema": average, "previous_step": state.last_norms}[settings.statistics]
+    base_rates = [settings.base_rate(k) for k in range(1, settings.adversarial + 1)]
+    rates = [site_rates(known, r, theta, settings) for r in base_rates]
 
     # 6  for k = 1 .. K: P_k = softmax f(x_adv; theta, m_k)
-    passes = [forward(theta, x_adv, mask, _draw(q, tokens, dropout_rng), s.pooling) for q in rates_of_pass]
-    logits = np.stack([z for z, _ in passes]) if passes else no_passes
+    dropouts = [draw(q, tokens, settings, dropout_rng) for q in rates]
+    passes = [forward(theta, x_adv, mask, dropout, settings.pooling) for dropout in dropouts]
+    logits = np.stack([z for z, _ in passes]) if passes else np.zeros((0, *clean_logits.shape))
 
     # 7  L_adv, L_JS    8  L = L_clean + L_adv + alpha L_JS
-    l_clean, l_adv = cross_entropy(clean_logits, labels), adversarial_loss(logits, labels)
-    l_js = consistency_loss(logits, s.consistency)
-    _, logits_grad = total_loss_grad(clean_logits, logits, labels, s.alpha, s.consistency)
+    reductions = settings.divergence_reduction, settings.adversarial_reduction
+    weighed = clean_logits, logits, labels, settings.alpha, settings.divergence, *reductions
+    loss, (clean_grad, logits_grad) = total_loss(*weighed), total_loss_grad(*weighed)
 
-    # 9  g = grad_theta L; s; s~
-    backwards = [clean, *(backward(theta, t, g) for (_, t), g in zip(passes, logits_grad, strict=True))]
-    gradient = flatten(_add(theta, tokens, backwards))
-    saliency = batch_saliency(gradient)
-    if s.saliency_decay and state.saliency is not None:
-        saliency = ema_saliency(state.saliency, gradient, s.saliency_decay)
+    # 9  g = grad_theta L; s
+    traces = [trace for _, trace in passes]
+    backwards = [clean, *(backward(theta, t, g) for t, g in zip(traces, logits_grad, strict=True))]
+    gradient = flatten(add_gradients(theta, tokens, backwards))
+    saliency = running_saliency(state.saliency, gradient, settings)
+    if settings.saliency == "per_sample":
+        grads = [(clean_trace, clean_grad), *zip(traces, logits_grad, strict=True)]
+        saliency = per_sample_saliency(example_gradients(theta, tokens, grads))
+
+    # 10  s~; p; m ~ Bernoulli(p)
+    p = keep_probabilities(saliency, theta, settings)
+    m = bernoulli_mask(p, mask_rng)
+    if settings.resample == "epoch":
+        m, p = state.epoch_mask or (m, p)
+
+    # 11  theta <- theta - eta m/p g, or theta <- theta + m/p step
+    masked = gradient if settings.mask_on == "update" else select(gradient, m, p, settings)
+    after, moments = optimise(theta, masked, state.moments, state.step, settings)
+    if settings.mask_on == "update":
+        step = flatten(after) - flatten(theta)
+        after = unflatten(flatten(theta) + select(step, m, p, settings), theta)
+
     touched = gradient != 0
-
-    # 10  p; m ~ Bernoulli(p)
-    if s.selective:
-        normalise = NORMALISATIONS[checks.choice("normalisation", s.normalisation, tuple(NORMALISATIONS))]
-        p = keep_probability(normalise(saliency), s.a, s.b, s.p_floor)
-        m = bernoulli_mask(p, mask_rng)
-        gradient = unbiased_gradient(gradient, m, p) if s.rescale else masked_gradient(gradient, m)
-
-    # 11  theta <- theta - eta m/p g
-    ghat = unflatten(gradient, theta)
-    eta = s.learning_rate * (linear_schedule(state.step, s.steps) if s.steps else 1.0)
-    moments = state.moments
-    if checks.choice("optimizer", s.optimizer, ("adamw", "sgd")) == "sgd":
-        theta = sgd(theta, ghat, eta)
-    else:
-        theta, moments = adamw(theta, ghat, moments, eta, s.weight_decay)
-
-    share = float(np.mean(gradient[touched] != 0)) if touched.any() else 0.0
-    size = relative_epsilon(delta, 1.0, mask) / max(relative_epsilon(x, 1.0, mask), 1e-300)
     report = Report(
-        l_clean, l_adv, l_js, l_clean + l_adv + s.alpha * l_js, share, (rates_of_pass or [rates])[-1], size
+        loss=loss,
+        loss_clean=cross_entropy(clean_logits, labels),
+        loss_adversarial=adversarial_loss(logits, labels, settings.adversarial_reduction),
+        divergence=divergence_loss(logits, settings.divergence),
+        perturbation=relative_epsilon(delta, 1, mask) / max(relative_epsilon(x, 1, mask), 1e-300),
+        kept_share=float(m[touched].mean()) if touched.any() else 0.0,
+        mean_keep_probability=float(p[touched].mean()) if touched.any() else 0.0,
+        drop_rate=dict(zip(SITES, rates[-1] if rates else rates_0, strict=True)),
     )
-    old = state.norms or norms
-    running = tuple(s.norm_decay * n + (1 - s.norm_decay) * now for n, now in zip(old, norms, strict=True))
-    return State(state.step + 1, theta, moments, running, saliency), report
+    new = State(
+        step=state.step + 1,
+        parameters=after,
+        moments=moments,
+        average_norms=average,
+        last_norms=norms,
+        saliency=saliency if settings.saliency == "ema" else state.saliency,
+        epoch_gradients=(*state.epoch_gradients, gradient) if settings.saliency == "epoch" else (),
+        epoch_mask=(m, p) if settings.resample == "epoch" else None,
+    )
+    return new, report
 
 
-def _site_rates(
-    norms: tuple[Floats, ...] | None, base_rate: float, s: Settings, theta: Parameters
-) -> tuple[Floats, ...]:
-    """q at each site; uniform where no norms are known yet."""
-    if norms is None:
-        norms = (np.zeros(theta["embedding"].shape[1]), np.zeros(len(theta["hidden_bias"])))
-    return tuple(drop_rates(n, base_rate, s.gamma, s.dropout) for n in norms)
-
-
-def _draw(rates: tuple[Floats, ...], tokens: Ints, rng: np.random.Generator) -> Dropout:
-    """A fresh mask at each site, beside its rates."""
-    shapes = ((*tokens.shape, len(rates[0])), (len(tokens), len(rates[1])))
-    return [(dropout_mask(q, shape, rng), q) for q, shape in zip(rates, shapes, strict=True)]
-
-
-def _add(theta: Parameters, tokens: Ints, backwards: list[Backward]) -> Parameters:
-    """The parameter gradients of all passes together; they share x, so one scatter makes the table's."""
-    grads = {
-        name: sum((b.parameters[name] for b in backwards[1:]), g)
-        for name, g in backwards[0].parameters.items()
-    }
-    vectors = sum((b.vectors for b in backwards[1:]), backwards[0].vectors)
-    return {"embedding": embed_grad(theta, tokens, vectors), **grads}
-
-
-def flatten(parameters: Parameters) -> Floats:
-    """All entries in one row, so that the ranking of Eq. 8 is joint. -> (d,)."""
-    return np.concatenate([value.ravel() for value in parameters.values()])
-
-
-def unflatten(flat: Floats, like: Parameters) -> Parameters:
-    """The inverse of `flatten`, with the names and shapes of `like`."""
-    ends = np.cumsum([value.size for value in like.values()])
-    pieces = np.split(flat, ends[:-1])
-    return {
-        name: piece.reshape(value.shape) for (name, value), piece in zip(like.items(), pieces, strict=True)
-    }
+def new_epoch(state: State) -> State:
+    """What changes once an epoch: the saliency is the mean of the one that ends, and a new mask is drawn."""
+    ended = state.epoch_gradients
+    saliency = epoch_saliency(np.stack(ended)) if ended else state.saliency
+    return state._replace(saliency=saliency, epoch_gradients=(), epoch_mask=None)

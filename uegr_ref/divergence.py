@@ -12,22 +12,14 @@ JS = sym_kl / 4. Gradients are with respect to logits and flow through all P_k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
-from .numeric import examples, log_softmax, mean, total
-
-
-def _log_probabilities(logits: ArrayLike) -> Floats:
-    """ln P_k of K >= 1 sub-models."""
-    z = checks.floats("logits", logits, ("K", "N", "C"))
-    checks.count("K, the first axis of logits", len(z))
-    return log_softmax(z)
+from .support.checks import Floats
+from .support.contract import contract
+from .support.numeric import examples, log_softmax, mean, sum_over
 
 
 def _log_ratio_to_mean(log_p: Floats) -> Floats:
@@ -36,58 +28,58 @@ def _log_ratio_to_mean(log_p: Floats) -> Floats:
     return log_p - (top + np.log(mean(np.exp(log_p - top), axis=0)))
 
 
-def js(logits: ArrayLike) -> float:
+@contract(logits="floats (K > 0, N, C > 0)")
+def js(logits: Floats) -> float:
     """Eq. 4: K-way Jensen-Shannon divergence, mean over n, nats; in [0, ln K]. (K, N, C) -> number.
 
     >>> js(np.zeros((2, 1, 3)))
     0.0
     """
-    log_p = _log_probabilities(logits)
+    log_p = log_softmax(logits)
     return float(np.sum(np.exp(log_p) * _log_ratio_to_mean(log_p)) / (len(log_p) * examples(log_p)))
 
 
-def js_grad(logits: ArrayLike) -> Floats:
+@contract(logits="floats (K > 0, N, C > 0)")
+def js_grad(logits: Floats) -> Floats:
     """d js / d logits = P_k * (r_k - sum_c P_k r_k) / (K N),  r_k = ln P_k - ln M. (K, N, C)."""
-    log_p = _log_probabilities(logits)
+    log_p = log_softmax(logits)
     p: Floats = np.exp(log_p)
     r = _log_ratio_to_mean(log_p)
-    return p * (r - total(p * r, axis=-1)) / (len(p) * examples(p))
+    return p * (r - sum_over(p * r, axis=-1)) / (len(p) * examples(p))
 
 
-def _pairs(n_models: int) -> Iterator[tuple[int, int]]:
-    return combinations(range(checks.count("K, the first axis of logits", n_models)), 2)
-
-
-def _mean_over_pairs(pair_loss: Callable[[Floats], float], logits: ArrayLike) -> float:
-    z = checks.floats("logits", logits, ("K", "N", "C"))
-    values = [pair_loss(z[[i, j]]) for i, j in _pairs(len(z))]
+def _mean_over_pairs(pair_loss: Callable[[Floats], float], logits: Floats) -> float:
+    values = [pair_loss(logits[[i, j]]) for i, j in combinations(range(len(logits)), 2)]
     return sum(values) / max(len(values), 1)
 
 
-def _mean_over_pairs_grad(pair_grad: Callable[[Floats], Floats], logits: ArrayLike) -> Floats:
-    z = checks.floats("logits", logits, ("K", "N", "C"))
-    grad = np.zeros_like(z)
-    for i, j in _pairs(len(z)):
-        grad[[i, j]] += pair_grad(z[[i, j]])
-    return grad / max(len(z) * (len(z) - 1) // 2, 1)
+def _mean_over_pairs_grad(pair_grad: Callable[[Floats], Floats], logits: Floats) -> Floats:
+    grad, pairs = np.zeros_like(logits), list(combinations(range(len(logits)), 2))
+    for i, j in pairs:
+        grad[[i, j]] += pair_grad(logits[[i, j]])
+    return grad / max(len(pairs), 1)
 
 
-def js_pairwise(logits: ArrayLike) -> float:
+@contract(logits="floats (K > 0, N, C > 0)")
+def js_pairwise(logits: Floats) -> float:
     """Mean over the K(K-1)/2 pairs of their two-way JS; 0 for K = 1. (K, N, C) -> nats."""
     return _mean_over_pairs(js, logits)
 
 
-def js_pairwise_grad(logits: ArrayLike) -> Floats:
+@contract(logits="floats (K > 0, N, C > 0)")
+def js_pairwise_grad(logits: Floats) -> Floats:
     """d js_pairwise / d logits. (K, N, C)."""
     return _mean_over_pairs_grad(js_grad, logits)
 
 
-def sym_kl(logits: ArrayLike) -> float:
+@contract(logits="floats (K > 0, N, C > 0)")
+def sym_kl(logits: Floats) -> float:
     """(KL(P_1||P_2) + KL(P_2||P_1)) / 2 as in R-Drop, mean over pairs; 0 for K = 1. (K, N, C) -> nats."""
     return _mean_over_pairs(_sym_kl_of_two, logits)
 
 
-def sym_kl_grad(logits: ArrayLike) -> Floats:
+@contract(logits="floats (K > 0, N, C > 0)")
+def sym_kl_grad(logits: Floats) -> Floats:
     """d sym_kl / d logits. (K, N, C)."""
     return _mean_over_pairs_grad(_sym_kl_of_two_grad, logits)
 
@@ -103,7 +95,7 @@ def _sym_kl_of_two_grad(logits: Floats) -> Floats:
     log_p = log_softmax(logits)
     p: Floats = np.exp(log_p)
     r = log_p - log_p[::-1]
-    grad = p * (r - total(p * r, axis=-1)) + p - p[::-1]
+    grad = p * (r - sum_over(p * r, axis=-1)) + p - p[::-1]
     return 0.5 * grad / examples(logits)
 
 

@@ -24,32 +24,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Bools, Floats
-from .numeric import mean, mid_ranks, sigmoid
+from .support.checks import Bools, Floats
+from .support.contract import contract, one_of
+from .support.numeric import mean, mid_ranks, sigmoid
 
 KINDS = ("mean", "rank", "logistic", "inverse", "uniform")
+RATES = {
+    "q_max": "number in [0, 1)",
+    "q_min": "number in [0, q_max]",
+    "base_rate": "number in [q_min, q_max]",
+    "gamma": "number in [0, inf)",
+    "kind": one_of(KINDS),
+}
 
 
-def gradient_norm(gradient: ArrayLike, mask: ArrayLike | None = None) -> Floats:
+@contract(gradient="any floats (B, ..., U)", mask="bools (B, ...)")
+def gradient_norm(gradient: Floats, mask: Bools | None = None) -> Floats:
     """n: root mean square of each unit's gradient over the real tokens. (B, T, U) or (B, U) -> (U,).
 
     mask: (B, T) or (B,), True = real. With nothing real n is zero.
     """
-    g = checks.floats(
-        "gradient", gradient, ("B", "T", "U") if np.ndim(gradient) == 3 else ("B", "U"), finite=False
-    )
-    if mask is not None:
-        g = g[checks.bools("mask", mask, g.shape[:-1])]
-    rows = g.reshape(-1, g.shape[-1]) if g.size else np.zeros((1, g.shape[-1]), g.dtype)
+    real = gradient if mask is None else gradient[mask]
+    units = gradient.shape[-1]
+    rows = real.reshape(-1, units) if real.size else np.zeros((1, units), gradient.dtype)
     with np.errstate(over="ignore"):
         return np.sqrt(mean(rows * rows, axis=0))
 
 
+@contract(norms="any floats (U) in [0, inf]", **RATES)
 def drop_rates(
-    norms: ArrayLike,
+    norms: Floats,
     base_rate: float,
     gamma: float = 1.0,
     kind: str = "mean",
@@ -71,22 +76,14 @@ def drop_rates(
     >>> drop_rates([1.0, 3.0], 0.1)
     array([0.05, 0.15])
     """
-    n = checks.floats("norms", norms, ("U",), finite=False)
-    checks.choice("kind", kind, KINDS)
-    gamma = checks.number("gamma", gamma, 0)
-    q_max = checks.number("q_max", q_max, 0, 1, open_high=True)
-    q_min = checks.number("q_min", q_min, 0, q_max)
-    base_rate = checks.number("base_rate", base_rate, q_min, q_max)
-    if (n < 0).any():
-        raise ValueError(f"norms: got {n.min():g} among its entries, wanted numbers >= 0")
-    if kind == "uniform" or gamma == 0 or not np.isfinite(n).all() or not n.any():
-        return np.full_like(n, base_rate)
-    x = n.astype(np.float64) / float(n.max())
+    if kind == "uniform" or gamma == 0 or not np.isfinite(norms).all() or not norms.any():
+        return np.full_like(norms, base_rate)
+    x = norms.astype(np.float64) / float(norms.max())
     if kind == "logistic":
-        return _solve_logistic(gamma * _zscore(x), base_rate, q_min, q_max).astype(n.dtype)
+        return _solve_logistic(gamma * _zscore(x), base_rate, q_min, q_max).astype(norms.dtype)
     power = x**gamma
-    shares = {"mean": power, "rank": mid_ranks(n), "inverse": 1 + power.min() - power}[kind]
-    return _solve_clipped(shares, base_rate, q_min, q_max).astype(n.dtype)
+    shares = {"mean": power, "rank": mid_ranks(norms), "inverse": 1 + power.min() - power}[kind]
+    return _solve_clipped(shares, base_rate, q_min, q_max).astype(norms.dtype)
 
 
 def _zscore(x: Floats) -> Floats:
@@ -100,24 +97,24 @@ def _solve_clipped(a: Floats, base_rate: float, low: float, high: float) -> Floa
     The sum over u is piecewise linear in c and bends where some c a_u meets low or high. Halving the list of
     bends finds the piece; there c is one division.
     """
-    total = base_rate * float(a.size)
+    asked = base_rate * float(a.size)
     a = a / a.max() if a.any() else np.ones_like(a)
     a[a < 1e-200] = 0
     positive = a[a > 0]
-    if positive.size * high + (a.size - positive.size) * low <= total:
-        rest = (total - positive.size * high) / max(a.size - positive.size, 1)
+    if positive.size * high + (a.size - positive.size) * low <= asked:
+        rest = (asked - positive.size * high) / max(a.size - positive.size, 1)
         return np.where(a > 0, high, min(rest, high))
     bends: Floats = np.sort(np.concatenate([[0.0], low / positive, high / positive]))
     left, right = 0, len(bends) - 1
     while right - left > 1:
         middle = (left + right) // 2
-        below = np.clip(bends[middle] * a, low, high).sum() <= total
+        below = np.clip(bends[middle] * a, low, high).sum() <= asked
         left, right = (middle, right) if below else (left, middle)
     inside = 0.5 * (bends[left] + bends[right]) * a
     free = (inside > low) & (inside < high)
     c = float(bends[left])
     if free.any():
-        c = float((total - low * np.sum(inside <= low) - high * np.sum(inside >= high)) / a[free].sum())
+        c = float((asked - low * np.sum(inside <= low) - high * np.sum(inside >= high)) / a[free].sum())
     return np.clip(c * a, low, high)
 
 
@@ -131,8 +128,9 @@ def _solve_logistic(x: Floats, base_rate: float, low: float, high: float) -> Flo
     return np.clip(sigmoid(left + x), low, high)
 
 
+@contract(norms_of_sites="each any floats (U) in [0, inf]", **RATES)
 def layer_rates(
-    norms_of_sites: Sequence[ArrayLike],
+    norms_of_sites: Sequence[Floats],
     base_rate: float,
     gamma: float = 1.0,
     kind: str = "mean",
@@ -140,34 +138,23 @@ def layer_rates(
     q_max: float = 0.95,
 ) -> Floats:
     """One drop probability a site, by the site's mean norm; their mean is `base_rate`. S x (U_s,) -> (S,)."""
-    norms = [checks.floats("norms_of_sites", n, ("U",), finite=False) for n in norms_of_sites]
-    return drop_rates(
-        np.array([n.mean() if n.size else 0.0 for n in norms]), base_rate, gamma, kind, q_min, q_max
-    )
+    means = np.array([n.mean() if n.size else 0.0 for n in norms_of_sites])
+    return drop_rates(means, base_rate, gamma, kind, q_min, q_max)
 
 
-def dropout_mask(rates: ArrayLike, shape: tuple[int, ...], rng: np.random.Generator) -> Bools:
+@contract(shape="shape (..., U)", rates="floats (U) in [0, 1)", rng="generator")
+def dropout_mask(rates: Floats, shape: tuple[int, ...], rng: np.random.Generator) -> Bools:
     """m ~ Bernoulli(1 - q_u), independent over all entries of `shape` (.., U). True = kept."""
-    q = _rates(rates, shape)
-    return checks.generator(rng).random(shape) >= q
+    return rng.random(shape) >= rates
 
 
-def apply_dropout(h: ArrayLike, mask: ArrayLike, rates: ArrayLike) -> Floats:
+@contract(h="floats (..., U)", mask="bools (..., U)", rates="floats (U) in [0, 1)")
+def apply_dropout(h: Floats, mask: Bools, rates: Floats) -> Floats:
     """h' = h m / (1 - q): inverted scaling, so E_m[h'] = h. h and mask (.., U), rates (U,) -> as h."""
-    h = checks.floats("h", h)
-    m, q = checks.bools("mask", mask, h.shape), _rates(rates, h.shape)
-    return np.where(m, h / (1 - q).astype(h.dtype), 0)
+    return np.where(mask, h / (1 - rates).astype(h.dtype), 0)
 
 
-def apply_dropout_grad(gradient: ArrayLike, mask: ArrayLike, rates: ArrayLike) -> Floats:
+@contract(gradient="floats (..., U)", mask="bools (..., U)", rates="floats (U) in [0, 1)")
+def apply_dropout_grad(gradient: Floats, mask: Bools, rates: Floats) -> Floats:
     """dL/dh from dL/dh': the same factor m / (1 - q). The rates are constants."""
-    return apply_dropout(checks.floats("gradient", gradient), mask, rates)
-
-
-def _rates(rates: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    if not shape:
-        raise ValueError("shape: got (), wanted (.., U)")
-    q = checks.within("rates", rates, 0, 1, (shape[-1],))
-    if (q == 1).any():
-        raise ValueError("rates: got 1 among its entries, wanted every entry in [0, 1)")
-    return q
+    return apply_dropout(gradient, mask, rates)

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
+from .support.checks import Floats
+from .support.contract import contract
 
 TOLERANCE = 1e-6
 
 
+@contract(f="function", x="floats (...)", gradient="floats (...)", rng="generator", directions="count")
 def gradient_error(
     f: Callable[[Floats], float],
-    x: ArrayLike,
-    gradient: ArrayLike,
+    x: Floats,
+    gradient: Floats,
     rng: np.random.Generator,
     directions: int = 3,
 ) -> float:
@@ -31,27 +31,31 @@ def gradient_error(
     f: from an array like x to a number; x, gradient: of one shape, any. Differences that rounding of f (taken
     to be of size 1 at least) explains count as 0. A good float64 gradient gives 1e-9, one 0.1 % off 1e-3.
     """
-    x = checks.floats("x", x)
-    g = checks.floats("gradient", gradient, x.shape)
-    checks.generator(rng)
     precision = float(np.finfo(x.dtype).eps)
     scale = float(np.sqrt(np.mean(x * x))) if x.size else 0.0
     h = precision ** (1 / 3) * max(scale, 1)
     worst = 0.0
-    for _ in range(checks.count("directions", directions)):
+    for _ in range(directions):
         d = rng.standard_normal(x.shape).astype(x.dtype)
         up, down = f(x + h * d), f(x - h * d)
-        off = abs((up - down) / (2 * h) - float(np.sum(g * d)))
+        off = abs((up - down) / (2 * h) - float(np.sum(gradient * d)))
         rounding = 10 * precision * max(abs(up), abs(down), 1) / h
-        size = max(float(np.sqrt(np.sum(g * g))), abs(up - down) / (2 * h))
+        size = max(float(np.sqrt(np.sum(gradient * gradient))), abs(up - down) / (2 * h))
         worst = max(worst, (off - rounding) / size if off > rounding else 0.0)
     return worst
 
 
+@contract(
+    f="function",
+    x="floats (...)",
+    gradient_of="function to floats (...)",
+    rng="generator",
+    tolerance="number in (0, inf)",
+)
 def check_gradient(
     f: Callable[[Floats], float],
     gradient_of: Callable[[Floats], Floats],
-    x: ArrayLike,
+    x: Floats,
     rng: np.random.Generator,
     tolerance: float = TOLERANCE,
 ) -> None:
@@ -59,7 +63,6 @@ def check_gradient(
 
     >>> check_gradient(lambda x: float(x @ x), lambda x: 2 * x, [1.0, 2.0], np.random.default_rng(0))
     """
-    x = checks.floats("x", x)
     error = gradient_error(f, x, gradient_of(x), rng)
     if not error <= tolerance:
         name = getattr(gradient_of, "__name__", "gradient")

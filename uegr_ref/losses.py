@@ -10,122 +10,140 @@
     L_JS    `divergence.py`, Eq. 4
 
 Every loss is a *mean over the N examples*, in nats; an empty batch has loss 0. The codes of R-AT, RoAST and
-R-Drop sum the divergence over the batch, as `reduction="sum"` does.
+R-Drop sum the divergence over the batch, as `divergence_reduction="sum"` does.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
 from .divergence import DIVERGENCES
-from .numeric import examples, log_softmax
+from .support.checks import Floats, Ints
+from .support.contract import contract, one_of
+from .support.numeric import examples, log_softmax
 
 REDUCTIONS = ("mean", "sum")
 
 
-def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
+@contract(logits="floats (N, C > 0)", labels="ints (N) below C")
+def cross_entropy(logits: Floats, labels: Ints) -> float:
     """Eq. 3 and 5: mean over n of -ln P[n, y_n]. logits (N, C), labels (N,) -> nats.
 
     >>> round(cross_entropy([[0.0, 0.0]], [1]), 6)
     0.693147
     """
-    z = checks.floats("logits", logits, ("N", "C"))
-    y = checks.ints("labels", labels, (len(z),), below=z.shape[1])
-    return float(-np.sum(log_softmax(z)[np.arange(len(z)), y]) / examples(z))
+    return float(-np.sum(log_softmax(logits)[np.arange(len(logits)), labels]) / examples(logits))
 
 
-def cross_entropy_grad(logits: ArrayLike, labels: ArrayLike) -> Floats:
+@contract(logits="floats (N, C > 0)", labels="ints (N) below C")
+def cross_entropy_grad(logits: Floats, labels: Ints) -> Floats:
     """d cross_entropy / d logits = (P - onehot(y)) / N. (N, C)."""
-    z = checks.floats("logits", logits, ("N", "C"))
-    y = checks.ints("labels", labels, (len(z),), below=z.shape[1])
-    grad = np.exp(log_softmax(z))
-    grad[np.arange(len(z)), y] -= 1
-    return grad / examples(z)
+    grad: Floats = np.exp(log_softmax(logits))
+    grad[np.arange(len(logits)), labels] -= 1
+    return grad / examples(logits)
 
 
-def adversarial_loss(adversarial_logits: ArrayLike, labels: ArrayLike, reduction: str = "mean") -> float:
-    """Eq. 3: mean (or `reduction="sum"`) over k of the K cross-entropies; 0 for K = 0. (K, N, C) -> nats."""
-    z = checks.floats("adversarial_logits", adversarial_logits, ("K", "N", "C"))
-    checks.choice("adversarial_reduction", reduction, REDUCTIONS)
-    return sum(cross_entropy(z_k, labels) for z_k in z) / (max(len(z), 1) if reduction == "mean" else 1)
+@contract(
+    adversarial_logits="floats (K, N, C > 0)",
+    labels="ints (N) below C",
+    adversarial_reduction=one_of(REDUCTIONS),
+)
+def adversarial_loss(adversarial_logits: Floats, labels: Ints, adversarial_reduction: str = "mean") -> float:
+    """Eq. 3: mean (or "sum") over k of the K cross-entropies; 0 for K = 0. (K, N, C) -> nats."""
+    share = max(len(adversarial_logits), 1) if adversarial_reduction == "mean" else 1
+    return sum(cross_entropy(z_k, labels) for z_k in adversarial_logits) / share
 
 
+@contract(
+    adversarial_logits="floats (K, N, C > 0)",
+    labels="ints (N) below C",
+    adversarial_reduction=one_of(REDUCTIONS),
+)
 def adversarial_loss_grad(
-    adversarial_logits: ArrayLike, labels: ArrayLike, reduction: str = "mean"
+    adversarial_logits: Floats, labels: Ints, adversarial_reduction: str = "mean"
 ) -> Floats:
     """d adversarial_loss / d logits. (K, N, C)."""
-    z = checks.floats("adversarial_logits", adversarial_logits, ("K", "N", "C"))
-    checks.choice("adversarial_reduction", reduction, REDUCTIONS)
-    grad = np.zeros_like(z)
-    for k, z_k in enumerate(z):
+    share = max(len(adversarial_logits), 1) if adversarial_reduction == "mean" else 1
+    grad = np.zeros_like(adversarial_logits)
+    for k, z_k in enumerate(adversarial_logits):
         grad[k] = cross_entropy_grad(z_k, labels)
-    return grad / (max(len(z), 1) if reduction == "mean" else 1)
+    return grad / share
 
 
-def consistency_loss(
-    adversarial_logits: ArrayLike, consistency: str = "js", reduction: str = "mean"
+@contract(
+    adversarial_logits="floats (K, N, C > 0)",
+    divergence=one_of(DIVERGENCES),
+    divergence_reduction=one_of(REDUCTIONS),
+)
+def divergence_loss(
+    adversarial_logits: Floats, divergence: str = "js", divergence_reduction: str = "mean"
 ) -> float:
     """The divergence that Eq. 6 weighs, by name; "sum" sums it over n; 0 for K = 0. (K, N, C) -> nats."""
-    z = checks.floats("adversarial_logits", adversarial_logits, ("K", "N", "C"))
-    value, _ = DIVERGENCES[checks.choice("consistency", consistency, tuple(DIVERGENCES))]
-    summed = checks.choice("reduction", reduction, REDUCTIONS) == "sum"
-    return value(z) * (z.shape[1] if summed else 1) if len(z) else 0.0
+    value, _ = DIVERGENCES[divergence]
+    times = adversarial_logits.shape[1] if divergence_reduction == "sum" else 1
+    return value(adversarial_logits) * times if len(adversarial_logits) else 0.0
 
 
-def consistency_loss_grad(
-    adversarial_logits: ArrayLike, consistency: str = "js", reduction: str = "mean"
+@contract(
+    adversarial_logits="floats (K, N, C > 0)",
+    divergence=one_of(DIVERGENCES),
+    divergence_reduction=one_of(REDUCTIONS),
+)
+def divergence_loss_grad(
+    adversarial_logits: Floats, divergence: str = "js", divergence_reduction: str = "mean"
 ) -> Floats:
-    """d consistency_loss / d logits. (K, N, C)."""
-    z = checks.floats("adversarial_logits", adversarial_logits, ("K", "N", "C"))
-    _, grad = DIVERGENCES[checks.choice("consistency", consistency, tuple(DIVERGENCES))]
-    summed = checks.choice("reduction", reduction, REDUCTIONS) == "sum"
-    return grad(z) * (z.shape[1] if summed else 1) if len(z) else np.zeros_like(z)
+    """d divergence_loss / d logits. (K, N, C)."""
+    _, grad = DIVERGENCES[divergence]
+    times = adversarial_logits.shape[1] if divergence_reduction == "sum" else 1
+    return grad(adversarial_logits) * times if len(adversarial_logits) else np.zeros_like(adversarial_logits)
 
 
+TOTAL_LOSS = {
+    "clean_logits": "floats (N, C > 0)",
+    "adversarial_logits": "floats (K, N, C)",
+    "labels": "ints (N) below C",
+    "alpha": "number in [0, inf)",
+    "divergence": one_of(DIVERGENCES),
+    "divergence_reduction": one_of(REDUCTIONS),
+    "adversarial_reduction": one_of(REDUCTIONS),
+}
+
+
+@contract(**TOTAL_LOSS)
 def total_loss(
-    clean_logits: ArrayLike,
-    adversarial_logits: ArrayLike,
-    labels: ArrayLike,
+    clean_logits: Floats,
+    adversarial_logits: Floats,
+    labels: Ints,
     alpha: float,
-    consistency: str = "js",
-    reduction: str = "mean",
+    divergence: str = "js",
+    divergence_reduction: str = "mean",
     adversarial_reduction: str = "mean",
 ) -> float:
     """Eq. 6: L_clean + L_adv + alpha * L_JS. clean (N, C), adversarial (K, N, C), labels (N,) -> nats.
 
-    reduction: mean or sum over the examples, of the divergence alone; adversarial_reduction: mean or sum over
-    the K cross-entropies. K = 0 leaves L_clean.
+    divergence_reduction: mean or sum over the examples; adversarial_reduction: mean or sum over the K
+    cross-entropies. K = 0 leaves L_clean.
     """
-    clean, adversarial = _sameexamples(clean_logits, adversarial_logits)
     return (
-        cross_entropy(clean, labels)
-        + adversarial_loss(adversarial, labels, adversarial_reduction)
-        + checks.number("alpha", alpha, 0) * consistency_loss(adversarial, consistency, reduction)
+        cross_entropy(clean_logits, labels)
+        + adversarial_loss(adversarial_logits, labels, adversarial_reduction)
+        + alpha * divergence_loss(adversarial_logits, divergence, divergence_reduction)
     )
 
 
+@contract(**TOTAL_LOSS)
 def total_loss_grad(
-    clean_logits: ArrayLike,
-    adversarial_logits: ArrayLike,
-    labels: ArrayLike,
+    clean_logits: Floats,
+    adversarial_logits: Floats,
+    labels: Ints,
     alpha: float,
-    consistency: str = "js",
-    reduction: str = "mean",
+    divergence: str = "js",
+    divergence_reduction: str = "mean",
     adversarial_reduction: str = "mean",
 ) -> tuple[Floats, Floats]:
     """d total_loss / d clean_logits (N, C) and / d adversarial_logits (K, N, C)."""
-    clean, adversarial = _sameexamples(clean_logits, adversarial_logits)
-    alpha = checks.number("alpha", alpha, 0)
-    grad = adversarial_loss_grad(adversarial, labels, adversarial_reduction)
     return (
-        cross_entropy_grad(clean, labels),
-        grad + alpha * consistency_loss_grad(adversarial, consistency, reduction),
+        cross_entropy_grad(clean_logits, labels),
+        adversarial_loss_grad(adversarial_logits, labels, adversarial_reduction)
+        + alpha * divergence_loss_grad(adversarial_logits, divergence, divergence_reduction),
     )
-
-
-def _sameexamples(clean_logits: ArrayLike, adversarial_logits: ArrayLike) -> tuple[Floats, Floats]:
-    clean = checks.floats("clean_logits", clean_logits, ("N", "C"))
-    return clean, checks.floats("adversarial_logits", adversarial_logits, ("K", *clean.shape))

@@ -16,30 +16,37 @@ Backwards, line by line in reverse (G_a is dL/da):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Bools, Floats, Ints
 from .dropout import apply_dropout, apply_dropout_grad
-from .numeric import total
+from .support.checks import Bools, Floats, Ints, Parameters
+from .support.contract import contract, one_of
+from .support.numeric import sum_over
 
-Parameters: TypeAlias = dict[str, Floats]
-Dropout: TypeAlias = Sequence[
-    tuple[Bools, Floats] | None
-]  # for each site (mask, rates), or None: no dropout there
+Dropout: TypeAlias = tuple[tuple[Bools, Floats], tuple[Bools, Floats]]  # (mask, rates) of either site
 
 SITES = ("embedding", "hidden")
 POOLINGS = ("mean", "max")
+
+PARAMETERS = {
+    "embedding": "floats (V, D)",
+    "hidden_weight": "floats (D, H)",
+    "hidden_bias": "floats (H)",
+    "output_weight": "floats (H, C)",
+    "output_bias": "floats (C)",
+}
+DROPOUT = {
+    "embedding": {"mask": "bools (B, T, D)", "rates": "floats (D) in [0, 1)"},
+    "hidden": {"mask": "bools (B, H)", "rates": "floats (H) in [0, 1)"},
+}
 
 
 class Trace(NamedTuple):
     """What a forward pass keeps for its backward pass."""
 
-    dropout: Dropout
+    dropout: Dropout | None
     share: Floats  # dv/dx', entry by entry (B, T, D)
     pooled: Floats
     hidden: Floats
@@ -54,11 +61,12 @@ class Backward(NamedTuple):
     sites: tuple[Floats, Floats]  # dL/dx' (B, T, D) and dL/dh' (B, H), at the outputs of the dropout sites
 
 
+@contract(words="count", dimensions="count", hidden="count", classes="count", rng="generator")
 def initialise(
     words: int, dimensions: int, hidden: int, classes: int, rng: np.random.Generator
 ) -> Parameters:
     """Random parameters: unit-variance word vectors, fan-in scaled weights, zero biases."""
-    draw = checks.generator(rng).standard_normal
+    draw = rng.standard_normal
     return {
         "embedding": draw((words, dimensions)),
         "hidden_weight": draw((dimensions, hidden)) / np.sqrt(dimensions),
@@ -68,12 +76,13 @@ def initialise(
     }
 
 
-def embed(parameters: Parameters, tokens: ArrayLike) -> Floats:
+@contract(parameters=PARAMETERS, tokens="ints (B, T) below V")
+def embed(parameters: Parameters, tokens: Ints) -> Floats:
     """Word vectors x. tokens (B, T) -> (B, T, D)."""
-    table = parameters["embedding"]
-    return table[checks.ints("tokens", tokens, ("B", "T"), below=len(table))]
+    return parameters["embedding"][tokens]
 
 
+@contract(parameters=PARAMETERS, tokens="ints (B, T) below V", gradient="floats (B, T, D)")
 def embed_grad(parameters: Parameters, tokens: Ints, gradient: Floats) -> Floats:
     """dL/dE from dL/dx: every place where a word stands adds to its row. (B, T, D) -> (V, D)."""
     grad = np.zeros_like(parameters["embedding"])
@@ -81,61 +90,66 @@ def embed_grad(parameters: Parameters, tokens: Ints, gradient: Floats) -> Floats
     return grad
 
 
+@contract(x="floats (B, T, D)", mask="bools (B, T)", pooling=one_of(POOLINGS))
 def pool(x: Floats, mask: Bools, pooling: str) -> tuple[Floats, Floats]:
     """v (B, D) and dv/dx entry by entry (B, T, D): 1/length, or 1 at the first largest; 0 on padding."""
     real = mask[:, :, None]
-    if checks.choice("pooling", pooling, POOLINGS) == "mean" or x.shape[1] == 0:
-        share = real / np.maximum(total(real.astype(x.dtype), axis=1), 1) * np.ones_like(x)
+    if pooling == "mean" or x.shape[1] == 0:
+        share = real / np.maximum(sum_over(real.astype(x.dtype), axis=1), 1) * np.ones_like(x)
     else:
         first_largest = np.argmax(np.where(real, x, -np.inf), axis=1)[:, None, :]
         share = ((np.arange(x.shape[1])[:, None] == first_largest) & real).astype(x.dtype)
     return np.asarray(np.sum(share * x, axis=1)), share
 
 
+@contract(
+    parameters=PARAMETERS,
+    vectors="floats (B, T, D)",
+    mask="bools (B, T)",
+    dropout=DROPOUT,
+    pooling=one_of(POOLINGS),
+)
 def forward(
     parameters: Parameters,
-    vectors: ArrayLike,
-    mask: ArrayLike,
-    dropout: Dropout = (None, None),
+    vectors: Floats,
+    mask: Bools,
+    dropout: Dropout | None = None,
     pooling: str = "mean",
 ) -> tuple[Floats, Trace]:
     """Logits (B, C) from word vectors x (B, T, D) and the mask of real tokens (B, T), and the trace."""
-    x = checks.floats("vectors", vectors, ("B", "T", len(parameters["hidden_weight"])))
-    real = checks.bools("mask", mask, x.shape[:2])
-    if len(dropout) != len(SITES):
-        raise ValueError(f"dropout: got {len(dropout)} entries, wanted one for each site: {', '.join(SITES)}")
-    v, share = pool(_drop(x, dropout[0]), real, pooling)
+    v, share = pool(_drop(vectors, dropout, 0), mask, pooling)
     h = np.tanh(v @ parameters["hidden_weight"] + parameters["hidden_bias"])
-    dropped = _drop(h, dropout[1])
+    dropped = _drop(h, dropout, 1)
     logits = dropped @ parameters["output_weight"] + parameters["output_bias"]
     return logits, Trace(dropout, share, v, h, dropped)
 
 
-def backward(parameters: Parameters, trace: Trace, grad_logits: ArrayLike) -> Backward:
+@contract(parameters=PARAMETERS, trace={"hidden": "floats (B, H)"}, grad_logits="floats (B, C)")
+def backward(parameters: Parameters, trace: Trace, grad_logits: Floats) -> Backward:
     """All gradients of a loss from its gradient with respect to the logits (B, C)."""
-    g = checks.floats("grad_logits", grad_logits, (len(trace.hidden), len(parameters["output_bias"])))
-    g_dropped = g @ parameters["output_weight"].T
-    g_sum = _drop_grad(g_dropped, trace.dropout[1]) * (1 - trace.hidden**2)
+    g_dropped = grad_logits @ parameters["output_weight"].T
+    g_sum = _drop_grad(g_dropped, trace.dropout, 1) * (1 - trace.hidden**2)
     g_pooled = g_sum @ parameters["hidden_weight"].T
     g_vectors = trace.share * g_pooled[:, None, :]
     grads = {
         "hidden_weight": trace.pooled.T @ g_sum,
         "hidden_bias": np.sum(g_sum, axis=0),
-        "output_weight": trace.dropped_hidden.T @ g,
-        "output_bias": np.sum(g, axis=0),
+        "output_weight": trace.dropped_hidden.T @ grad_logits,
+        "output_bias": np.sum(grad_logits, axis=0),
     }
-    return Backward(grads, _drop_grad(g_vectors, trace.dropout[0]), (g_vectors, g_dropped))
+    return Backward(grads, _drop_grad(g_vectors, trace.dropout, 0), (g_vectors, g_dropped))
 
 
-def _drop(h: Floats, dropout: tuple[Bools, Floats] | None) -> Floats:
-    return h if dropout is None else apply_dropout(h, *dropout)
+def _drop(h: Floats, dropout: Dropout | None, site: int) -> Floats:
+    return h if dropout is None else apply_dropout(h, *dropout[site])
 
 
-def _drop_grad(gradient: Floats, dropout: tuple[Bools, Floats] | None) -> Floats:
-    return gradient if dropout is None else apply_dropout_grad(gradient, *dropout)
+def _drop_grad(gradient: Floats, dropout: Dropout | None, site: int) -> Floats:
+    return gradient if dropout is None else apply_dropout_grad(gradient, *dropout[site])
 
 
-def predict(parameters: Parameters, tokens: ArrayLike, mask: ArrayLike, pooling: str = "mean") -> Ints:
+@contract(parameters=PARAMETERS, tokens="ints (B, T) below V", mask="bools (B, T)", pooling=one_of(POOLINGS))
+def predict(parameters: Parameters, tokens: Ints, mask: Bools, pooling: str = "mean") -> Ints:
     """The class of each text, without dropout. tokens, mask (B, T) -> (B,)."""
     logits, _ = forward(parameters, embed(parameters, tokens), mask, pooling=pooling)
     return np.asarray(np.argmax(logits, axis=1))

@@ -2,20 +2,24 @@
 
     sgd      theta <- theta - eta ghat
     adamw    u <- b1 u + (1-b1) ghat;  v <- b2 v + (1-b2) ghat^2
-             theta <- theta - eta ( (u / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + decay theta )
+             theta <- theta - eta ( (u / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + lambda theta )
 
-ghat is whatever gradient is handed over, masked and rescaled or not. The decay is decoupled from it and moves
-masked entries too; biases do not decay.
+    eta           learning_rate     times `learning_rate_factor`: up in the warm-up, then down
+    lambda        weight_decay      decoupled from ghat, so it moves masked entries too; biases do not decay
+    b1, b2, eps   beta1, beta2, adam_epsilon
+
+ghat is whatever gradient is handed over, masked and rescaled or not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .checks import Floats
-from .model import Parameters
+from .support.checks import Floats, Parameters
+from .support.contract import contract
 
 
 class Moments(NamedTuple):
@@ -26,39 +30,55 @@ class Moments(NamedTuple):
     second: Parameters
 
 
+@contract(parameters="each floats")
 def no_moments(parameters: Parameters) -> Moments:
     """The state before the first step."""
     zeros = {name: np.zeros_like(value) for name, value in parameters.items()}
     return Moments(0, zeros, zeros)
 
 
+@contract(parameters="each floats", gradient="each floats", learning_rate="number in [0, inf)")
 def sgd(parameters: Parameters, gradient: Parameters, learning_rate: float) -> Parameters:
     """One step of gradient descent."""
     return {name: value - learning_rate * gradient[name] for name, value in parameters.items()}
 
 
+@contract(
+    parameters="each floats",
+    gradient="each floats",
+    moments={"steps": "natural", "first": "each floats", "second": "each floats"},
+    learning_rate="number in [0, inf)",
+    weight_decay="number in [0, inf)",
+    beta1="number in [0, 1)",
+    beta2="number in [0, 1)",
+    adam_epsilon="number in [0, inf)",
+)
 def adamw(
     parameters: Parameters,
     gradient: Parameters,
     moments: Moments,
     learning_rate: float,
-    decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    adam_epsilon: float = 1e-8,
 ) -> tuple[Parameters, Moments]:
-    """One step of AdamW and its new state. decay: per learning rate, not on names ending in "bias"."""
-    (b1, b2), t = betas, moments.steps + 1
+    """One step of AdamW and its new state. weight_decay: not on names ending in "bias"."""
+    b1, b2, t = beta1, beta2, moments.steps + 1
     first = {name: b1 * u + (1 - b1) * gradient[name] for name, u in moments.first.items()}
     second = {name: b2 * v + (1 - b2) * gradient[name] ** 2 for name, v in moments.second.items()}
 
     def stepped(name: str, value: Floats) -> Floats:
-        direction = (first[name] / (1 - b1**t)) / (np.sqrt(second[name] / (1 - b2**t)) + eps)
-        return value - learning_rate * (direction + (0.0 if name.endswith("bias") else decay) * value)
+        direction = (first[name] / (1 - b1**t)) / (np.sqrt(second[name] / (1 - b2**t)) + adam_epsilon)
+        return value - learning_rate * (direction + (0.0 if name.endswith("bias") else weight_decay) * value)
 
     return {name: stepped(name, value) for name, value in parameters.items()}, Moments(t, first, second)
 
 
-def linear_schedule(step: int, steps: int, warmup: float = 0.06) -> float:
-    """The paper's factor on the learning rate at `step` 0 .. steps-1: up for 6 %, then down to 0."""
-    rise = max(round(warmup * steps), 1)
-    return min((step + 1) / rise, (steps - step) / max(steps - rise, 1), 1.0)
+@contract(step="natural", steps="count", warmup="number in [0, 1]")
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Factor of the learning rate in step 0 .. steps - 1: up over `warmup` of the steps, then down to 0."""
+    rising = max(1, math.ceil(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return (steps - step) / max(1, steps - rising + 1)

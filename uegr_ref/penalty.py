@@ -25,29 +25,38 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
-from .numeric import log_softmax, total
 from .perturb import fgm, fgsm
+from .support.checks import Floats
+from .support.contract import contract, one_of
+from .support.numeric import log_softmax, sum_over
 
 NORMS = ("linf", "l2")
 
 
-def steepest(gradient: ArrayLike, epsilon: float, norm: str = "linf") -> Floats:
+@contract(gradient="floats (B, T, D)", epsilon="number in [0, inf)", norm=one_of(NORMS))
+def steepest(gradient: Floats, epsilon: float, norm: str = "linf") -> Floats:
     """The delta that attains the maximum of Eq. 13: fgsm for "linf", fgm by example for "l2". (B, T, D)."""
-    attack = {"linf": fgsm, "l2": fgm}[checks.choice("norm", norm, NORMS)]
-    return attack(gradient, epsilon)
+    return {"linf": fgsm, "l2": fgm}[norm](gradient, epsilon)
 
 
-def gradient_penalty(gradient: ArrayLike, epsilon: float, norm: str = "linf") -> float:
+@contract(gradient="floats (B, T, D)", epsilon="number in [0, inf)", norm=one_of(NORMS))
+def gradient_penalty(gradient: Floats, epsilon: float, norm: str = "linf") -> float:
     """Eq. 13-14: eps * sum over examples of ||g_b||_q, q = 1 for "linf", 2 for "l2". (B, T, D) -> number."""
-    g = checks.floats("gradient", gradient, ("B", "T", "D"))
-    size = np.abs(g) if checks.choice("norm", norm, NORMS) == "linf" else np.sqrt(total(g * g, axis=(1, 2)))
-    return checks.number("epsilon", epsilon, 0) * float(size.sum())
+    size = np.abs(gradient) if norm == "linf" else np.sqrt(sum_over(gradient * gradient, axis=(1, 2)))
+    return epsilon * float(size.sum())
 
 
+GAIN = {
+    "loss": "function",
+    "x": "floats (B, T, D)",
+    "gradient": "floats (B, T, D)",
+    "epsilon": "number in [0, inf)",
+    "norm": one_of(NORMS),
+}
+
+
+@contract(**GAIN)
 def gain(
     loss: Callable[[Floats], float], x: Floats, gradient: Floats, epsilon: float, norm: str = "linf"
 ) -> float:
@@ -55,6 +64,7 @@ def gain(
     return loss(x + steepest(gradient, epsilon, norm)) - loss(x)
 
 
+@contract(**GAIN)
 def remainder(
     loss: Callable[[Floats], float], x: Floats, gradient: Floats, epsilon: float, norm: str = "linf"
 ) -> float:
@@ -62,38 +72,37 @@ def remainder(
     return gain(loss, x, gradient, epsilon, norm) - gradient_penalty(gradient, epsilon, norm)
 
 
-def gain_across_masks(
-    gradient_k: ArrayLike, gradient_0: ArrayLike, epsilon: float, norm: str = "linf"
-) -> float:
+@contract(
+    gradient_k="floats (B, T, D)",
+    gradient_0="floats (B, T, D)",
+    epsilon="number in [0, inf)",
+    norm=one_of(NORMS),
+)
+def gain_across_masks(gradient_k: Floats, gradient_0: Floats, epsilon: float, norm: str = "linf") -> float:
     """Statement C: first-order gain under m_k of the delta that is steepest under m_0, <g_k, delta(g_0)>.
 
     At most `gradient_penalty(gradient_k)`; with "l2" and one example the quotient is cos(g_k, g_0).
     """
-    g_k = checks.floats("gradient_k", gradient_k, ("B", "T", "D"))
-    g_0 = checks.floats("gradient_0", gradient_0, g_k.shape)
-    return float(np.sum(g_k * steepest(g_0, epsilon, norm)))
+    return float(np.sum(gradient_k * steepest(gradient_0, epsilon, norm)))
 
 
-def js_second_order(logits: ArrayLike, gap: ArrayLike) -> float:
+@contract(logits="floats (N, C > 0)", gap="floats (N, C)")
+def js_second_order(logits: Floats, gap: Floats) -> float:
     """Statement D: (1/8) dz' (diag P - P P') dz, mean over n, of two passes `gap` apart. Both (N, C)."""
-    z = checks.floats("logits", logits, ("N", "C"))
-    dz = checks.floats("gap", gap, z.shape)
-    p: Floats = np.exp(log_softmax(z))
-    variance = np.sum(p * dz * dz, axis=1) - np.sum(p * dz, axis=1) ** 2
-    return float(variance.sum() / (8 * max(len(z), 1)))
+    p: Floats = np.exp(log_softmax(logits))
+    variance = np.sum(p * gap * gap, axis=1) - np.sum(p * gap, axis=1) ** 2
+    return float(variance.sum() / (8 * max(len(logits), 1)))
 
 
-def dropout_penalty(h: ArrayLike, curvature: ArrayLike, rates: ArrayLike) -> float:
+@contract(h="floats (N, U)", curvature="floats (N, U)", rates="floats (U) in [0, 1)")
+def dropout_penalty(h: Floats, curvature: Floats, rates: Floats) -> float:
     """Statement E: (1/2) sum_u q_u / (1 - q_u) h_u^2 d2L/dh_u^2. h, curvature (N, U), rates (U,)."""
-    h = checks.floats("h", h, ("N", "U"))
-    c = checks.floats("curvature", curvature, h.shape)
-    q = checks.within("rates", rates, 0, 1, (h.shape[1],))
-    return float(0.5 * np.sum(q / (1 - q) * h * h * c))
+    return float(0.5 * np.sum(rates / (1 - rates) * h * h * curvature))
 
 
-def output_curvature(logits: ArrayLike, output_weight: ArrayLike) -> Floats:
+@contract(logits="floats (N, C > 0)", output_weight="floats (U, C)")
+def output_curvature(logits: Floats, output_weight: Floats) -> Floats:
     """d2 CE / dh_u^2 where z = h W + b: variance of row u of W under P, over N. (N, C), (U, C) -> (N, U)."""
-    z = checks.floats("logits", logits, ("N", "C"))
-    w = checks.floats("output_weight", output_weight, ("U", z.shape[1]))
-    p: Floats = np.exp(log_softmax(z))
-    return (p @ (w * w).T - (p @ w.T) ** 2) / max(len(z), 1)
+    p: Floats = np.exp(log_softmax(logits))
+    w = output_weight
+    return (p @ (w * w).T - (p @ w.T) ** 2) / max(len(logits), 1)

@@ -11,7 +11,7 @@
     -                 mask        (B, T)       True = real token; padding gets delta = 0 and counts in no norm
     delta             -           (B, T, D)    a constant: no gradient flows through it
 
-S is inferred: ||delta_b||_inf <= eps for the sign form, ||delta_b||_2 <= eps for the l2 form.
+S is inferred: ||delta||_inf <= eps for fgsm and token_linf, and for fgm ||delta||_2 <= eps over each scope.
 Where the gradient is zero delta is zero. Where it is not finite (NaN or infinite at a real token) delta is
 zero over the whole scope of the norm: the example (fgsm, fgm), the token (token_linf, fgm by token), or
 everything (fgm by batch and by table).
@@ -22,41 +22,47 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Bools, Floats
-from .numeric import largest, total, unit
+from .support.checks import Bools, Floats, Ints
+from .support.contract import contract, one_of
+from .support.numeric import largest, real_tokens, sum_over, unit
 
+ATTACKS = ("fgsm", "fgm", "token_linf")
 SCOPES = ("example", "token", "batch", "table")
+AXES = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}  # over which a norm is taken
 
 
-def _real_gradient(gradient: ArrayLike, mask: ArrayLike | None) -> tuple[Floats, Bools]:
-    """The gradient with zeros on padding, and the mask; both checked."""
-    g = checks.floats("gradient", gradient, ("B", "T", "D"), finite=False)
-    real = checks.real_tokens(mask, g.shape[:2])
-    return np.where(real[:, :, None], g, 0), real
+def _real(gradient: Floats, mask: Bools | None) -> Floats:
+    """The gradient with zeros on padding."""
+    return np.where(real_tokens(mask, gradient)[:, :, None], gradient, 0)
 
 
-def fgsm(gradient: ArrayLike, epsilon: float, mask: ArrayLike | None = None) -> Floats:
+@contract(gradient="any floats (B, T, D)", epsilon="number in [0, inf)", mask="bools (B, T)")
+def fgsm(gradient: Floats, epsilon: float, mask: Bools | None = None) -> Floats:
     """Fast gradient sign, Eq. 2: eps * sign(G). (B, T, D) -> (B, T, D), largest entry eps.
 
     >>> fgsm(np.array([[[3.0, -0.1], [0.0, 2.0]]]), 0.5)
     array([[[ 0.5, -0.5],
             [ 0. ,  0.5]]])
     """
-    g, _ = _real_gradient(gradient, mask)
-    epsilon = checks.number("epsilon", epsilon, 0)
+    g = _real(gradient, mask)
     usable = np.isfinite(g).all(axis=(1, 2), keepdims=True)
     return epsilon * np.sign(np.where(usable, g, 0))
 
 
+@contract(
+    gradient="any floats (B, T, D)",
+    epsilon="number in [0, inf)",
+    mask="bools (B, T)",
+    scope=one_of(SCOPES),
+    tokens="ints (B, T)",
+)
 def fgm(
-    gradient: ArrayLike,
+    gradient: Floats,
     epsilon: float,
-    mask: ArrayLike | None = None,
+    mask: Bools | None = None,
     scope: str = "example",
-    tokens: ArrayLike | None = None,
+    tokens: Ints | None = None,
 ) -> Floats:
     """Fast gradient, Eq. 2: eps * G / ||G||_2. (B, T, D) -> (B, T, D), norm eps over each scope.
 
@@ -65,74 +71,107 @@ def fgm(
     occurrences of a word, `tokens` (B, T), share one shift. An eps is not comparable between scopes: the
     examples share it in "batch" and "table".
     """
-    g, real = _real_gradient(gradient, mask)
-    epsilon = checks.number("epsilon", epsilon, 0)
-    checks.choice("scope", scope, SCOPES)
+    g = _real(gradient, mask)
     if scope == "table":
-        return epsilon * _table_direction(g, real, tokens)
-    axes = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}
-    return epsilon * unit(g, axes[scope])
+        return epsilon * _real(_table_direction(g, tokens), mask)
+    return epsilon * unit(g, AXES[scope])
 
 
-def _table_direction(g: Floats, real: Bools, tokens: ArrayLike | None) -> Floats:
-    """The unit gradient of the embedding table, looked up at every real token."""
+def _table_direction(g: Floats, tokens: Ints | None) -> Floats:
+    """The unit gradient of the embedding table, looked up at every token."""
     if tokens is None:
         raise ValueError('tokens: got None, wanted the (B, T) word ids that scope="table" needs')
-    words = checks.ints("tokens", tokens, g.shape[:2])
-    rows, row_of = np.unique(words, return_inverse=True)
-    row_of = row_of.reshape(words.shape)
+    rows, row_of = np.unique(tokens, return_inverse=True)
+    row_of = row_of.reshape(tokens.shape)
     table = np.zeros((rows.size, g.shape[2]), dtype=g.dtype)
     np.add.at(table, row_of, g)
-    return np.where(real[:, :, None], unit(table, (0, 1))[row_of], 0)
+    return unit(table, (0, 1))[row_of]
 
 
-def token_linf(gradient: ArrayLike, epsilon: float, mask: ArrayLike | None = None) -> Floats:
+@contract(gradient="any floats (B, T, D)", epsilon="number in [0, inf)", mask="bools (B, T)")
+def token_linf(gradient: Floats, epsilon: float, mask: Bools | None = None) -> Floats:
     """Each token's gradient over its largest entry, times eps, Eq. 2. (B, T, D) -> (B, T, D)."""
-    g, _ = _real_gradient(gradient, mask)
-    epsilon = checks.number("epsilon", epsilon, 0)
+    g = _real(gradient, mask)
     size = largest(g, axis=2)
     usable = np.isfinite(size)
     return epsilon * np.where(usable, g, 0) / (np.where(usable, size, 0) + 1e-8)
 
 
+@contract(
+    gradient="any floats (B, T, D)",
+    epsilon="number in [0, inf)",
+    mask="bools (B, T)",
+    attack=one_of(ATTACKS),
+    scope=one_of(SCOPES),
+    tokens="ints (B, T)",
+)
+def perturbation(
+    gradient: Floats,
+    epsilon: float,
+    mask: Bools | None = None,
+    attack: str = "fgsm",
+    scope: str = "example",
+    tokens: Ints | None = None,
+) -> Floats:
+    """Eq. 2 by the name of the attack; scope and tokens are of fgm. (B, T, D) -> (B, T, D)."""
+    if attack == "fgm":
+        return fgm(gradient, epsilon, mask, scope, tokens)
+    return {"fgsm": fgsm, "token_linf": token_linf}[attack](gradient, epsilon, mask)
+
+
+@contract(
+    x="floats (B, T, D)",
+    gradient_at="function to any floats (B, T, D)",
+    epsilon="number in [0, inf)",
+    step_size="number in [0, inf)",
+    steps="count",
+    mask="bools (B, T)",
+    attack=one_of(ATTACKS),
+    scope=one_of(SCOPES),
+    tokens="ints (B, T)",
+)
 def pgd(
     gradient_at: Callable[[Floats], Floats],
-    x: ArrayLike,
+    x: Floats,
     epsilon: float,
     step_size: float,
     steps: int,
-    mask: ArrayLike | None = None,
-    norm: str = "linf",
+    mask: Bools | None = None,
+    attack: str = "fgsm",
+    scope: str = "example",
+    tokens: Ints | None = None,
 ) -> Floats:
-    """Projected gradient: `steps` fgsm ("linf") or fgm ("l2") steps from delta = 0, kept within eps of `x`.
+    """Projected gradient: `steps` steps of an attack from delta = 0, each put back into S. -> (B, T, D).
 
-    gradient_at: from an input (B, T, D) to dL/dx there. Returns delta (B, T, D). Each example has its own
-    ball. One step of size eps is fgsm, or fgm by example.
+    gradient_at: from an input (B, T, D) to dL/dx there. One step of size eps is the attack itself.
     """
-    x = checks.floats("x", x, ("B", "T", "D"))
-    epsilon = checks.number("epsilon", epsilon, 0)
-    checks.choice("norm", norm, ("linf", "l2"))
     delta = np.zeros_like(x)
-    for _ in range(checks.count("steps", steps)):
-        gradient = checks.floats("gradient_at(x)", gradient_at(x + delta), x.shape, finite=False)
-        if norm == "linf":
-            delta = np.clip(delta + fgsm(gradient, step_size, mask), -epsilon, epsilon)
-        else:
-            delta = _into_ball(delta + fgm(gradient, step_size, mask), epsilon)
+    for _ in range(steps):
+        step = perturbation(gradient_at(x + delta), step_size, mask, attack, scope, tokens)
+        delta = _project(delta + step, epsilon, real_tokens(mask, x), attack, scope, tokens)
     return delta
 
 
-def _into_ball(delta: Floats, epsilon: float) -> Floats:
-    length = np.sqrt(total(delta * delta, axis=(1, 2)))
-    return np.where(length > epsilon, epsilon * unit(delta, (1, 2)), delta)
+def _project(
+    delta: Floats, epsilon: float, real: Bools, attack: str, scope: str, tokens: Ints | None
+) -> Floats:
+    """The nearest delta in S. By table every word's shift counts once, however often it stands there."""
+    if attack != "fgm":
+        return np.clip(delta, -epsilon, epsilon)
+    if scope == "table" and tokens is not None:
+        _, first = np.unique(tokens[real], return_index=True)
+        length = np.sqrt(np.sum(delta[real][first] ** 2))
+    else:
+        length = np.sqrt(sum_over(delta * delta, AXES[scope]))
+    outside = length > epsilon
+    return np.where(outside, delta * (epsilon / np.where(outside, length, 1)), delta)
 
 
-def relative_epsilon(vectors: ArrayLike, epsilon: float, mask: ArrayLike | None = None) -> float:
+@contract(vectors="floats (B, T, D)", epsilon="number in [0, inf)", mask="bools (B, T)")
+def relative_epsilon(vectors: Floats, epsilon: float, mask: Bools | None = None) -> float:
     """epsilon * root mean square of the entries at real tokens, so that one value serves all embeddings.
 
     vectors (B, T, D) -> a number in the vectors' units; 0 where there is no real token.
     """
-    x = checks.floats("vectors", vectors, ("B", "T", "D"))
-    real = x[checks.real_tokens(mask, x.shape[:2])]
-    rms = np.sqrt(np.mean(real * real)) if real.size else 0.0
-    return checks.number("epsilon", epsilon, 0) * float(rms)
+    real = vectors[real_tokens(mask, vectors)]
+    return epsilon * float(np.sqrt(np.mean(real * real))) if real.size else 0.0

@@ -19,65 +19,62 @@ Min-max is degenerate on squared gradients, whose heavy tails push all but a few
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
-from .numeric import mean, mid_ranks
+from .support.checks import Floats
+from .support.contract import contract
+from .support.numeric import mean, mid_ranks
 
 
-def batch_saliency(gradient: ArrayLike) -> Floats:
+@contract(gradient="floats (...)")
+def batch_saliency(gradient: Floats) -> Floats:
     """Eq. 7 from one mini-batch: gbar * gbar (default). (d,) -> (d,)."""
-    g = checks.floats("gradient", gradient)
-    return g * g
+    return gradient * gradient
 
 
-def ema_saliency(previous: ArrayLike, gradient: ArrayLike, rho: float) -> Floats:
+@contract(gradient="floats (...)", previous="floats (...) in [0, inf]", rho="number in [0, 1]")
+def ema_saliency(previous: Floats, gradient: Floats, rho: float) -> Floats:
     """Eq. 7 averaged over steps: rho * previous + (1 - rho) * gbar * gbar. (d,), (d,) -> (d,)."""
-    s = batch_saliency(gradient)
-    rho = checks.number("rho", rho, 0, 1)
-    return rho * checks.within("previous", previous, 0, np.inf, s.shape) + (1 - rho) * s
+    return rho * previous + (1 - rho) * batch_saliency(gradient)
 
 
-def epoch_saliency(batch_gradients: ArrayLike) -> Floats:
+@contract(batch_gradients="floats (M > 0, d)")
+def epoch_saliency(batch_gradients: Floats) -> Floats:
     """Eq. 7 from an epoch: mean over its M batches of gbar * gbar, used in the next epoch. (M, d) -> (d,)."""
-    g = checks.floats("batch_gradients", batch_gradients, ("M", "d"))
-    checks.count("M, the first axis of batch_gradients", len(g))
-    return mean(g * g, axis=0)
+    return mean(batch_gradients * batch_gradients, axis=0)
 
 
-def per_sample_saliency(sample_gradients: ArrayLike) -> Floats:
+@contract(sample_gradients="floats (B > 0, d)")
+def per_sample_saliency(sample_gradients: Floats) -> Floats:
     """Eq. 7 read literally, over B: mean of the examples' g_b * g_b, the empirical Fisher. (B, d) -> (d,)."""
-    g = checks.floats("sample_gradients", sample_gradients, ("B", "d"))
-    checks.count("B, the first axis of sample_gradients", len(g))
-    return mean(g * g, axis=0)
+    return mean(sample_gradients * sample_gradients, axis=0)
 
 
-def rank_normalise(saliency: ArrayLike) -> Floats:
+@contract(saliency="floats (d) in [0, inf]")
+def rank_normalise(saliency: Floats) -> Floats:
     """Eq. 8: rank / (n - 1) of the n non-zero entries; ties share the middle rank; zeros get 0. (d,) -> (d,).
 
     >>> rank_normalise([0.0, 4.0, 0.1, 4.0, 9.0])
     array([0. , 0.5, 0. , 0.5, 1. ])
     """
-    s = checks.within("saliency", saliency, 0, np.inf, ("d",))
-    normalised = np.zeros_like(s)
-    matters = s > 0
+    normalised = np.zeros_like(saliency)
+    matters = saliency > 0
     n = int(matters.sum())
-    normalised[matters] = mid_ranks(s[matters]) / (n - 1) if n > 1 else 0.5
+    normalised[matters] = mid_ranks(saliency[matters]) / (n - 1) if n > 1 else 0.5
     return normalised
 
 
-def minmax_normalise(saliency: ArrayLike) -> Floats:
+@contract(saliency="floats (d) in [0, inf]")
+def minmax_normalise(saliency: Floats) -> Floats:
     """Eq. 8, other reading: (s - min s) / (max s - min s), zeros included. (d,) -> (d,)."""
-    return _minmax(checks.within("saliency", saliency, 0, np.inf, ("d",)))
+    return _minmax(saliency)
 
 
-def log_minmax_normalise(saliency: ArrayLike) -> Floats:
+@contract(saliency="floats (d) in [0, inf]")
+def log_minmax_normalise(saliency: Floats) -> Floats:
     """Eq. 8, other reading: min-max of ln s over the non-zero entries; zeros get 0. (d,) -> (d,)."""
-    s = checks.within("saliency", saliency, 0, np.inf, ("d",))
-    normalised = np.zeros_like(s)
-    matters = s > 0
-    normalised[matters] = _minmax(np.log(s[matters]))
+    normalised = np.zeros_like(saliency)
+    matters = saliency > 0
+    normalised[matters] = _minmax(np.log(saliency[matters]))
     return normalised
 
 
@@ -86,3 +83,6 @@ def _minmax(x: Floats) -> Floats:
         return np.full_like(x, 0.5)
     low, high = float(x.min()), float(x.max())
     return (x - low) / (high - low)
+
+
+NORMALISERS = {"rank": rank_normalise, "minmax": minmax_normalise, "log_minmax": log_minmax_normalise}

@@ -1,4 +1,4 @@
-"""Which function implements each equation, and which test proves it: `python -m uegr_ref.equations`.
+"""Which function implements each equation, and which test proves it: `python tests/uegr_ref/equations.py`.
 
 Writes docs/equations.md from the table below; a test compares the page, the functions and the tests with it.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Equation(NamedTuple):
-    """One row. Functions are `module.name`; tests `file::name`, without their test_ref_ and test_."""
+    """One row. Functions are `module.name` of `uegr_ref`; tests `file::name`, without test_ref_ and test_."""
 
     number: str
     says: str
@@ -76,8 +76,9 @@ EQUATIONS = (
              "penalty.dropout_penalty penalty.output_curvature",
              "penalty::statement_e_is_exact_for_a_quadratic_loss "
              "penalty::statement_e_holds_to_second_order_for_the_classifier"),
-    Equation("15", "the batch gradient is the mean of B samples", "assumed", "monte_carlo.sampled_moments",
-             "monte_carlo::theorem_1_holds_for_gaussian_gradients_by_sampling"),
+    Equation("15", "the batch gradient is the mean of B samples", "assumed",
+             "theorem1.sampling.sampled_moments",
+             "sampling::theorem_1_holds_for_gaussian_gradients_by_sampling"),
     Equation("16", "its mean and covariance", "from (15)", "theorem1.two_point_batches",
              "theorem1::two_point_batches_have_the_moments_of_equation_16"),
     Equation("17", "mean of the masked update", "from (16)",
@@ -92,10 +93,10 @@ EQUATIONS = (
              "theorem1::the_bound_19_is_reached_where_every_p_is_the_least"),
     Equation("Theorem 1", "unbiased; variance larger, but bounded",
              "stated; 'reduced variance' is wrong",
-             "theorem1.enumerated_moments monte_carlo.sampled_moments",
+             "theorem1.enumerated_moments theorem1.sampling.sampled_moments",
              "theorem1::the_mean_of_equation_17_by_enumeration "
              "theorem1::the_mask_never_lowers_the_variance_and_adds_what_the_note_says "
-             "monte_carlo::sampling_catches_what_is_wrong"),
+             "sampling::sampling_catches_what_is_wrong"),
     Equation("Algorithm 1", "the training step", "rebuilt from the text", "algorithm1.algorithm1",
              "algorithm1::selection_divides_the_kept_entries_of_that_gradient_by_their_p "
              "algorithm1::keep_probability_one_is_training_without_selection_bit_for_bit "
@@ -114,7 +115,7 @@ def page() -> str:
     lines = [
         "# Equations",
         "",
-        "Made by `python -m uegr_ref.equations`: edit `uegr_ref/equations.py`, not this page. The functions",
+        "Made by `python tests/uegr_ref/equations.py` from the table in that file. The functions",
         "are in `uegr_ref`, the tests in `tests/uegr_ref`. Status: what the surviving text of the paper",
         "states, and what had to be inferred or taken from an ancestor.",
         "",
@@ -131,7 +132,7 @@ def page() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Write the page."""
     parser = argparse.ArgumentParser(
-        prog="python -m uegr_ref.equations", description=(__doc__ or "").split(":")[0]
+        prog="python tests/uegr_ref/equations.py", description=(__doc__ or "").split(":")[0]
     )
     parser.add_argument(
         "path", nargs="?", default="docs/equations.md", help="- prints (default: %(default)s)"

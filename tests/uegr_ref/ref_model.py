@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from uegr_ref.dropout import dropout_mask
-from uegr_ref.model import Dropout, Parameters, initialise
+from uegr_ref.model import Dropout, initialise
+from uegr_ref.support.checks import Parameters
 
 WORDS, DIMENSIONS, HIDDEN, CLASSES = 12, 4, 5, 3
 

@@ -154,4 +154,4 @@ def test_bad_input_is_refused(value, grad):
             np.zeros((2, 2, 0)),
         ):
             refused("logits", lambda function=function, bad=bad: function(bad))
-        refused("K, the first axis of logits", lambda function=function: function(np.zeros((0, 2, 3))))
+        refused("logits: got shape (0, 2, 3)", lambda function=function: function(np.zeros((0, 2, 3))))

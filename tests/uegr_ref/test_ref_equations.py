@@ -5,10 +5,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+from equations import EQUATIONS, main, page, paths_of_tests
 
-from uegr_ref.equations import EQUATIONS, main, page, paths_of_tests
-
-paths_of_tests.__test__ = False  # a function of the package, not a test
+paths_of_tests.__test__ = False  # a function of that file, not a test
 REPOSITORY = Path(__file__).parents[2]
 rows = pytest.mark.parametrize("row", EQUATIONS, ids=[f"{row.number} {row.says}" for row in EQUATIONS])
 
@@ -23,7 +22,7 @@ def test_every_equation_and_the_theorem_has_a_row():
 @rows
 def test_every_function_named_exists(row):
     for name in row.functions.split():
-        module, function = name.split(".")
+        module, function = name.rsplit(".", 1)
         assert callable(getattr(importlib.import_module(f"uegr_ref.{module}"), function))
 
 

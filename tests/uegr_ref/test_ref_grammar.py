@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ref_strategies import refused, rngs, seeds
 
-from uegr_ref.grammar import GRAMMARS, PADDING, UNKNOWN, corpora, review, tokenise
+from uegr_ref.support.grammar import GRAMMARS, PADDING, UNKNOWN, corpora, review, tokenise
 
 languages = st.sampled_from(sorted(GRAMMARS))
 

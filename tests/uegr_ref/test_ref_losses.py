@@ -11,10 +11,10 @@ from ref_strategies import dtypes, logits_of, refused, rngs, seeds, sizes
 from uegr_ref import (
     adversarial_loss,
     adversarial_loss_grad,
-    consistency_loss,
-    consistency_loss_grad,
     cross_entropy,
     cross_entropy_grad,
+    divergence_loss,
+    divergence_loss_grad,
     js_grad,
     log_softmax,
     total_loss,
@@ -62,25 +62,25 @@ def test_the_total_loss_is_made_of_its_terms(k, n, c, alpha, rng):
     each = [cross_entropy(z, y) for z in adversarial]
     for name in ("js", "js_pairwise", "sym_kl"):
         value, _ = DIVERGENCES[name]
-        divergence = value(adversarial) if k else 0.0
+        apart = value(adversarial) if k else 0.0
         for reduction, times in (("mean", 1), ("sum", n)):
             for over_k, l_adv in (("mean", sum(each) / max(k, 1)), ("sum", sum(each))):
                 got = total_loss(clean, adversarial, y, alpha, name, reduction, over_k)
-                assert np.isclose(got, cross_entropy(clean, y) + l_adv + alpha * times * divergence)
+                assert np.isclose(got, cross_entropy(clean, y) + l_adv + alpha * times * apart)
                 assert np.isclose(adversarial_loss(adversarial, y, over_k), l_adv)
-            assert np.isclose(consistency_loss(adversarial, name, reduction), times * divergence)
+            assert np.isclose(divergence_loss(adversarial, name, reduction), times * apart)
     assert np.isclose(
         total_loss(clean, adversarial, y, alpha, "none"), cross_entropy(clean, y) + sum(each) / max(k, 1)
     )
 
 
-@pytest.mark.parametrize("consistency", [*DIVERGENCES])
+@pytest.mark.parametrize("divergence", [*DIVERGENCES])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("over_k", ["mean", "sum"])
-def test_total_loss_grad_is_its_gradient(consistency, reduction, over_k):
+def test_total_loss_grad_is_its_gradient(divergence, reduction, over_k):
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(4, 5, 3)), rng.integers(0, 3, 5)
-    options = (0.7, consistency, reduction, over_k)
+    options = (0.7, divergence, reduction, over_k)
 
     def grad(z):
         clean, adversarial = total_loss_grad(z[0], z[1:], y, *options)
@@ -143,7 +143,7 @@ def test_bad_input_is_refused():
         refused("adversarial_logits", lambda loss=loss: loss(z, z, y, 0.5))
         refused("alpha", lambda loss=loss: loss(z, z[None], y, -1))
         refused("alpha", lambda loss=loss: loss(z, z[None], y, np.nan))
-        refused("consistency", lambda loss=loss: loss(z, z[None], y, 1, "kl"))
-        refused("reduction", lambda loss=loss: loss(z, z[None], y, 1, "js", "batchmean"))
+        refused("divergence", lambda loss=loss: loss(z, z[None], y, 1, "kl"))
+        refused("divergence_reduction", lambda loss=loss: loss(z, z[None], y, 1, "js", "batchmean"))
         refused("adversarial_reduction", lambda loss=loss: loss(z, z[None], y, 1, "js", "mean", "max"))
-    refused("consistency", lambda: consistency_loss_grad(z[None], "kl"))
+    refused("divergence", lambda: divergence_loss_grad(z[None], "kl"))

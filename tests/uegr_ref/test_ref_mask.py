@@ -25,7 +25,7 @@ thresholds, sharpnesses = st.floats(0, 1), st.floats(0.1, 30)
 normalised = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
 probabilities = arrays(np.float64, 6, elements=st.one_of(st.just(1.0), st.floats(1e-6, 1)))
 
-# a, b, smallest p, largest p, mean p, mean 1/p: the table of uegr.md, section 3
+# a, b, smallest p, largest p, mean p, mean 1/p: worked out by hand from Eq. 9
 PAPER = [
     (0.6, 1, 0.231, 0.690, 0.454, 2.44),
     (0.6, 5, 2.5e-3, 0.982, 0.402, 41),
@@ -157,10 +157,10 @@ def test_bad_input_is_refused():
         refused("normalised", lambda bad=bad: hard_keep_probability(bad, 0.5))
         refused("p", lambda bad=bad: bernoulli_mask(bad, rng))
     for function in (lambda a, b: keep_probability([0.5], a, b), mean_keep, mean_inverse_keep):
-        refused("a", lambda function=function: function(1.1, 1))
-        refused("a", lambda function=function: function(np.nan, 1))
-        refused("b", lambda function=function: function(0.5, 0))
-        refused("b", lambda function=function: function(0.5, -1))
+        refused("threshold", lambda function=function: function(1.1, 1))
+        refused("threshold", lambda function=function: function(np.nan, 1))
+        refused("sharpness", lambda function=function: function(0.5, 0))
+        refused("sharpness", lambda function=function: function(0.5, -1))
     refused("p_floor", lambda: keep_probability([0.5], 0.5, 1, 1.1))
     refused("rng", lambda: bernoulli_mask(p, 0))
     for bad in ([1.0, 1.0, 0.0], [1.0, 1.0, 1.1], [1.0, 1.0, np.nan], [1.0], np.ones((3, 1))):

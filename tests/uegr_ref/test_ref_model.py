@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from ref_model import CLASSES, DIMENSIONS, HIDDEN, WORDS, case, dropout
 from ref_strategies import refused, rngs
 
-from uegr_ref.algorithm1 import flatten, unflatten
 from uegr_ref.gradcheck import check_gradient, gradient_error
 from uegr_ref.losses import cross_entropy, cross_entropy_grad
 from uegr_ref.model import backward, embed, embed_grad, forward, initialise, pool, predict
+from uegr_ref.stages import flatten, unflatten
 
 poolings = st.sampled_from(["mean", "max"])
 
@@ -163,6 +163,9 @@ def test_bad_input_is_refused():
     refused("vectors", lambda: forward(theta, np.full_like(x, np.nan), mask))
     refused("mask", lambda: forward(theta, x, mask[:, :1]))
     refused("dropout", lambda: forward(theta, x, mask, ()))
+    drop = dropout(rng, tokens)
+    refused("rates", lambda: forward(theta, x, mask, [drop[0], (drop[1][0], np.ones(HIDDEN))]))
+    refused("mask", lambda: forward(theta, x, mask, [(drop[0][0][:, :1], drop[0][1]), drop[1]]))
     refused("pooling", lambda: forward(theta, x, mask, pooling="last"))
     refused("grad_logits", lambda: backward(theta, forward(theta, x, mask)[1], np.ones((1, CLASSES))))
     refused("rng", lambda: initialise(WORDS, DIMENSIONS, HIDDEN, CLASSES, 0))

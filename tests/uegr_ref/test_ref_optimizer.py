@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ref_strategies import rngs
 
-from uegr_ref.optimizer import adamw, linear_schedule, no_moments, sgd
+from uegr_ref.optimizer import adamw, learning_rate_factor, no_moments, sgd
 
 
 @given(rngs, st.floats(0, 2))
@@ -26,7 +26,7 @@ def test_adamw_follows_the_scalar_recursion(rng):
     weight, bias, u, v = 0.7, 0.7, 0.0, 0.0
     for t, g in enumerate(gradients, start=1):
         both = {"weight": np.array([g]), "bias": np.array([g])}
-        theta, moments = adamw(theta, both, moments, 0.1, decay=0.2, betas=(0.8, 0.9), eps=1e-3)
+        theta, moments = adamw(theta, both, moments, 0.1, 0.2, 0.8, 0.9, 1e-3)
         u, v = 0.8 * u + 0.2 * g, 0.9 * v + 0.1 * g * g
         step = (u / (1 - 0.8**t)) / (math.sqrt(v / (1 - 0.9**t)) + 1e-3)
         weight, bias = weight - 0.1 * step - 0.1 * 0.2 * weight, bias - 0.1 * step
@@ -42,20 +42,20 @@ def test_both_reach_the_bottom_of_a_bowl():
     assert np.allclose(theta["weight"], 1, atol=1e-6)
     theta, moments = start, no_moments(start)
     for step in range(2000):
-        rate = 0.1 * linear_schedule(step, 2000)
-        theta, moments = adamw(theta, {"weight": 2 * (theta["weight"] - 1)}, moments, rate, decay=0.0)
+        rate = 0.1 * learning_rate_factor(step, 2000, 0.06)
+        theta, moments = adamw(theta, {"weight": 2 * (theta["weight"] - 1)}, moments, rate, weight_decay=0.0)
     assert np.allclose(theta["weight"], 1, atol=1e-3)
 
 
 def test_decay_moves_what_the_mask_left_out():
     theta = {"weight": np.array([2.0])}
-    moved, _ = adamw(theta, {"weight": np.zeros(1)}, no_moments(theta), 0.1, decay=0.01)
+    moved, _ = adamw(theta, {"weight": np.zeros(1)}, no_moments(theta), 0.1, weight_decay=0.01)
     assert np.isclose(moved["weight"][0], 2.0 - 0.1 * 0.01 * 2.0)
 
 
 @given(st.integers(1, 500))
 def test_the_schedule_rises_for_six_per_cent_and_falls_to_zero(steps):
-    factors = np.array([linear_schedule(step, steps) for step in range(steps)])
+    factors = np.array([learning_rate_factor(step, steps, 0.06) for step in range(steps)])
     assert ((factors > 0) & (factors <= 1)).all()
     top = int(np.argmax(factors))
     assert top <= math.ceil(0.06 * steps)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ref_strategies import dtypes, gradients, refused, rngs, seeds
 
-from uegr_ref import fgm, fgsm, pgd, relative_epsilon, token_linf
+from uegr_ref import fgm, fgsm, perturbation, pgd, relative_epsilon, token_linf
 from uegr_ref.penalty import gradient_penalty
 
 epsilons = st.floats(1e-3, 10)
@@ -23,7 +23,10 @@ ALL = {
         g, eps, mask, "table", np.arange(g[:, :, 0].size).reshape(g.shape[:2])
     ),
     "pgd": lambda g, eps, mask=None: pgd(lambda x: g, np.zeros_like(g), eps, eps / 2, 3, mask),
-    "pgd_l2": lambda g, eps, mask=None: pgd(lambda x: g, np.zeros_like(g), eps, eps / 2, 3, mask, "l2"),
+    "pgd_l2": lambda g, eps, mask=None: pgd(lambda x: g, np.zeros_like(g), eps, eps / 2, 3, mask, "fgm"),
+    "pgd_token_linf": lambda g, eps, mask=None: pgd(
+        lambda x: g, np.zeros_like(g), eps, eps / 2, 3, mask, "token_linf"
+    ),
 }
 attacks = pytest.mark.parametrize("attack", ALL.values(), ids=ALL.keys())
 
@@ -153,7 +156,7 @@ def test_one_pgd_step_is_fgsm_or_fgm(case, epsilon):
     g, mask = case
     x = np.zeros_like(g)
     assert np.array_equal(pgd(lambda _: g, x, epsilon, epsilon, 1, mask), fgsm(g, epsilon, mask))
-    assert np.allclose(pgd(lambda _: g, x, epsilon, epsilon, 1, mask, "l2"), fgm(g, epsilon, mask))
+    assert np.allclose(pgd(lambda _: g, x, epsilon, epsilon, 1, mask, "fgm"), fgm(g, epsilon, mask))
 
 
 @given(rngs, st.integers(1, 6), st.floats(0.05, 2))
@@ -164,11 +167,33 @@ def test_pgd_stays_in_the_ball_and_climbs_a_curved_loss_at_least_as_high(rng, st
     def loss(y):  # per example; convex, so that the gradient turns along the way
         return np.sum(np.where(mask[:, :, None], np.cosh(y - centre), 0), axis=(1, 2))
 
-    for norm, size in (("linf", np.max), ("l2", lambda d, axis: np.sqrt(np.sum(d * d, axis=axis)))):
-        delta = pgd(lambda y: np.sinh(y - centre), x, 0.5, step_size, steps, mask, norm)
+    for attack, size in (("fgsm", np.max), ("fgm", lambda d, axis: np.sqrt(np.sum(d * d, axis=axis)))):
+        delta = pgd(lambda y: np.sinh(y - centre), x, 0.5, step_size, steps, mask, attack)
         assert (size(np.abs(delta), axis=(1, 2)) <= 0.5 * (1 + 1e-12)).all()
         assert not delta[~mask].any()
         assert (loss(x + delta) >= loss(x)).all()
+
+
+@given(gradients(), epsilons, seeds)
+def test_pgd_by_fgm_reaches_the_border_of_the_ball_of_its_scope_and_no_further(case, epsilon, seed):
+    g, mask = case
+    g = np.where(mask[:, :, None], np.round(g, 3), 0)
+    tokens = np.random.default_rng(seed).integers(0, 3, mask.shape)
+    for scope, axes in (("example", (1, 2)), ("token", 2), ("batch", None)):
+        delta = pgd(lambda _: g, np.zeros_like(g), epsilon, 0.6 * epsilon, 3, mask, "fgm", scope)
+        assert np.allclose(delta, fgm(g, epsilon, mask, scope), atol=1e-9 * epsilon), scope
+        assert (np.sqrt(np.sum(delta**2, axis=axes)) <= epsilon * (1 + 1e-12)).all()
+    delta = pgd(lambda _: g, np.zeros_like(g), epsilon, 0.6 * epsilon, 3, mask, "fgm", "table", tokens)
+    assert np.allclose(delta, fgm(g, epsilon, mask, "table", tokens), atol=1e-9 * epsilon)
+
+
+def test_the_attack_by_its_name_is_the_attack():
+    g, tokens = np.random.default_rng(0).normal(size=(2, 3, 4)), np.array([[1, 2, 1], [2, 2, 3]])
+    assert np.array_equal(perturbation(g, 0.5), fgsm(g, 0.5))
+    assert np.array_equal(perturbation(g, 0.5, None, "token_linf"), token_linf(g, 0.5))
+    assert np.array_equal(
+        perturbation(g, 0.5, None, "fgm", "table", tokens), fgm(g, 0.5, None, "table", tokens)
+    )
 
 
 def test_pgd_asks_for_the_gradient_where_it_stands():
@@ -205,7 +230,8 @@ def test_bad_input_is_refused():
     refused("tokens", lambda: fgm(g, 0.1, scope="table"))
     refused("tokens", lambda: fgm(g, 0.1, scope="table", tokens=np.zeros((2, 2), int)))
     refused("tokens", lambda: fgm(g, 0.1, scope="table", tokens=np.zeros((2, 3))))
-    refused("norm", lambda: pgd(lambda x: x, g, 0.1, 0.1, 1, norm="l1"))
+    refused("attack", lambda: pgd(lambda x: x, g, 0.1, 0.1, 1, attack="pgd"))
+    refused("gradient_at", lambda: pgd(g, g, 0.1, 0.1, 1))
     refused("steps", lambda: pgd(lambda x: x, g, 0.1, 0.1, 0))
     refused("x", lambda: pgd(lambda x: x, np.full((1, 1, 1), np.nan), 0.1, 0.1, 1))
     refused("gradient_at(x)", lambda: pgd(lambda x: x[0], g, 0.1, 0.1, 1))

@@ -189,10 +189,11 @@ def test_bad_input_is_refused():
     for p_min in (0.0, 1.1, np.nan):
         refused("p_min", lambda p_min=p_min: covariance_bound([1.0], 1.0, 2, p_min))
     refused("p", lambda: enumerate_masks([1.5]))
-    refused("n, the length of p", lambda: enumerate_masks(np.full(21, 0.5)))
+    refused("p: got shape (21,), wanted shape (n <= 20,)", lambda: enumerate_masks(np.full(21, 0.5)))
     for moments in (enumerated_moments, data_dependent_covariance):
         refused("gradients", lambda moments=moments: moments([1.0], [1.0], [0.5]))
         refused("weights", lambda moments=moments: moments([[1.0]], [0.5], [[0.5]]))
         refused("weights", lambda moments=moments: moments([[1.0]], [1.0, 0.0], [[0.5]]))
         refused("p", lambda moments=moments: moments([[1.0]], [1.0], [0.5]))
         refused("p", lambda moments=moments: moments([[1.0]], [1.0], [[0.0]]))
+    refused("gradients", lambda: enumerated_moments(np.ones((1, 21)), [1.0], np.ones((1, 21))))

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and exit."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())} (see --help)\n")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number >= `least`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:  # not a number, or one of more digits than Python reads
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"got {text}, wanted a whole number >= {least}")
+        return value
+
+    return parse
 
 
 def run(main: Callable[[], int]) -> None:

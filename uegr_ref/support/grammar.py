@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import checks
 from .checks import Bools, Ints
+from .contract import contract, one_of
 
 LABELS = ("negative", "positive")
 WRONG_LABELS = 0.04
@@ -124,15 +124,15 @@ def tokenise(text: str, language: str) -> list[str]:
     return text.split() if GRAMMARS[language].joiner else list(text)
 
 
+@contract(language=one_of(GRAMMARS), sizes="each count", rng="generator")
 def corpora(
     language: str, sizes: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[list[Corpus], tuple[str, ...]]:
     """Corpora of those sizes, train first, and the words of the training one (0 is padding, 1 is unknown)."""
-    grammar = GRAMMARS[checks.choice("language", language, tuple(GRAMMARS))]
-    checks.generator(rng)
+    grammar = GRAMMARS[language]
     drawn = []
     for size in sizes:
-        labels = rng.integers(0, 2, checks.count("sizes", size))
+        labels = rng.integers(0, 2, size)
         texts = tuple(review(grammar, int(label), rng) for label in labels)
         drawn.append((texts, labels ^ (rng.random(size) < WRONG_LABELS)))
     seen = sorted({word for text in drawn[0][0] for word in tokenise(text, language)})

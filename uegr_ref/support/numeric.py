@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
+from .checks import Bools, Floats
+from .contract import contract
 
 
-def total(x: Floats, axis: int | tuple[int, ...]) -> Floats:
+def sum_over(x: Floats, axis: int | tuple[int, ...]) -> Floats:
     """Sum over `axis`, which stays as 1."""
     return np.asarray(np.sum(x, axis=axis, keepdims=True))
 
@@ -43,7 +42,7 @@ def unit(g: Floats, axis: int | tuple[int, ...]) -> Floats:
     size = largest(g, axis)
     usable = np.isfinite(size) & (size > 0)
     g = np.where(usable, g / np.where(usable, size, 1), 0)
-    return g / np.where(usable, np.sqrt(total(g * g, axis)), 1)
+    return g / np.where(usable, np.sqrt(sum_over(g * g, axis)), 1)
 
 
 def mid_ranks(x: Floats) -> Floats:
@@ -53,15 +52,18 @@ def mid_ranks(x: Floats) -> Floats:
     return (first + (size - 1) / 2)[group.reshape(x.shape)]
 
 
-def log_softmax(logits: ArrayLike) -> Floats:
+@contract(logits="floats (..., C > 0)")
+def log_softmax(logits: Floats) -> Floats:
     """ln P over the last axis. (..., C) -> (..., C)."""
-    z = checks.floats("logits", logits)
-    if z.ndim == 0 or z.shape[-1] == 0:
-        raise ValueError(f"logits: got shape {z.shape}, wanted at least one class on the last axis")
-    top: Floats = z.max(axis=-1, keepdims=True)
-    return z - top - np.log(total(np.exp(z - top), axis=-1))
+    top: Floats = logits.max(axis=-1, keepdims=True)
+    return logits - top - np.log(sum_over(np.exp(logits - top), axis=-1))
 
 
 def examples(x: Floats) -> int:
     """N of (.., N, C), and 1 for an empty batch, whose loss is then 0."""
     return max(int(x.shape[-2]), 1)
+
+
+def real_tokens(mask: Bools | None, x: Floats) -> Bools:
+    """The (B, T) mask of real tokens of x (B, T, D); without a mask every position is one."""
+    return np.ones(x.shape[:2], dtype=bool) if mask is None else mask

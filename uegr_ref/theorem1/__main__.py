@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -10,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Floats
-from .console import Table
-from .mask import bernoulli_mask, keep_probability
-from .monte_carlo import sampled_moments
-from .optimizer import adamw, no_moments
-from .saliency import rank_normalise
-from .theorem1 import (
+from ..mask import bernoulli_mask, keep_probability
+from ..optimizer import adamw, no_moments
+from ..saliency import rank_normalise
+from ..support.checks import Floats
+from ..support.console import Parser, Table, run, whole
+from . import (
     covariance_bound,
     data_dependent_covariance,
     enumerated_moments,
@@ -24,6 +22,7 @@ from .theorem1 import (
     update_covariance,
     update_mean,
 )
+from .sampling import sampled_moments
 
 FALSE_ALARM_RATE = 1e-9  # of the whole sampled table
 ROUNDING = 1e-9  # far above what sums of 65,536 terms lose, far below any error worth the name
@@ -35,22 +34,23 @@ ADAM_KEEP = (1.0, 0.69, 0.45, 0.23, 0.1, 0.01)
 ADAM_STEPS, ADAM_ENTRIES = 3_000, 400
 
 
-def exact_row(a: float, b: float, n: int, batch_size: int, seed: int) -> dict[str, Any]:
+def exact_row(threshold: float, sharpness: float, n: int, batch_size: int, seed: int) -> dict[str, Any]:
     """Enumeration against the closed forms, p fixed and p from the batch; largest entries scaled to 1."""
     mu = np.random.default_rng(seed).normal(size=n)
     gbar, weights = two_point_batches(mu, 1.0, batch_size)
-    p = keep_probability(np.linspace(0, 1, n), a, b)
-    p_of_batch = np.stack([keep_probability(rank_normalise(g * g), a, b) for g in gbar])
+    p = keep_probability(np.linspace(0, 1, n), threshold, sharpness)
+    p_of_batch = np.stack([keep_probability(rank_normalise(g * g), threshold, sharpness) for g in gbar])
 
     mean, cov = enumerated_moments(gbar, weights, np.broadcast_to(p, gbar.shape), LEARNING_RATE)
     mean_b, cov_b = enumerated_moments(gbar, weights, p_of_batch, LEARNING_RATE)
     expected = update_mean(mu, LEARNING_RATE)
     plain = update_covariance(mu, 1.0, batch_size, np.ones(n), LEARNING_RATE)
     # One bound for both: no p lies below that of rank 0.
-    bound = covariance_bound(mu, 1.0, batch_size, float(keep_probability(0.0, a, b)), LEARNING_RATE)
+    least = float(keep_probability(np.zeros(1), threshold, sharpness)[0])
+    bound = covariance_bound(mu, 1.0, batch_size, least, LEARNING_RATE)
     return {
-        "a": a,
-        "b": b,
+        "threshold": threshold,
+        "sharpness": sharpness,
         "n": n,
         "batch_size": batch_size,
         "smallest_p": float(p.min()),
@@ -76,16 +76,16 @@ def _below(larger: Floats, smaller: Floats) -> int:
     return int(np.linalg.eigvalsh(larger - smaller).min() < -1e-12 * np.abs(larger).max())
 
 
-def sampled_row(a: float, b: float, n: int, batch_size: int, seed: int) -> dict[str, Any]:
+def sampled_row(threshold: float, sharpness: float, n: int, batch_size: int, seed: int) -> dict[str, Any]:
     """Gaussian gradients and sampled masks against Eq. 17 and 18, in standard errors."""
     rng = np.random.default_rng(seed)
-    mu, p = rng.normal(size=n), keep_probability(np.linspace(0, 1, n), a, b)
+    mu, p = rng.normal(size=n), keep_probability(np.linspace(0, 1, n), threshold, sharpness)
     means, covariances = sampled_moments(mu, 1.0, batch_size, p, DRAWS, FALSE_ALARM_RATE / len(SAMPLED), rng)
     both = means + covariances
     seen = [e.detectable / abs(float(m)) for e, m in zip(means, mu, strict=True)]
     return {
-        "a": a,
-        "b": b,
+        "threshold": threshold,
+        "sharpness": sharpness,
         "n": n,
         "batch_size": batch_size,
         "smallest_p": float(p.min()),
@@ -109,7 +109,7 @@ def adamw_rows(seed: int) -> list[dict[str, float]]:
             start = theta
         mask = bernoulli_mask(p, rng)
         ghat = {"rescaled": np.where(mask, 1 / p, 0), "not_rescaled": np.where(mask, 1.0, 0)}
-        theta, moments = adamw(theta, ghat, moments, 1.0, decay=0.0)
+        theta, moments = adamw(theta, ghat, moments, 1.0, weight_decay=0.0)
         sgd += ghat["rescaled"] / ADAM_STEPS
     moved = {name: (start[name] - theta[name]).mean(axis=1) / (ADAM_STEPS - settled) for name in theta}
     return [
@@ -226,14 +226,10 @@ def _adamw_part(result: dict[str, Any], seed: int) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the verification. The exit code is 1 if anything in parts 1 and 2 does not hold."""
-    parser = argparse.ArgumentParser(
-        prog="python -m uegr_ref.theorem1", description=(__doc__ or "").split(": `")[0] + "."
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default 0)")
+    parser = Parser(prog="python -m uegr_ref.theorem1", description=(__doc__ or "").split(": `")[0] + ".")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of all random numbers (default 0)")
     parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
     options = parser.parse_args(arguments)
-    if options.seed < 0:
-        parser.error("--seed wants at least 0")
     start = time.perf_counter()
     result: dict[str, Any] = {"seed": options.seed}
     for line in lines(result, options.seed):
@@ -248,3 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
         verdict = "The theorem holds" if result["holds"] else "NOT ALL OF IT HOLDS"
         print(f"\n{verdict} ({result['seconds']:.1f} s).")
     return 0 if result["holds"] else 1
+
+
+if __name__ == "__main__":
+    run(main)

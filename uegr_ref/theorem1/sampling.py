@@ -18,11 +18,10 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import checks
-from .checks import Floats
-from .mask import bernoulli_mask, unbiased_gradient
+from ..mask import bernoulli_mask, unbiased_gradient
+from ..support.checks import Floats
+from ..support.contract import contract
 
 CHUNK = 4_000  # draws held in memory at once
 
@@ -74,6 +73,7 @@ class Entry(NamedTuple):
         return sum(w * (m**4 + 6 * m**2 * s**2 + 3 * s**4) for w, m, s in self.parts)
 
 
+@contract(mu="number", noise="number in [0, inf)", p="number in (0, 1]")
 def entry(mu: float, noise: float, p: float) -> Entry:
     """The law of ghat_i - mu_i; noise = sigma / sqrt(|B|)."""
     return Entry(((1 - p, -mu, 0.0), (p, mu * (1 / p - 1), noise / p)))
@@ -82,6 +82,7 @@ def entry(mu: float, noise: float, p: float) -> Entry:
 ONE = Entry(((1.0, 1.0, 0.0),))
 
 
+@contract(rate="floats (L)")
 def mgf_of_product(x: Entry, y: Entry, rate: Floats) -> Floats:
     """E exp(rate X Y) of independent X and Y; infinite where the integral diverges. (L,) -> (L,)."""
     value = np.zeros_like(rate)
@@ -93,6 +94,7 @@ def mgf_of_product(x: Entry, y: Entry, rate: Floats) -> Floats:
     return value
 
 
+@contract(rate="floats (L)")
 def mgf_of_square(x: Entry, rate: Floats) -> Floats:
     """E exp(rate X^2); infinite where the integral diverges. (L,) -> (L,)."""
     return np.asarray(sum(w * _integral(rate * m * m, 1 - 2 * rate * s * s) for w, m, s in x.parts))
@@ -104,6 +106,7 @@ def _integral(exponent: Floats, room: Floats) -> Floats:
     return np.where(fits, np.exp(np.minimum(exponent / room, 700)) / np.sqrt(room), np.inf)
 
 
+@contract(mgf="function", variance="number in (0, inf)", draws="count", chance="number in (0, 1]")
 def limits(
     mgf: Callable[[Floats], Floats], variance: float, draws: int, chance: float
 ) -> tuple[float, float]:
@@ -115,11 +118,20 @@ def limits(
     return float(low), float(high)
 
 
+@contract(
+    mu="floats (n)",
+    sigma="number in (0, inf)",
+    batch_size="count",
+    p="floats (n) in (0, 1]",
+    draws="count",
+    chance="number in (0, 1]",
+    rng="generator",
+)
 def sampled_moments(
-    mu: ArrayLike,
+    mu: Floats,
     sigma: float,
     batch_size: int,
-    p: ArrayLike,
+    p: Floats,
     draws: int,
     chance: float,
     rng: np.random.Generator,
@@ -128,19 +140,13 @@ def sampled_moments(
 
     `chance`: of any false alarm among all of them together, if Theorem 1 and the sampler are right.
     """
-    mu = checks.floats("mu", mu, ("n",))
-    p = checks.within("p", p, 0, 1, mu.shape, open_low=True)
-    sigma = checks.number("sigma", sigma, 0, open_low=True)
-    noise = sigma / math.sqrt(checks.count("batch_size", batch_size))
-    n, draws = mu.size, checks.count("draws", draws)
-    each = checks.number("chance", chance, 0, 1, open_low=True) / (
-        n * (n + 3)
-    )  # two sides of n(n+3)/2 numbers
+    n, noise = mu.size, sigma / math.sqrt(batch_size)
+    each = chance / (n * (n + 3))  # two sides of n(n+3)/2 numbers
 
     first, second = np.zeros(n), np.zeros((n, n))
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
-        gbar = checks.generator(rng).normal(mu, sigma, (batch_size, size, n)).mean(axis=0)  # Eq. 15
+        gbar = rng.normal(mu, sigma, (batch_size, size, n)).mean(axis=0)  # Eq. 15
         keep = np.broadcast_to(p, gbar.shape)
         off = unbiased_gradient(gbar, bernoulli_mask(keep, rng), keep) - mu
         first, second = first + off.sum(axis=0) / draws, second + off.T @ off / draws
