@@ -77,7 +77,7 @@ def idle_parts(model: nn.Module, recipe: Recipe) -> list[str]:
         )
     drops = ordinary or (recipe.dropout is not None and dropout_sites(model))
     divergence = recipe.flat().get("divergence", "none")
-    if divergence != "none" and not drops:
+    if divergence != "none" and "divergence" not in recipe.forward.unread() and not drops:
         notes.append(f"divergence={divergence}: without dropout all passes of {name} are the same")
     return notes
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from zoo.core.environment import made_by
+from zoo.training.environment import made_by
 from zoo.core.measures import Outcome
 from zoo.core.names import BASELINE
 from zoo.core.result import DONE, Machine, Result, encode_classes, measures_of

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zoo.core.environment import machine, made_by, versions
+from zoo.training.environment import machine, made_by, versions
 from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.contract import TextClassifier

@@ -150,7 +150,8 @@ class SelectiveUpdate:
         self.settings, self.generator = settings or Selective(), generator
         s = self.settings
         # These need an entry for every parameter at every step (min-max its zeros): no row shortcut.
-        self.dense = s.saliency in ("ema", "epoch") or s.resample == "epoch" or s.normalise == "minmax"
+        ranked = s.keep == "saliency" and (s.saliency in ("ema", "epoch") or s.normalise == "minmax")
+        self.dense = ranked or s.resample == "epoch"
         self.running: Tensor | None = None
         self.last_epoch: Tensor | None = None
         self.steps = 0
@@ -262,6 +263,8 @@ class SelectiveUpdate:
         return keep, p
 
     def _saliency(self, gradient: Tensor, squares: list[Tensor] | None) -> Tensor:
+        if self.settings.keep == "constant":
+            return gradient  # nobody asks
         if squares is not None:
             return _flat(squares)
         if self.settings.saliency == "batch" and self.settings.normalise == "rank":

@@ -1,0 +1,142 @@
+"""The plan of the house: what may import what. Imports under TYPE_CHECKING and inside functions count too."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Floors from the ground up: a room may import its own floor's room itself, and rooms of lower floors.
+FLOORS = (
+    ("zoo.core",),
+    ("zoo.fast",),
+    ("zoo.method",),
+    ("zoo.models", "zoo.text", "zoo.recipes"),
+    ("zoo.training", "zoo.settings"),
+    ("zoo.grid", "zoo.evidence"),
+    ("zoo.studies", "zoo.report"),
+    ("zoo.ablate", "zoo.tune", "zoo.bench", "zoo.__main__"),
+    ("bench",),
+)
+# What a room must never see, although it lies above it or beside it in no order.
+NEVER = {
+    "zoo.method": (
+        "zoo.text",
+        "zoo.models",
+        "zoo.recipes",
+    ),  # the method knows no corpus and no table of models
+    "zoo.training": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # training knows no report
+    "zoo.evidence": ("zoo.text", "zoo.training", "zoo.method", "zoo.grid", "zoo.recipes"),
+    "zoo.report": ("zoo.text", "zoo.training", "zoo.method", "zoo.recipes"),
+    "zoo": ("uegr_ref", "bench", "tests"),
+}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the three packages by its name."""
+    found = {}
+    for package in ("uegr_ref", "zoo", "bench"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def imports(name: str) -> frozenset[str]:
+    """The modules of ours that a module imports, and all others by their first name."""
+    path, found = modules()[name], set()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # `from package import module` imports the module; `from module import name` the module.
+            found |= {whole if (whole := f"{base}.{a.name}") in modules() else base for a in node.names}
+    return frozenset(found - {name})
+
+
+def rooms_of(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(room + ".") for room in rooms)
+
+
+def floor(name: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if rooms_of(name, rooms))
+
+
+ZOO = sorted(name for name in modules() if name.startswith(("zoo.", "bench")))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_nothing_imports_upwards(name: str) -> None:
+    up = {other for other in imports(name) if other in modules() and other != "zoo"}
+    up -= {"bench.command"} if name == "zoo.bench" else set()  # the door
+    assert {other for other in up if not other.startswith("uegr_ref") and floor(other) > floor(name)} == set()
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_no_room_sees_what_it_must_not(name: str) -> None:
+    for room, never in NEVER.items():
+        if rooms_of(name, (room,)) and not name.startswith("bench"):
+            allowed = {"bench.command"} if name == "zoo.bench" else set()  # the door
+            assert {o for o in imports(name) if rooms_of(o, never)} <= allowed
+
+
+def test_a_measurement_parses_no_command_line() -> None:
+    """Only what a user starts reads argv; no command calls another through its own."""
+    commands = {"zoo.ablate", "zoo.tune", "bench.command", "zoo.__main__", "zoo.core.command"}
+    parsing = {
+        name for name in modules() if "argparse" in imports(name) and name.startswith(("zoo", "bench"))
+    }
+    assert {name for name in parsing if not name.startswith("zoo.report")} <= commands
+    for name in commands & set(modules()):
+        called = imports(name) & commands - {"zoo.core.command"}
+        assert called == set() or name == "zoo.__main__", f"{name} imports {called}"
+
+
+def test_the_reference_imports_numpy_alone() -> None:
+    import sys
+
+    for name in modules():
+        if name.startswith("uegr_ref"):
+            others = {o.split(".")[0] for o in imports(name)} - {"uegr_ref", "numpy", "__future__"}
+            assert others <= set(sys.stdlib_module_names), name
+
+
+def test_there_is_no_circle() -> None:
+    """Depth first over all imports; a circle is printed as its path."""
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for other in sorted(imports(name)):
+            if other in modules():
+                walk(other, (*path, name))
+        done.add(name)
+
+    for name in sorted(modules()):
+        walk(name, ())
+
+
+def test_files_stay_small() -> None:
+    long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 330}
+    assert long == {}
+
+
+def test_a_batch_meets_at_most_ten_files_from_its_corpus_to_the_weights() -> None:
+    """The walk of one batch under the default method, file by file: each imports the next or is handed it."""
+    walk = [
+        "zoo.training.run", "zoo.training.steps", "zoo.text.batching", "zoo.method.step",
+        "zoo.method.forward.bi_stage", "zoo.method.trainee", "zoo.models.textcnn", "zoo.method.sites",
+        "zoo.method.backward.selective", "zoo.training.optim",
+    ]  # fmt: skip
+    assert len(walk) <= 10
+    assert set(walk) <= set(modules())
