@@ -24,6 +24,7 @@ from zoo.core.records import Settings
 from zoo.method.backward.selective import Selective
 from zoo.method.forward.bi_stage import BiStage
 from zoo.method.forward.freelb import FreeLB
+from zoo.method.forward.sam import SAM
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
 
@@ -40,6 +41,7 @@ RECIPES: dict[str, Recipe] = {
     "r_at_su": Recipe(_R_AT, _UNIFORM, Selective()),
     "uegr": Recipe(_UEGR, _ADAPTIVE, Selective()),
     "freelb": Recipe(FreeLB(), _UNIFORM),
+    "sam": Recipe(SAM(), _UNIFORM),
     # Controls: what is left of UEGR when one part is taken out, or replaced by a blind one.
     "uegr_no_mask": Recipe(_UEGR, _ADAPTIVE),
     "uegr_blind_mask": Recipe(_UEGR, _ADAPTIVE, Selective(keep="constant")),
