@@ -61,7 +61,7 @@ def test_the_main_job_ends_with_the_table_of_the_readme(tmp_path: Path) -> None:
 def readme_table() -> list[list[str]]:
     block = README.split("<!-- table: results/demo -->")[1].split("<!-- end -->")[0]
     rows = [line.strip("| ").split(" | ") for line in block.strip().splitlines()]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
+    return [[cell.strip("* ") for cell in row] for row in rows[2:]]
 
 
 def test_the_table_is_made_from_the_committed_results() -> None:

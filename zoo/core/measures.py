@@ -52,6 +52,12 @@ class Measure:
     text: str = ""
 
     @property
+    def heading(self) -> str:
+        """The title with the unit, and which way is better where it is the other."""
+        unit = f", {self.unit}" if self.unit else ""
+        return f"{self.title}{unit}{'' if self.higher_is_better else ' (lower is better)'}"
+
+    @property
     def scale(self) -> float:
         """What a value is multiplied by in print."""
         return 100.0 if self.unit == "%" else 1.0

@@ -3,181 +3,260 @@
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from zoo.core.errors import UserError
+from zoo.core import measures
 from zoo.core.names import BASELINE, NO_ARCH
-from zoo.evidence.intervals import Estimate, by_example, by_run, by_run_and_example
-from zoo.evidence.statistics import holm, probability_of_improvement, sign_flip
-from zoo.grid.store import decode_classes
+from zoo.core.result import Result, decode_classes
+from zoo.evidence.cells import Cells, Group, Key, Method, Run
+from zoo.evidence.intervals import Estimate, by_accuracy, by_example, by_run, by_run_and_example
+from zoo.evidence.settings import by_name, shown
+from zoo.evidence.statistics import holm, paired_variance, probability_of_improvement, sign_flip
 
-__all__ = ["Comparison", "Group", "Key", "compare", "cost", "group"]
+__all__ = ["Comparison", "compare", "compare_groups", "cost", "processor", "reference_of", "without_skill"]
 
-Result = Mapping[str, Any]
-Key = tuple[str, str, str]  # arch, corpus, recipe
-Run = tuple[int, int | None]  # seed, fold
-
-
-@dataclass(frozen=True)
-class Group:
-    """All runs of one (arch, corpus, recipe)."""
-
-    done: dict[Run, Result]
-    failed: dict[Run, Result]
+REFERENCE = "dropout"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A recipe against the reference on one (arch, corpus); unit: fractions of 1.
+    """A method against the reference on one (arch, corpus); unit: fractions of 1.
 
-    `differences` are those of the paired runs; `unpaired` counts the recipe's runs without a partner.
-    `p_holm` is `estimate.p_value` adjusted for all comparisons of the report (None for the baseline row,
-    which is no claim of the paper). `improvement` is the probability that a run of the recipe beats one of
-    the reference.
+    `differences` are those of the paired runs. `unpaired` counts the method's runs without a partner, and
+    `elsewhere` those of them whose partner ran on another kind of processor. `p_holm` is `estimate.p_value`
+    adjusted for all comparisons of the report that several seeds stand behind (None for others, and for the
+    baseline row, which is no claim of the paper). `p_sign_flip` is None under folds, whose runs are not
+    independent. `improvement` is the probability that a run of the method beats one of the reference.
     """
 
     estimate: Estimate
     differences: tuple[float, ...]
     unpaired: int
-    p_sign_flip: float
-    improvement: float
+    elsewhere: int
+    p_sign_flip: float | None
+    improvement: float | None
     p_holm: float | None = None
 
 
-def group(results: Iterable[Result]) -> dict[Key, Group]:
-    """Results by (arch, corpus, recipe), and in each by (seed, fold).
+def compare(cells: Cells, reference: str = REFERENCE, confidence: float = 0.95) -> dict[Key, Comparison]:
+    """Every method against `reference`, paired by (corpus, arch, seed, fold) and by test example.
 
-    Raises:
-        UserError: two results are the same cell but for their settings or text, so that a mean over the
-            folder would mix two experiments.
+    Runs without a partner are left out and counted; a partner is tested on the same texts and trained on the
+    same kind of processor. A baseline without arch is paired with every arch, and its one run with every
+    seed.
     """
-    groups: dict[Key, Group] = {}
-    seen: dict[tuple[Key, Run], str] = {}
-    for result in results:
-        cell = result["cell"]
-        key: Key = (cell["arch"], cell["corpus"], cell["recipe"])
-        run: Run = (cell["seed"], cell.get("fold"))
-        if (key, run) in seen:
-            raise UserError(
-                f"two results for {'/'.join(key)} seed {run[0]} with different settings or text: "
-                f"{seen[key, run]} and {result['id']}; expected one: "
-                "keep each experiment in a results folder of its own, or delete one of the two files"
-            )
-        seen[key, run] = result["id"]
-        runs = groups.setdefault(key, Group({}, {}))
-        part = runs.done if result["status"] == "done" else runs.failed
-        part[run] = result
-    return groups
-
-
-def compare(
-    groups: Mapping[Key, Group], reference: str = "dropout", confidence: float = 0.95
-) -> dict[Key, Comparison]:
-    """Every recipe against `reference`, paired by (corpus, arch, seed, fold) and by test example.
-
-    Runs without a partner, or whose partner was tested on other texts, are left out and counted (`unpaired`).
-    A baseline without arch is paired with every arch, and its one run with every seed.
-    """
-    archs = {arch for arch, _, _ in groups}
     comparisons: dict[Key, Comparison] = {}
-    for (arch, corpus, recipe), runs in groups.items():
-        for other in archs - {NO_ARCH} if arch == NO_ARCH else {arch}:
-            against = groups.get((other, corpus, reference))
-            if against is not None and recipe != reference:
-                comparison = _compare(runs.done, against.done, confidence)
-                if comparison is not None:
-                    comparisons[other, corpus, recipe] = comparison
-    claims = [key for key in comparisons if key[2] != BASELINE]
+    for key, runs in cells.groups.items():
+        if key.method.recipe == reference:
+            continue
+        for arch in cells.archs() if key.arch == NO_ARCH else (key.arch,):
+            against = reference_of(cells, key._replace(arch=arch), reference)
+            found = (
+                compare_groups(runs, cells.get(arch, key.corpus, against), confidence) if against else None
+            )
+            if found is not None:
+                comparisons[key._replace(arch=arch)] = found
+    claims = [k for k, c in comparisons.items() if k.method.recipe != BASELINE and c.estimate.seeds > 1]
     adjusted = holm([comparisons[key].estimate.p_value for key in claims])
     for key, p_holm in zip(claims, adjusted, strict=True):
         comparisons[key] = replace(comparisons[key], p_holm=p_holm)
     return comparisons
 
 
-def cost(runs: Group, plain: Group | None) -> float | None:
-    """Time of a training step in multiples of the plain recipe's: geometric mean over the runs of both.
+def reference_of(cells: Cells, key: Key, reference: str) -> Method | None:
+    """The method of recipe `reference` that the method of `key` is held against.
 
-    CPU time where both have it, as other work on the machine does not enter it; else the wall time. None
-    where no run has a partner on the same device with as many threads.
+    Where the reference was run under several settings: the one that shares those of model, training and text;
+    None where there is no single one.
     """
-    ratios = [
-        ratio
-        for run, result in runs.done.items()
-        if plain is not None and run in plain.done and (ratio := _step_ratio(result, plain.done[run]))
+    found = [
+        m for m in cells.methods() if m.recipe == reference and Key(key.arch, key.corpus, m) in cells.groups
     ]
-    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+    if len(found) < 2:
+        return found[0] if found else None
+    own = _settings(cells.get(*key))
+    same = [m for m in found if _agree(own, _settings(cells.get(key.arch, key.corpus, m)))]
+    return same[0] if len(same) == 1 else None
 
 
-def _step_ratio(result: Result, plain: Result) -> float | None:
-    if any(result.get(key) != plain.get(key) for key in ("device", "threads")):
-        return None
-    for key in ("step_cpu_seconds", "step_seconds"):
-        if result.get(key) and plain.get(key):
-            return float(result[key]) / float(plain[key])
-    return None
-
-
-def _compare(
-    done: Mapping[Run, Result], against: Mapping[Run, Result], confidence: float
+def compare_groups(
+    runs: Group, against: Group, confidence: float = 0.95, measure: str = "accuracy"
 ) -> Comparison | None:
-    pairs: list[np.ndarray] = []
-    truths: list[np.ndarray] = []
-    for run, reference in against.items():
-        result = done.get(run) or _only_run_of_baseline(done, run)
-        if result is None:
-            continue
-        truth, right = _correct(result)
-        reference_truth, reference_right = _correct(reference)
-        if np.array_equal(truth, reference_truth):
-            pairs.append(right.astype(np.int8) - reference_right.astype(np.int8))
-            truths.append(truth)
-    if not pairs:
+    """Two methods on one (arch, corpus), by `measure`: an accuracy on the test texts or on the attacked ones.
+
+    None where no two runs can be paired.
+    """
+    pairs, elsewhere = _partners(runs, against)
+    pairs = {run: pair for run, pair in pairs.items() if _measured_alike(*pair, measure)}
+    differences: dict[Run, np.ndarray] = {}
+    truths: dict[Run, np.ndarray] = {}
+    for run, (result, other) in pairs.items():
+        first, second = _right(result, measure), _right(other, measure)
+        if first is not None and second is not None and np.array_equal(first[0], second[0]):
+            differences[run] = first[1].astype(np.int8) - second[1].astype(np.int8)
+            truths[run] = first[0]
+    if differences:
+        block = _block(differences)
+        estimate = _estimate(block, differences, truths, confidence)
+        means = tuple(float(differences[run].mean()) for run in block)
+    elif not pairs or measures.measure(measure).on == "test":
         return None
-    differences = tuple(float(pair.mean()) for pair in pairs)
+    else:  # older results kept the accuracy of the attacked texts alone
+        block = _block(pairs)
+        grid = np.array([[r.measures[measure] for r in pairs[run]] for run in block])
+        rows = min(
+            int(result.attacked["rows"]) for pair in pairs.values() for result in pair if result.attacked
+        )
+        shape = (len({run.seed for run in block}), -1)
+        estimate = by_accuracy(grid[:, 0].reshape(shape), grid[:, 1].reshape(shape), rows, confidence)
+        means = tuple(map(float, grid[:, 0] - grid[:, 1]))
+    folded = len({run.fold for run in block}) > 1
     return Comparison(
-        _estimate(pairs, truths, confidence),
-        differences,
-        max(len(done) - len(pairs), 0),
-        sign_flip(differences),
-        probability_of_improvement(_accuracies(done), _accuracies(against)),
+        estimate,
+        means,
+        max(len(runs.done) - len(block), 0),
+        elsewhere,
+        None if folded else sign_flip(means),
+        _improvement(runs, against, measure),
     )
 
 
-def _only_run_of_baseline(done: Mapping[Run, Result], run: Run) -> Result | None:
+def cost(runs: Group, plain: Group) -> float | None:
+    """Time of a training step in multiples of the plain recipe's: geometric mean over the runs of both.
+
+    CPU time where both have it, as other work on the machine does not enter it; else the wall time. None
+    where no run has a partner on the same device and kind of processor with as many threads.
+    """
+    pairs = [(result, plain.done[run]) for run, result in runs.done.items() if run in plain.done]
+    ratios = [ratio for pair in pairs if (ratio := _step_ratio(*pair))]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
+
+def processor(result: Result) -> str:
+    """The kind of processor, which decides the last digits of training: device and vector instructions."""
+    machine = result.machine
+    return f"{machine.device or 'device not recorded'}, {machine.processor or 'instructions not recorded'}"
+
+
+def without_skill(result: Result) -> str:
+    """What is wrong with a network that learned nothing to speak of; empty where nothing is.
+
+    It predicts one class only, or its accuracy is not above the share of the largest class, what always
+    naming that class gives (at least 1/C).
+    """
+    truth, predictions = result.classes()
+    if len(np.unique(predictions)) == 1 and len(np.unique(truth)) > 1:
+        return "predicts one class only"
+    largest = np.bincount(truth).max() / len(truth)
+    if float((truth == predictions).mean()) <= largest < 1:
+        return "is at chance"
+    return ""
+
+
+def _partners(runs: Group, against: Group) -> tuple[dict[Run, tuple[Result, Result]], int]:
+    """Run of the reference -> both results; and how many ran on another kind of processor."""
+    pairs: dict[Run, tuple[Result, Result]] = {}
+    elsewhere = 0
+    for run, other in against.done.items():
+        result = runs.done.get(run) or _only_run_of_baseline(runs, run)
+        if result is None:
+            continue
+        if result.cell.arch == NO_ARCH or processor(result) == processor(other):
+            pairs[run] = (result, other)
+        else:
+            elsewhere += 1
+    return pairs, elsewhere
+
+
+def _only_run_of_baseline(runs: Group, run: Run) -> Result | None:
     # The baseline has no randomness: one run a fold stands against all seeds.
-    same_fold = [r for (_, fold), r in done.items() if fold == run[1] and r["cell"]["arch"] == NO_ARCH]
+    same_fold = [r for (_, fold), r in runs.done.items() if fold == run.fold and r.cell.arch == NO_ARCH]
     return same_fold[0] if len(same_fold) == 1 else None
 
 
-def _estimate(pairs: Sequence[np.ndarray], truths: Sequence[np.ndarray], confidence: float) -> Estimate:
-    if len(pairs) == 1:
-        return by_example(pairs[0], confidence)
-    if len(truths[0]) > 1 and all(np.array_equal(truths[0], truth) for truth in truths[1:]):
-        return by_run_and_example(np.stack(pairs), confidence)
-    return by_run([float(pair.mean()) for pair in pairs], confidence)
-
-
-def _accuracies(done: Mapping[Run, Result]) -> list[float]:
-    return [result["test_accuracy"] for result in done.values()]
-
-
-def _correct(result: Result) -> tuple[np.ndarray, np.ndarray]:
-    """Gold classes (n,) and, for each, whether the prediction is right."""
-    try:
-        truth, predictions = decode_classes(result["truth"]), decode_classes(result["predictions"])
-    except (KeyError, TypeError, ValueError, zlib.error):
-        raise UserError(
-            f"the result {result['id']} has no readable 'predictions' and 'truth'; "
-            "delete its file and run again"
-        ) from None
-    if truth.shape != predictions.shape or not truth.size:
-        raise UserError(
-            f"the result {result['id']} has {predictions.size} predictions for {truth.size} texts; "
-            "delete its file and run again"
-        )
+def _right(result: Result, measure: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """True classes (n,) of the texts of `measure`, and for each whether the answer is right."""
+    if measures.measure(measure).on == "test":
+        truth, predictions = result.classes()
+    elif result.attacked and "truth" in result.attacked:
+        truth, predictions = (decode_classes(result.attacked[key]) for key in ("truth", "predictions"))
+    else:
+        return None
     return truth, predictions == truth
+
+
+def _measured_alike(first: Result, second: Result, measure: str) -> bool:
+    if measure not in first.measures or measure not in second.measures:
+        return False
+    if measures.measure(measure).on == "test":
+        return True
+    return _attack(first.attacked or {}) == _attack(second.attacked or {})
+
+
+def _attack(attacked: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: attacked.get(key) for key in ("attack", "epsilon", "epsilon_unit", "rows")}
+
+
+def _block(runs: Mapping[Run, Any]) -> list[Run]:
+    """The runs of a full grid of seeds by folds, by seed then fold: the line that misses most goes."""
+    left = set(runs)
+    while True:
+        seeds, folds = {run.seed for run in left}, {run.fold for run in left}
+        if len(left) == len(seeds) * len(folds):
+            return sorted(left, key=lambda run: (run.seed, -1 if run.fold is None else run.fold))
+        lines = [{r for r in left if r.seed == s} for s in sorted(seeds)]
+        shares = [(len(line) / len(folds), line) for line in lines]
+        lines = [
+            {r for r in left if r.fold == f} for f in sorted(folds, key=lambda f: -1 if f is None else f)
+        ]
+        shares += [(len(line) / len(seeds), line) for line in lines]
+        left -= min(shares, key=lambda share: share[0])[1]
+
+
+def _estimate(
+    block: Sequence[Run],
+    differences: Mapping[Run, np.ndarray],
+    truths: Mapping[Run, np.ndarray],
+    confidence: float,
+) -> Estimate:
+    own = [differences[run] for run in block]
+    if len(own) == 1:
+        return by_example(own[0], confidence)
+    seeds = len({run.seed for run in block})
+    first = truths[block[0]]
+    if len(first) > 1 and all(np.array_equal(first, truths[run]) for run in block):
+        return by_run_and_example(np.stack(own).reshape(seeds, -1, len(first)), confidence)
+    means = np.array([one.mean() for one in own]).reshape(seeds, -1)
+    return by_run(means, sum(map(paired_variance, own)) / len(own) ** 2, confidence)
+
+
+def _improvement(runs: Group, against: Group, measure: str) -> float | None:
+    values, others = (
+        [r.measures[measure] for r in group.done.values() if measure in r.measures]
+        for group in (runs, against)
+    )
+    return probability_of_improvement(values, others) if values and others else None
+
+
+def _step_ratio(result: Result, plain: Result) -> float | None:
+    if processor(result) != processor(plain) or result.machine.threads != plain.machine.threads:
+        return None
+    for own, base in (
+        (result.step_cpu_seconds, plain.step_cpu_seconds),
+        (result.step_seconds, plain.step_seconds),
+    ):
+        if own and base:
+            return own / base
+    return None
+
+
+def _settings(group: Group) -> dict[str, Any]:
+    return next((by_name(r.settings, "model", "train", "text") for r in group.every), {})
+
+
+def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return all(shown(value) == shown(second[name]) for name, value in first.items() if name in second)

@@ -1,59 +1,93 @@
 """How sure is a difference between two recipes? Intervals from differences paired by run and by example.
 
-Symbols: S runs (seeds, or seeds x folds), n test examples, `D[s, i]` in {-1, 0, 1} = (recipe right) -
-(reference right) on example i of run s. Unit: fractions of 1 (0.01 = one point). Two-sided throughout.
+Symbols: S seeds, F folds (1 on a fixed split), n test examples, `D[s, f, i]` in {-1, 0, 1} = (recipe right) -
+(reference right) on example i of the run with seed s and fold f. Unit: fractions of 1 (0.01 = one point).
+Two-sided throughout.
 
     one run                                      `by_example`          examples only
-    several runs, other test texts in each       `by_run`              runs only
-    several runs on the same test texts          `by_run_and_example`  both
-    only the accuracies of the runs are known    `by_accuracy`         both, the examples by a bound
+    several runs, other test texts in each       `by_run`              seeds and folds
+    several runs on the same test texts          `by_run_and_example`  seeds, folds and examples
+    only the accuracies of the runs are known    `by_accuracy`         seeds and examples, the latter by a
+    bound
+
+The variance of a mean has up to three parts, each with the quantile that its degrees of freedom ask for:
+
+    half width^2 = max(t_a^2 V_seeds + t_b^2 V_folds + z^2 V_examples, z^2 V_floor)
+
+The sum of parts with a quantile each is Banerjee's (Sankhya 22 (1960) 357). Satterthwaite's one quantile for
+the sum covers only 0.88 to 0.92 for two runs here (simulated), this form 0.94 to 0.98.
+
+V_floor is the variance if all S F n outcomes were independent, which any common part can only raise. It is
+never 0, so no interval has width 0: two runs whose accuracies happen to agree show no spread, and say nothing
+of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.evidence.statistics import (
-    exact_mcnemar,
-    mean_and_spread,
-    paired_standard_error,
-    smallest_sign_flip,
-)
+from zoo.evidence.statistics import exact_mcnemar, paired_variance
 
-__all__ = ["Estimate", "average", "by_accuracy", "by_example", "by_run", "by_run_and_example", "pool"]
+__all__ = [
+    "Estimate",
+    "Part",
+    "average",
+    "by_accuracy",
+    "by_example",
+    "by_run",
+    "by_run_and_example",
+    "pool",
+]
 
-EXAMPLES = "examples only (one run: says nothing about another seed)"
-RUNS = "runs only (paired t)"
-RUNS_AND_EXAMPLES = "runs and examples (two-way random effects)"
-ACCURACIES = "runs and examples (examples not paired, so rather too wide)"
+EXAMPLES = "examples"
+SEEDS = "seeds"
+SEEDS_AND_EXAMPLES = "seeds and examples"
+FOLDS = "folds"
+FOLDS_AND_EXAMPLES = "folds and examples"
+SEEDS_AND_FOLDS = "seeds and folds"
+SEEDS_FOLDS_AND_EXAMPLES = "seeds, folds and examples"
+ACCURACIES = "runs and examples, not paired by example"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the variance of a mean, and the degrees of freedom it is known with."""
+
+    variance: float = 0.0
+    degrees: float = math.inf
+
+
+NO_PART = Part()
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean difference with its interval. `method` names what the interval accounts for.
 
-    The variance of the mean has two parts: over runs (t distribution, `run_degrees` degrees of freedom) and
-    over test examples (normal). Either is 0 where the method does not look at it.
+    From one seed the interval does not cover another seed, whatever else it covers.
     """
 
     difference: float
     low: float
     high: float
     p_value: float
-    run_variance: float
-    run_degrees: float
-    example_variance: float
+    seeds_part: Part
+    folds_part: Part
+    examples_part: Part
+    floor: float
+    seeds: int
     runs: int
     method: str
 
     @property
     def standard_error(self) -> float:
-        """Square root of the two variances together."""
-        return math.sqrt(self.run_variance + self.example_variance)
+        """Square root of the variance of the difference."""
+        parts = (self.seeds_part, self.folds_part, self.examples_part)
+        return math.sqrt(max(sum(part.variance for part in parts), self.floor))
 
 
 def by_example(differences: np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -65,172 +99,197 @@ def by_example(differences: np.ndarray, confidence: float = 0.95) -> Estimate:
     Adjusted Wald interval: one example is added to each kind of disagreement, so that it keeps its coverage
     for few disagreements and never has width zero.
 
-        (right - wrong) / m -+ z sqrt(d' - D'^2) / sqrt(m),   m = n + 2,  d' = (right + wrong + 2) / m
+        (right - wrong) / (n + 2) -+ z sqrt(`paired_variance`)
 
     The p value is the exact McNemar test. Source: Bonett & Price, J. Educ. Behav. Stat. 37 (2012) 479.
     """
     n = len(differences)
     right, wrong = int((differences > 0).sum()), int((differences < 0).sum())
-    error = paired_standard_error(right + 1, wrong + 1, n + 2)
-    centre, half = (right - wrong) / (n + 2), _half_width(1 - confidence, 0.0, math.inf, error**2)
+    examples = Part(paired_variance(differences))
+    centre, half = (right - wrong) / (n + 2), _half_width(1 - confidence, (examples,), 0.0)
     return Estimate(
         difference=(right - wrong) / n,
         low=centre - half,
         high=centre + half,
         p_value=exact_mcnemar(right, wrong),
-        run_variance=0.0,
-        run_degrees=math.inf,
-        example_variance=error**2,
+        seeds_part=NO_PART,
+        folds_part=NO_PART,
+        examples_part=examples,
+        floor=0.0,
+        seeds=1,
         runs=1,
         method=EXAMPLES,
     )
 
 
-def by_run(differences: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """Several runs whose test examples are not the same or not known: paired t over the runs.
-
-        mean(D) -+ t_{S-1} sd(D) / sqrt(S)
+def by_run(means: np.ndarray, floor: float, confidence: float = 0.95) -> Estimate:
+    """Several runs whose test examples are not the same: seeds and folds as crossed random effects.
 
     Args:
-        differences: (S,) differences of accuracy, S >= 2.
+        means: (S, F) differences of accuracy, at least two of them.
+        floor: their variance if they differed by the choice of test texts alone (module docstring).
+
+    With one fold this is the paired t test over seeds. Seeds and folds are not S F independent runs: all
+    seeds of a fold share its training texts. Crossed random effects D[s, f] = mu + seed_s + fold_f + rest_sf:
+
+        V_seeds = var(seed means) / S                                     = (seed^2 + rest^2 / F) / S
+        V_folds = max(var(fold means) / F - var(rest) / (S F), 0)         what the cut adds to it
+
+    with S - 1 and F - 1 degrees of freedom. For one seed V_folds = var(fold means) / F alone. Folds are parts
+    of one set of training texts and overlap, so this is about another cut of these texts; no estimate from
+    folds alone covers other training texts (Bengio & Grandvalet, J. Mach. Learn. Res. 5 (2004) 1089). Source
+    of the analysis of variance: Scheffe, The Analysis of Variance (1959), section 7.4.
     """
-    spread = mean_and_spread(differences)
-    if spread.sd is None:
-        raise ValueError("differences has one run, expected at least two")
-    return _estimate(spread.mean, spread.sd**2 / spread.n, spread.n - 1, 0.0, spread.n, RUNS, confidence)
+    if means.ndim != 2 or means.size < 2:
+        raise ValueError(f"means has shape {means.shape}, expected seeds by folds, at least two")
+    seeds, folds = _run_parts(means)
+    s, f = means.shape
+    method = SEEDS if f == 1 else FOLDS if s == 1 else SEEDS_AND_FOLDS
+    return _estimate(float(means.mean()), (seeds, folds, NO_PART), floor, s, s * f, method, confidence)
 
 
 def by_run_and_example(differences: np.ndarray, confidence: float = 0.95) -> Estimate:
-    """Several runs on the same test examples: an interval for new seeds and new test texts together.
+    """Several runs on the same test examples: an interval for new seeds, new cuts and new texts together.
 
     Args:
-        differences: (S, n) in {-1, 0, 1}, S >= 2, n >= 2.
+        differences: (S, F, n) in {-1, 0, 1}, at least two runs and two examples.
 
-    Two-way random effects D[s, i] = mu + run_s + example_i + rest_si with one value a place, and the mean
-    squares MS of its analysis of variance (runs: S - 1, examples: n - 1, rest: (S - 1)(n - 1) degrees):
+    Seeds and folds as in `by_run`. The examples' part is that of two-way random effects, R = S F runs by n
+    examples, with the mean squares MS of their analysis of variance:
 
-        V_runs = MS_runs / (S n)                           = var(run means) / S, as in the paired t
-        V_examples = max(MS_examples - MS_rest, 0) / (S n)   what the choice of texts adds to it
-        mean(D) -+ sqrt(t_{S-1}^2 V_runs + z^2 V_examples)
+        V_examples = max(MS_examples - MS_rest, 0) / (R n)   what the choice of texts adds to the runs' part
 
-    So it is never narrower than the paired t over runs, which asks about new seeds on these very texts. The p
-    value is the level at which the interval touches 0. Each part has its own quantile because Satterthwaite's
-    degrees of freedom cover only 0.88 to 0.92 for two runs here (simulated), this form 0.94 to 0.96.
-    Sources: the multi-reader multi-case design (runs are the readers, texts the cases) of Dorfman, Berbaum &
-    Metz, Invest. Radiol. 27 (1992) 723; the sum of parts: Banerjee, Sankhya 22 (1960) 357.
+    So the interval is never narrower than that over runs alone, which asks about new seeds on these very
+    texts. Source: the multi-reader multi-case design (runs are the readers, texts the cases) of Dorfman,
+    Berbaum & Metz, Invest. Radiol. 27 (1992) 723.
     """
-    runs, n = differences.shape
-    if runs < 2 or n < 2:
-        raise ValueError(f"differences has shape {differences.shape}, expected at least (2, 2)")
-    mean = float(differences.mean())
-    run_means, example_means = differences.mean(axis=1), differences.mean(axis=0)
-    ms_runs = n * float(run_means.var(ddof=1))
-    ms_examples = runs * float(example_means.var(ddof=1))
+    if differences.ndim != 3 or differences[..., 0].size < 2 or differences.shape[2] < 2:
+        raise ValueError(
+            f"differences has shape {differences.shape}, expected seeds by folds by examples, "
+            "at least two runs and two examples"
+        )
+    s, f, n = differences.shape
+    seeds, folds = _run_parts(differences.mean(axis=2))
+    table = differences.reshape(s * f, n)
+    runs, mean = s * f, float(table.mean())
+    ms_runs = n * float(table.mean(axis=1).var(ddof=1))
+    ms_examples = runs * float(table.mean(axis=0).var(ddof=1))
     # The sum of squares of the rest is what the total leaves over.
-    total = float(((differences - mean) ** 2).sum())
+    total = float(((table - mean) ** 2).sum())
     rest = max(total - (runs - 1) * ms_runs - (n - 1) * ms_examples, 0.0)
     ms_rest = rest / ((runs - 1) * (n - 1))
-    places = runs * n
-    return _estimate(
-        mean,
-        ms_runs / places,
-        runs - 1,
-        max(ms_examples - ms_rest, 0.0) / places,
-        runs,
-        RUNS_AND_EXAMPLES,
-        confidence,
-    )
+    examples = Part(max(ms_examples - ms_rest, 0.0) / (runs * n))
+    method = SEEDS_AND_EXAMPLES if f == 1 else FOLDS_AND_EXAMPLES if s == 1 else SEEDS_FOLDS_AND_EXAMPLES
+    floor = paired_variance(table)
+    return _estimate(mean, (seeds, folds, examples), floor, s, runs, method, confidence)
 
 
-def by_accuracy(
-    accuracies: Sequence[float], references: Sequence[float], n: int, confidence: float = 0.95
-) -> Estimate:
+def by_accuracy(accuracies: np.ndarray, references: np.ndarray, n: int, confidence: float = 0.95) -> Estimate:
     """Paired runs on the same n test examples of which only the accuracies were kept.
 
-        V_runs = var(a - b) / S (0 for one run),   V_examples <= (A (1 - A) + B (1 - B)) / n
-
     Args:
-        accuracies, references: (S,) each, a_s and b_s; A and B are their means.
+        accuracies, references: (S, F) each; A and B are their means, with one right and one wrong answer
+            added (Agresti & Caffo, Am. Stat. 54 (2000) 280), so that the bound is never 0.
 
+    Seeds and folds as in `by_run` (no such part for one run), and V_examples <= (A (1 - A) + B (1 - B)) / n.
     The bound leaves out the covariance of right answers on the same text, which is positive wherever two
     models find the same texts easy: the interval is too wide rather than too narrow.
     """
-    if len(accuracies) != len(references) or not len(accuracies) or n < 1:
+    if accuracies.shape != references.shape or accuracies.ndim != 2 or not accuracies.size or n < 1:
         raise ValueError(
-            f"accuracies and references have {len(accuracies)} and {len(references)} runs on {n} examples, "
-            "expected as many of both and at least one of each"
+            f"accuracies and references have shapes {accuracies.shape} and {references.shape} on {n} "
+            "examples, expected the same of both, seeds by folds, and at least one example"
         )
-    spread = mean_and_spread([a - b for a, b in zip(accuracies, references, strict=True)])
-    shares = [float(np.mean(accuracies)), float(np.mean(references))]
-    return _estimate(
-        spread.mean,
-        spread.sd**2 / spread.n if spread.sd is not None else 0.0,
-        spread.n - 1 or math.inf,
-        sum(share * (1 - share) for share in shares) / n,
-        spread.n,
-        ACCURACIES if spread.n > 1 else EXAMPLES,
-        confidence,
-    )
+    means = accuracies - references
+    shares = [(n * float(values.mean()) + 1) / (n + 2) for values in (accuracies, references)]
+    examples = Part(sum(share * (1 - share) for share in shares) / (n + 2))
+    parts = (*_run_parts(means), examples)
+    method = ACCURACIES if means.size > 1 else EXAMPLES
+    return _estimate(float(means.mean()), parts, 0.0, len(means), means.size, method, confidence)
 
 
 def average(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
-    """The mean of the differences on C corpora, taken as independent.
+    """The mean of the differences on C corpora, taken as independent, each with the same weight.
 
-        V = sum_c V_c / C^2 for each part,   df = (sum_c V_c)^2 / sum_c (V_c^2 / df_c) for the runs' part
+        V = sum_c V_c / C^2,   df = (sum_c V_c)^2 / sum_c (V_c^2 / df_c)      for each part
 
     Source of the degrees of freedom: Satterthwaite, Biometrics Bull. 2 (1946) 110.
     """
-    by_examples = sum(e.example_variance for e in estimates) / max(len(estimates), 1) ** 2
-    return _mean(estimates, by_examples, confidence)
+    return _mean(estimates, _independent, confidence)
 
 
 def pool(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
-    """The mean of A differences measured on the same test texts, as those of several archs are.
+    """The mean of A differences measured on the same texts, as those of several archs are.
 
-    The runs' part as in `average`. The texts' parts are taken as fully dependent, the widest case:
+    The seeds' part as in `average`. All archs share the test texts and the cuts into folds, so these parts
+    are taken as fully dependent, the widest case:
 
-        V_examples = (mean_a sqrt(V_examples,a))^2
+        V = (mean_a sqrt(V_a))^2,   df = min_a df_a
     """
-    root = sum(math.sqrt(e.example_variance) for e in estimates) / max(len(estimates), 1)
-    return _mean(estimates, root**2, confidence)
+    return _mean(estimates, _dependent, confidence)
 
 
-def _mean(estimates: Sequence[Estimate], example_variance: float, confidence: float) -> Estimate:
+def _mean(
+    estimates: Sequence[Estimate], shared: Callable[[Sequence[Part]], Part], confidence: float
+) -> Estimate:
     if not estimates:
         raise ValueError("estimates is empty, expected at least one")
-    parts = len(estimates)
-    by_runs = [e.run_variance for e in estimates]
-    below = sum(v**2 / e.run_degrees for v, e in zip(by_runs, estimates, strict=True))
     return _estimate(
         float(np.mean([e.difference for e in estimates])),
-        sum(by_runs) / parts**2,
-        sum(by_runs) ** 2 / below if below > 0 else math.inf,
-        example_variance,
+        (
+            _independent([e.seeds_part for e in estimates]),
+            shared([e.folds_part for e in estimates]),
+            shared([e.examples_part for e in estimates]),
+        ),
+        sum(e.floor for e in estimates) / len(estimates) ** 2,
+        min(e.seeds for e in estimates),
         min(e.runs for e in estimates),
         "; ".join(sorted({e.method for e in estimates})),
         confidence,
     )
 
 
+def _independent(parts: Sequence[Part]) -> Part:
+    total = sum(part.variance for part in parts)
+    below = sum(part.variance**2 / part.degrees for part in parts)
+    return Part(total / len(parts) ** 2, total**2 / below if below > 0 else math.inf)
+
+
+def _dependent(parts: Sequence[Part]) -> Part:
+    root = sum(math.sqrt(part.variance) for part in parts) / len(parts)
+    return Part(root**2, min(part.degrees for part in parts))
+
+
+def _run_parts(means: np.ndarray) -> tuple[Part, Part]:
+    """The parts of seeds and of folds from the (S, F) means of the runs; see `by_run`."""
+    s, f = means.shape
+    by_seed, by_fold = means.mean(axis=1), means.mean(axis=0)
+    seeds = Part(float(by_seed.var(ddof=1)) / s, s - 1) if s > 1 else NO_PART
+    if f == 1:
+        return seeds, NO_PART
+    variance = float(by_fold.var(ddof=1)) / f
+    if s > 1:
+        rest = means - by_seed[:, None] - by_fold + means.mean()
+        variance = max(variance - float((rest**2).sum()) / ((s - 1) * (f - 1) * s * f), 0.0)
+    return seeds, Part(variance, f - 1)
+
+
 def _estimate(
     difference: float,
-    run_variance: float,
-    run_degrees: float,
-    example_variance: float,
+    parts: tuple[Part, Part, Part],
+    floor: float,
+    seeds: int,
     runs: int,
     method: str,
     confidence: float,
 ) -> Estimate:
-    half = _half_width(1 - confidence, run_variance, run_degrees, example_variance)
-    p_value = _p_value(difference, run_variance, run_degrees, example_variance)
-    if p_value is None:
-        # No spread at all leaves t undefined; equal signs are then all the evidence there is.
-        p_value = 1.0 if difference == 0 else smallest_sign_flip(runs)
+    half = _half_width(1 - confidence, parts, floor)
+    p_value = _p_value(difference, parts, floor)
     low, high = difference - half, difference + half
-    return Estimate(difference, low, high, p_value, run_variance, run_degrees, example_variance, runs, method)
+    return Estimate(difference, low, high, p_value, *parts, floor, seeds, runs, method)
 
 
-def _half_width(level: float, run_variance: float, run_degrees: float, example_variance: float) -> float:
+def _half_width(level: float, parts: Sequence[Part], floor: float) -> float:
     """Half the width of the interval that misses with probability `level`."""
     if not 0 < level < 1:
         raise ValueError(f"confidence is {1 - level}, expected a number between 0 and 1")
@@ -238,20 +297,19 @@ def _half_width(level: float, run_variance: float, run_degrees: float, example_v
     from scipy.special import ndtri, stdtrit
 
     z = float(ndtri(level / 2))
-    t = z if math.isinf(run_degrees) else float(stdtrit(run_degrees, level / 2))
-    return math.sqrt(t**2 * run_variance + z**2 * example_variance)
+    square = 0.0
+    for part in parts:
+        quantile = z if math.isinf(part.degrees) else float(stdtrit(part.degrees, level / 2))
+        square += quantile**2 * part.variance
+    return math.sqrt(max(square, z**2 * floor))
 
 
-def _p_value(
-    difference: float, run_variance: float, run_degrees: float, example_variance: float
-) -> float | None:
-    """The level at which the half-width is |difference|, not below 1e-99; None where there is no variance."""
-    if run_variance + example_variance == 0:
-        return None
+def _p_value(difference: float, parts: Sequence[Part], floor: float) -> float:
+    """The level at which the half-width is |difference|, not below 1e-99."""
     # The half-width falls as the level rises: bisect, on the exponent because p may be small.
     low, high = -99.0, 0.0
     for _ in range(60):
         middle = (low + high) / 2
-        wide = _half_width(10**middle, run_variance, run_degrees, example_variance) > abs(difference)
+        wide = _half_width(10**middle, parts, floor) > abs(difference)
         low, high = (middle, high) if wide else (low, middle)
     return float(10**high)

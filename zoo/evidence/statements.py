@@ -6,13 +6,15 @@ interval of the paired difference, once an arch and once over all archs together
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from zoo.core.names import NO_ARCH, display, in_order
-from zoo.evidence.compare import Group, Key, compare, group
-from zoo.evidence.intervals import Estimate, average, by_accuracy, pool
+from zoo.core import measures
+from zoo.core.names import display
+from zoo.core.result import Result
+from zoo.evidence.cells import Cells, Key, Method
+from zoo.evidence.compare import compare_groups, reference_of
+from zoo.evidence.intervals import Estimate, average, pool
 from zoo.evidence.paper import paper
 from zoo.evidence.statistics import holm, mean_if_all
 
@@ -24,12 +26,12 @@ __all__ = [
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 NOT_RESOLVED, NOT_MEASURED = "not resolved", "not measured"
 ALL_ARCHS = "all"
-ACCURACY, ATTACKED = "accuracy", "accuracy under FGSM"
+ACCURACY, ATTACKED = "accuracy", "attacked_accuracy"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """`recipe` is above `reference` in `measure`; `reading` says what that would mean.
+    """`recipe` is above `reference` in `measure` (a row's name); `reading` says what that would mean.
 
     `control` marks a comparison of ours: the paper has no such row.
     """
@@ -43,7 +45,8 @@ class Statement:
     @property
     def text(self) -> str:
         """The statement in words."""
-        where = " under FGSM" if self.measure == ATTACKED else ""
+        title = measures.measure(self.measure).title
+        where = "" if self.measure == ACCURACY else f" in {title[:1].lower()}{title[1:]}"
         return f"{display(self.recipe)} is above {display(self.reference)}{where}"
 
 
@@ -89,79 +92,71 @@ def verdict(estimate: Estimate | None) -> str:
     """What the interval of "recipe minus reference" says of "recipe is above reference".
 
     Wholly above 0: supported. Wholly below 0: not supported, it is the other way round. 0 inside: not
-    resolved. From one run, whose interval does not cover another seed: not resolved.
+    resolved. From one seed, whose interval does not cover another: not resolved.
     """
     if estimate is None:
         return NOT_MEASURED
-    if estimate.runs > 1 and estimate.low > 0:
+    if estimate.seeds > 1 and estimate.low > 0:
         return SUPPORTED
-    return NOT_SUPPORTED if estimate.runs > 1 and estimate.high < 0 else NOT_RESOLVED
+    return NOT_SUPPORTED if estimate.seeds > 1 and estimate.high < 0 else NOT_RESOLVED
 
 
 def findings(
-    results: Iterable[Mapping[str, Any]],
+    results: Cells | Iterable[Result],
     statements: Sequence[Statement] = STATEMENTS,
     confidence: float = 0.95,
 ) -> list[Finding]:
     """Each statement on each arch, then on all archs together; a statement without any runs is left out.
 
-    Over all archs the differences are pooled (`intervals.pool`), where every arch has one.
+    Over all archs the differences are pooled (`intervals.pool`), where every arch has one. A recipe that was
+    run under several settings has no statement: its rows in the tables have differences.
     """
-    groups = group(results)
-    archs = in_order(arch for arch, _, _ in groups if arch != NO_ARCH)
+    cells = Cells.of(results)
     found: list[Finding] = []
     for statement in statements:
-        own = [_on_arch(groups, arch, statement, confidence) for arch in archs]
+        own = [_on_arch(cells, arch, statement, confidence) for arch in cells.archs()]
         if any(finding.estimate for finding in own):
             found += own
-            if len(archs) > 1:
+            if len(own) > 1:
                 pooled = _over([finding.estimate for finding in own], confidence, pool)
                 found.append(Finding(statement, ALL_ARCHS, pooled, mean_if_all([f.paper for f in own])))
     return _adjusted(found)
 
 
 def _adjusted(found: list[Finding]) -> list[Finding]:
-    several = [i for i, finding in enumerate(found) if finding.estimate and finding.estimate.runs > 1]
+    several = [i for i, finding in enumerate(found) if finding.estimate and finding.estimate.seeds > 1]
     p_values = [estimate.p_value for i in several if (estimate := found[i].estimate)]
     for i, p_holm in zip(several, holm(p_values), strict=True):
         found[i] = replace(found[i], p_holm=p_holm)
     return found
 
 
-def _on_arch(groups: Mapping[Key, Group], arch: str, statement: Statement, confidence: float) -> Finding:
-    corpora = in_order(corpus for own, corpus, _ in groups if own == arch)
+def _on_arch(cells: Cells, arch: str, statement: Statement, confidence: float) -> Finding:
+    method = Method(statement.recipe)
     estimates, printed = list[Estimate | None](), list[float | None]()
-    for corpus in corpora:
-        keys = [(arch, corpus, recipe) for recipe in (statement.recipe, statement.reference)]
-        if statement.measure == ATTACKED:
-            estimates.append(_attacked(groups.get(keys[0]), groups.get(keys[1]), confidence))
-            printed.append(None)
-        else:
-            pair = {key: groups[key] for key in keys if key in groups}
-            comparison = compare(pair, statement.reference, confidence).get(keys[0])
-            estimates.append(comparison.estimate if comparison else None)
-            printed.append(_printed(*keys))
+    for corpus in Cells({key: runs for key, runs in cells.groups.items() if key.arch == arch}).corpora():
+        against = reference_of(cells, Key(arch, corpus, method), statement.reference)
+        comparison = (
+            compare_groups(
+                cells.get(arch, corpus, method),
+                cells.get(arch, corpus, against),
+                confidence,
+                statement.measure,
+            )
+            if against
+            else None
+        )
+        estimates.append(comparison.estimate if comparison else None)
+        printed.append(_printed(arch, corpus, statement))
     return Finding(statement, arch, _over(estimates, confidence, average), mean_if_all(printed))
 
 
-def _attacked(runs: Group | None, references: Group | None, confidence: float) -> Estimate | None:
-    """From the accuracies of the paired runs that were attacked alike, on equally many texts."""
-    if runs is None or references is None:
+def _printed(arch: str, corpus: str, statement: Statement) -> float | None:
+    if statement.measure != ACCURACY:
         return None
-    pairs = [
-        (result["attacked"], references.done[run]["attacked"])
-        for run, result in runs.done.items()
-        if run in references.done and result.get("attacked") and references.done[run].get("attacked")
-    ]
-    pairs = [(a, b) for a, b in pairs if {**a, "accuracy": 0} == {**b, "accuracy": 0}]
-    if not pairs:
-        return None
-    n = min(a["rows"] for a, _ in pairs)
-    return by_accuracy([a["accuracy"] for a, _ in pairs], [b["accuracy"] for _, b in pairs], n, confidence)
-
-
-def _printed(key: Key, reference: Key) -> float | None:
-    first, second = (paper().get((arch, recipe, corpus)) for arch, corpus, recipe in (key, reference))
+    first, second = (
+        paper().get((arch, recipe, corpus)) for recipe in (statement.recipe, statement.reference)
+    )
     return (first[0] - second[0]) / 100 if first and second else None
 
 

@@ -1,7 +1,7 @@
 """What a page is made of: headings, prose, tables, lists, figures; and what draws them.
 
-A section of a report is a list of blocks and knows no markup. `markdown`, `latex` and `terminal` draw blocks, and
-`csv_text` writes rows of values; another form (HTML) is one more function over the same five records.
+A section of a report is a list of blocks and knows no markup. `markdown`, `latex` and `terminal` draw blocks,
+and `csv_text` writes rows of values; another form (HTML) is one more function over the same five records.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "MISSING", "Block", "Figure", "Heading", "List", "Table", "Text", "csv_text", "latex", "markdown", "terminal",
+    "MISSING", "Block", "Figure", "Heading", "List", "Table", "Text", "csv_text", "latex", "markdown",
+    "terminal",
 ]  # fmt: skip
 
 MISSING = "–"

@@ -1,7 +1,7 @@
-"""The figure of a report: each recipe's paired difference to the reference, with its interval.
+"""The figure of a report: each method's paired difference to the reference, with its interval.
 
-One panel an arch, one block a corpus, one dot and whisker a recipe. The baseline is in the tables only: its
-distance would flatten everything else.
+One panel an arch, one block a corpus, one dot and whisker a method. The scale is that of the networks: what
+lies beyond it, as the baseline often does, is an arrow at the edge with its number.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.core.measures import MEASURES
 from zoo.core.names import AVERAGE, BASELINE, display, in_order
-from zoo.report.tables import Score, Table
+from zoo.evidence.cells import Method
+from zoo.report.blocks import MISSING
+from zoo.report.panels import EMPHASISED
+from zoo.report.tables import ArchTable, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_differences", "drawable"]
 
 # Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
-OTHERS, HIGHLIGHT = "#0072B2", "#D55E00"
-HIGHLIGHTED = "uegr"
+OTHERS, HIGHLIGHT, BASE = "#0072B2", "#D55E00", "#6b6b6b"
 INK, FAINT, BAND = "#222222", "#8a8a8a", "#f4f5f7"
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -35,64 +38,65 @@ _STYLE: Any = {
 _ROW_INCHES = 0.2
 
 
-def drawable(tables: Iterable[Table]) -> bool:
+def drawable(tables: Iterable[ArchTable]) -> bool:
     """Whether there is a difference to draw."""
-    return any(_recipes([table]) for table in tables)
+    return any(_methods([table]) for table in tables)
 
 
-def draw_differences(tables: Sequence[Table], stem: Path) -> list[Path]:
-    """Write `<stem>.png` and `<stem>.svg`; without a difference to draw, remove those of an earlier call."""
-    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
-    tables = [table for table in tables if _recipes([table])]
+def draw_differences(tables: Sequence[ArchTable], stem: Path, title: str) -> list[Path]:
+    """Write `<stem>.png` and `<stem>.svg`, or nothing without a difference; `title` names the study."""
+    tables = [table for table in tables if _methods([table])]
     if not tables:
-        for path in paths:
-            path.unlink(missing_ok=True)
         return []
     import matplotlib
 
+    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # A user's corpus may have a name in a script that the default font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = _figure(tables)
+        figure = _figure(tables, title)
         figure.savefig(paths[0], dpi=200, facecolor="white")
         figure.savefig(paths[1], facecolor="white", metadata={"Date": None})
     return paths
 
 
-def _figure(tables: Sequence[Table]) -> Any:
+def _figure(tables: Sequence[ArchTable], title: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    recipes = _recipes(tables)
+    methods = _methods(tables)
     columns = in_order(corpus for table in tables for corpus in (*table.corpora, AVERAGE))
     columns = (*(c for c in columns if c != AVERAGE), *([AVERAGE] if len(columns) > 2 else []))
-    block = len(recipes) + 1.6  # a heading above the recipes, air below
+    block = len(methods) + 1.6  # a heading above the recipes, air below
     height_of_rows = _ROW_INCHES * block * len(columns)
     left, top, bottom, panel = 1.6, 0.66, 1.0, 2.75 if len(tables) > 1 else 4.6
     width, height = left + panel * len(tables) + 0.15, top + height_of_rows + bottom
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    limit = _limit([score for table in tables for _, _, score in _places(table, columns, recipes)])
+    networks = [method for method in methods if method.recipe != BASELINE]
+    limit = _limit(
+        [score for table in tables for _, _, score in _places(table, columns, networks or methods)]
+    )
     for index, table in enumerate(tables):
         axes = figure.add_axes(
             ((left + panel * index) / width, bottom / height, (panel - 0.15) / width, height_of_rows / height)
         )
         axes.set_xlim(-limit, limit)
         axes.set_ylim(block * len(columns) - 0.6, -0.6)
-        _panel(axes, table, columns, recipes, block, with_names=index == 0)
-    reference, confidence = display(tables[0].reference), tables[0].confidence
+        _panel(axes, table, columns, methods, block, with_names=index == 0)
+    what = f"{title}: {MEASURES[0].title.lower()} against {display(tables[0].reference)}"
     figure.text(
         0.12 / width,
         1 - 0.16 / height,
-        f"Test accuracy against {reference}",
-        fontsize=11,
+        what,
+        fontsize=11 if len(tables) > 1 else 9.5,
         weight="bold",
         va="top",
     )
     figure.text(
         0.12 / width,
         0.12 / height,
-        _caption(tables, confidence),
+        _caption(tables, tables[0].confidence),
         fontsize=7,
         color="#555555",
         va="bottom",
@@ -103,9 +107,9 @@ def _figure(tables: Sequence[Table]) -> Any:
 
 def _panel(
     axes: Axes,
-    table: Table,
+    table: ArchTable,
     columns: Sequence[str],
-    recipes: Sequence[str],
+    methods: Sequence[Method],
     block: float,
     *,
     with_names: bool,
@@ -127,17 +131,14 @@ def _panel(
         if with_names:
             _name(axes, first, display(corpus), INK, bold=True)
     rows = {
-        (corpus, recipe): block * columns.index(corpus) + 1 + recipes.index(recipe)
+        (corpus, method): block * columns.index(corpus) + 1 + methods.index(method)
         for corpus in columns
-        for recipe in recipes
+        for method in methods
     }
-    if with_names:
-        for (_, recipe), y in rows.items():
-            _name(
-                axes, y, display(recipe), HIGHLIGHT if recipe == HIGHLIGHTED else INK, recipe == HIGHLIGHTED
-            )
-    for corpus, recipe, score in _places(table, columns, recipes):
-        _whisker(axes, rows[corpus, recipe], recipe, score, 1 - table.confidence, limit)
+    for (_, method), y in rows.items() if with_names else ():
+        _name(axes, y, method.name, _colour(method, INK), method.recipe == EMPHASISED)
+    for corpus, method, score in _places(table, columns, methods):
+        _whisker(axes, rows[corpus, method], _colour(method, OTHERS), score, 1 - table.confidence, limit)
 
 
 def _name(axes: Axes, y: float, text: str, colour: str, bold: bool) -> None:
@@ -154,10 +155,12 @@ def _name(axes: Axes, y: float, text: str, colour: str, bold: bool) -> None:
     )
 
 
-def _whisker(axes: Axes, y: float, recipe: str, score: Score, level: float, limit: float) -> None:
-    colour = _colour(recipe)
+def _whisker(axes: Axes, y: float, colour: str, score: Score, level: float, limit: float) -> None:
+    if score.paper_difference is not None:
+        place = 100 * score.paper_difference
+        axes.plot([place], [y], marker="^", markersize=4.5, color=INK, markeredgecolor="white", zorder=4)
     if score.estimate is None:
-        text = "failed" if score.failed and score.accuracy is None else "–"
+        text = "failed" if score.failed and score.main is None else MISSING
         axes.text(0.02 * limit, y, text, ha="left", va="center", fontsize=7, color=FAINT)
         return
     low, middle, high = (
@@ -166,9 +169,13 @@ def _whisker(axes: Axes, y: float, recipe: str, score: Score, level: float, limi
     axes.plot([low, high], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
     for end, marker in ((low, "<"), (high, ">")):
         if abs(end) > limit:  # the whisker leaves the panel
-            axes.plot(
-                [limit if end > 0 else -limit], [y], marker=marker, color=colour, markersize=4, clip_on=False
-            )
+            edge = limit if end > 0 else -limit
+            axes.plot([edge], [y], marker=marker, color=colour, markersize=4, clip_on=False)
+    if abs(middle) > limit:
+        side = 1 if middle > 0 else -1
+        align = "right" if side > 0 else "left"
+        axes.text(0.94 * side * limit, y, f"{middle:+.1f}", ha=align, va="center", fontsize=7, color=colour)
+        return
     p_holm = score.comparison.p_holm if score.comparison else None
     sure = p_holm is not None and p_holm < level
     axes.plot(
@@ -180,44 +187,50 @@ def _whisker(axes: Axes, y: float, recipe: str, score: Score, level: float, limi
         markeredgecolor=colour,
         markeredgewidth=1.3,
     )
-    if score.paper_difference is not None:
-        axes.plot([100 * score.paper_difference], [y + 0.36], marker="^", markersize=3.2, color=INK)
 
 
-def _caption(tables: Sequence[Table], confidence: float) -> str:
+def _caption(tables: Sequence[ArchTable], confidence: float) -> str:
     places = [score for table in tables for row in table.rows for score in row.scores]
-    runs = sorted({score.estimate.runs for score in places if score.estimate})
+    estimates = [score.estimate for score in places if score.estimate]
+    runs = sorted({estimate.runs for estimate in estimates})
     number = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
-    over = "test examples only: it says nothing about another seed" if runs[-1] == 1 else "runs and examples"
+    over = "; ".join(sorted({estimate.method for estimate in estimates}))
     lines = [
-        f"Dot: paired difference, n = {number} run{'s' if runs[-1] > 1 else ''} a recipe. "
-        f"Line: {confidence:.0%} interval ({over}).",
-        f"Filled: p < {1 - confidence:.2g} after Holm's correction (not for AVG). Open: it may be chance.",
+        f"Dot: paired difference, n = {number} run{'s' if runs[-1] > 1 else ''} a recipe; an arrow with a "
+        "number lies beyond the scale.",
+        f"Line: {confidence:.0%} interval over {over}.",
+        f"Filled: p < {1 - confidence:.2g} after Holm's correction (not for {AVERAGE}). Open: maybe chance."
+        if runs[-1] > 1
+        else "All open: one run says nothing about another seed.",
     ]
     if any(score.paper_difference is not None for score in places):
         lines.append("Triangle: the paper's difference (Table IV).")
     return "\n".join(lines)
 
 
-def _colour(recipe: str) -> str:
-    return HIGHLIGHT if recipe == HIGHLIGHTED else OTHERS
+def _colour(method: Method, others: str) -> str:
+    return {EMPHASISED: HIGHLIGHT, BASELINE: BASE}.get(method.recipe, others)
 
 
-def _recipes(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Recipes that have a difference somewhere."""
-    return in_order(
-        row.recipe
+def _methods(tables: Iterable[ArchTable]) -> tuple[Method, ...]:
+    """Methods that have a difference somewhere, in the order of print."""
+    found = dict.fromkeys(
+        row.method
         for table in tables
         for row in table.rows
-        if row.recipe not in (BASELINE, table.reference) and any(score.estimate for score in row.scores)
+        if row.method.recipe != table.reference and any(score.estimate for score in row.scores)
     )
+    order = in_order(method.recipe for method in found)
+    return tuple(sorted(found, key=lambda method: order.index(method.recipe)))
 
 
-def _places(table: Table, columns: Sequence[str], recipes: Sequence[str]) -> Iterable[tuple[str, str, Score]]:
+def _places(
+    table: ArchTable, columns: Sequence[str], methods: Sequence[Method]
+) -> Iterable[tuple[str, Method, Score]]:
     for row in table.rows:
-        if row.recipe in recipes:
+        if row.method in methods:
             places = dict(zip(table.corpora, row.scores, strict=True)) | {AVERAGE: row.average}
-            yield from ((corpus, row.recipe, places[corpus]) for corpus in columns if corpus in places)
+            yield from ((corpus, row.method, places[corpus]) for corpus in columns if corpus in places)
 
 
 def _limit(scores: Sequence[Score]) -> float:

@@ -1,34 +1,40 @@
-"""What a reader gets from a folder of results: files, text for the terminal, one cell in full."""
+"""What a reader gets from a folder of results: files, text for the terminal, JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import UserError
+from zoo.core.result import Result
+from zoo.evidence.cells import Cells
+from zoo.report.blocks import Figure, Heading, csv_text, latex, markdown, terminal
 from zoo.report.figure import draw_differences
-from zoo.report.render import latex, markdown, plain_text, to_csv
-from zoo.report.tables import as_dict, build_tables
+from zoo.report.footnotes import footnotes
+from zoo.report.sections import grid
+from zoo.report.show import show_cell
+from zoo.report.tables import as_dict, build_tables, long_form
 
-__all__ = ["show_cell", "table_json", "terminal_report", "write_report"]
+__all__ = ["show_cell", "table_json", "terminal_report", "write_report", "written"]
 
-_LONG = ("predictions", "truth", "traceback")
-_SECTIONS = ("cell", "corpus", "settings", "seconds", "versions")
+_MORE = "How each number came about is said in table.md (or with --notes)."
 
 
 def write_report(
     folder: Path,
-    results: Iterable[Mapping[str, Any]],
+    results: Cells | Iterable[Result],
     paper: bool = False,
     *,
     recipes: Sequence[str] | None = None,
     corpora: Sequence[str] | None = None,
+    title: str = "",
 ) -> list[Path]:
     """Write table.md, table.tex, table.csv, difference.png and difference.svg into `folder`.
 
     A pure function of the results (and of the version of matplotlib): the same results give the same files.
-    The figure is left out where there is no difference to draw. `recipes` and `corpora` as in `build_tables`.
+    Where there is no difference to draw, there is no figure, and one that is there stays. `recipes` and
+    `corpora` as in `build_tables`; `title` says which study it is (default: the folder's name).
 
     Returns:
         The paths written.
@@ -39,84 +45,53 @@ def write_report(
     tables = build_tables(results, paper=paper, recipes=recipes, corpora=corpora)
     if not tables:
         raise UserError(f"{folder}: no results to report; expected at least one finished or failed cell")
+    title = title or folder.resolve().name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        figures = draw_differences(tables, folder / "difference")
-        text = f"# Results\n\n{markdown(tables)}"
-        if figures:
-            text += "\n![Paired differences with intervals](difference.svg)\n"
-        contents = {"table.md": text, "table.tex": latex(tables), "table.csv": to_csv(tables)}
+        drawn = draw_differences(tables, folder / "difference", title)
+        figure = Figure("difference.svg", "Paired differences with intervals") if drawn else None
+        contents = {
+            "table.md": markdown([Heading(f"Results: {title}", 1), *grid(tables, figure=figure)]),
+            "table.tex": latex(grid(tables)),
+            "table.csv": csv_text(long_form(tables)),
+        }
         for name, content in contents.items():
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{folder}: cannot write the report ({error.strerror}); expected a folder to write to"
         ) from None
-    return [*(folder / name for name in contents), *figures]
+    return [*(folder / name for name in contents), *drawn]
 
 
 def terminal_report(
-    results: Iterable[Mapping[str, Any]],
+    results: Cells | Iterable[Result],
     paper: bool = False,
     *,
     recipes: Sequence[str] | None = None,
     corpora: Sequence[str] | None = None,
-    width: int | None = None,
+    width: int | None = 80,
+    notes: bool = False,
 ) -> str:
-    """The tables as text; wider ones than `width` characters are continued below (None: never)."""
+    """The tables as text; wider ones than `width` characters are continued below (None: never).
+
+    Under them stand the notes without which they are misread; all others with `notes`.
+    """
     tables = build_tables(results, paper=paper, recipes=recipes, corpora=corpora)
-    return plain_text(tables, width) if tables else "No results yet.\n"
+    if not tables:
+        return "No results yet.\n"
+    return terminal(grid(tables, notes=notes, more="" if notes else _MORE), width)
 
 
-def table_json(results: Iterable[Mapping[str, Any]], paper: bool = False) -> list[dict[str, Any]]:
+def written(paths: Sequence[Path]) -> str:
+    """Which files are where, a line a folder: the last lines of a report."""
+    folders: dict[Path, list[str]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, []).append(path.name)
+    return "\n".join(f"Written to {folder}/: {', '.join(names)}" for folder, names in folders.items())
+
+
+def table_json(results: Cells | Iterable[Result], paper: bool = False) -> list[dict[str, Any]]:
     """The tables as JSON types, one an arch: rows with their scores as fractions of 1, and the footnotes."""
-    return as_dict(build_tables(results, paper=paper))
-
-
-def show_cell(result: Mapping[str, Any]) -> str:
-    """One cell as text: what it was, its learning curve as columns, what came out."""
-    lines = [result["id"], "=" * len(result["id"])]
-    for section in _SECTIONS:
-        if result.get(section):
-            lines += ["", section, *_pairs(result[section])]
-    if result.get("curve"):
-        lines += ["", "curve", *(f"  {line}" for line in _columns(result["curve"]))]
-    rest = {key: value for key, value in result.items() if key not in ("id", "curve", *_SECTIONS, *_LONG)}
-    lines += ["", "result", *_pairs(rest)]
-    if result.get("traceback"):
-        lines += ["", "traceback", *(f"  {line}" for line in result["traceback"].splitlines())]
-    return "\n".join(lines) + "\n"
-
-
-def _pairs(section: Mapping[str, Any]) -> list[str]:
-    flat = _flatten(section)
-    width = max(map(len, flat), default=0)
-    return [f"  {key.ljust(width)}  {_text(value)}" for key, value in flat.items()]
-
-
-def _columns(curve: Sequence[Mapping[str, Any]]) -> list[str]:
-    epochs = [_flatten(epoch) for epoch in curve]
-    names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
-    grid = [names, *([_text(epoch.get(name)) for name in names] for epoch in epochs)]
-    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-    return ["  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)) for row in grid]
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            flat |= _flatten(item, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value)) or "–"
-    return str(value)
+    tables = build_tables(results, paper=paper)
+    return [as_dict(table, [note.text for note in footnotes(table)]) for table in tables]

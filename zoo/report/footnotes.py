@@ -2,190 +2,242 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from zoo.core.names import AVERAGE, BASELINE, NO_ARCH, display
-from zoo.evidence.compare import Comparison, Group, Key
-from zoo.evidence.intervals import EXAMPLES, RUNS, RUNS_AND_EXAMPLES
+from zoo.core.names import AVERAGE, BASELINE, display
+from zoo.core.result import Result
+from zoo.evidence.compare import without_skill
+from zoo.evidence.intervals import EXAMPLES
 from zoo.evidence.paper import paper
+from zoo.evidence.settings import by_name, differing
 from zoo.evidence.statistics import smallest_sign_flip
-from zoo.grid.store import canonical_json
+from zoo.report.origin import counted, processors, programs
+from zoo.report.panels import NO_SKILL
+from zoo.report.tables import ArchTable
 
-if TYPE_CHECKING:
-    from zoo.report.tables import Table
-
-__all__ = ["footnotes"]
-
-_INTERVALS = {
-    EXAMPLES: "one run a recipe: interval over the test examples only, it says nothing about another seed",
-    RUNS: "interval over runs only (paired t), as their test texts differ",
-    RUNS_AND_EXAMPLES: "interval over seeds and test examples together (two-way random effects)",
-}
+__all__ = ["Note", "footnotes", "shared_and_own"]
 
 _UNITS = {"rms": "of the word vectors' RMS", "absolute": "(absolute)"}
+MOST_NAMED = 3  # failures or networks without skill that are named one by one
 
 
-def footnotes(
-    table: Table, groups: Mapping[Key, Group], comparisons: Mapping[Key, Comparison]
-) -> tuple[str, ...]:
-    """The lines under `table`, most needed first."""
-    shown = {row.recipe for row in table.rows}
-    groups = {key: runs for key, runs in groups.items() if key[1] in table.corpora and key[2] in shown}
-    own = {key: c for key, c in comparisons.items() if key[0] == table.arch and key[1] in table.corpora}
-    claims = [c for c in comparisons.values() if c.p_holm is not None]
-    return (
-        _accuracy(table, groups),
-        *_differences(table, own, len(claims)),
-        *_attacked(groups),
-        *_cost(table),
-        *_baseline(groups),
-        *_corpora(table, groups),
-        *_mixed(table, groups),
-        *_failures(groups),
+@dataclass(frozen=True)
+class Note:
+    """A footnote. `glance`: without it the table is misread; the others say how its numbers came about."""
+
+    text: str
+    glance: bool = False
+
+
+def footnotes(table: ArchTable) -> list[Note]:
+    """The notes of one table, most needed first."""
+    return [
+        *_main(table),
+        *_differences(table),
+        *_without_skill(table),
+        *_failures(table),
+        *_unpaired(table),
+        *_mixed(table),
         *_paper(table),
-    )
+        *_average(table),
+        *_other_measures(table),
+        *_cost(table),
+        *_baseline(table),
+        *_corpora(table),
+    ]
 
 
-def _accuracy(table: Table, groups: Mapping[Key, Group]) -> str:
-    counts = {len(g.done) for key, g in groups.items() if g.done and key[2] != BASELINE} or {1}
-    folds = {run[1] for g in groups.values() for run in g.done if run[1] is not None}
-    what = "runs (seeds and folds)" if folds else "seeds"
-    if counts == {1}:
-        return "Test accuracy in %. One run a recipe, so no spread."
-    number = str(max(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    return f"Test accuracy in %, mean ± standard deviation over {number} {what}."
+def shared_and_own(tables: Sequence[ArchTable]) -> tuple[list[Note], list[list[Note]]]:
+    """The notes that all tables share, once, and for each table those of its own."""
+    notes = [footnotes(table) for table in tables]
+    shared = [note for note in notes[0] if all(note in own for own in notes)] if len(notes) > 1 else []
+    return shared, [[note for note in own if note not in shared] for own in notes]
 
 
-def _differences(table: Table, own: Mapping[Key, Comparison], claims: int) -> Iterable[str]:
-    name, level = display(table.reference), 1 - table.confidence
-    if not own:
-        yield f"No differences: they need {name} and another recipe, same seed and texts."
+def _main(table: ArchTable) -> Iterable[Note]:
+    networks = [row for row in table.rows if row.method.recipe != BASELINE]
+    runs = {score.main.n for row in networks for score in row.scores if score.main} or {1}
+    folds = any(result.cell.fold is not None for result in table.cells.done())
+    if runs == {1}:
+        yield Note("One run a recipe, so no spread.", glance=True)
         return
-    methods = "; ".join(_INTERVALS[m] for m in sorted({c.estimate.method for c in own.values()}))
-    yield (
-        f"Difference to {name} in points with its {table.confidence:.0%} interval, paired by seed (same "
-        f"initial weights, same order of batches) and by test example; {methods}."
+    number = f"{max(runs)}" if len(runs) == 1 else f"{min(runs)} to {max(runs)}"
+    what = "runs (seeds and folds)" if folds else "seeds"
+    yield Note(f"Mean ± standard deviation over {number} {what}.", glance=True)
+
+
+def _differences(table: ArchTable) -> Iterable[Note]:
+    name, level = display(table.reference), 1 - table.confidence
+    if not table.comparisons:
+        yield Note(f"No differences: they need {name} and another recipe, same seed and texts.", glance=True)
+        return
+    estimates = [comparison.estimate for comparison in table.comparisons.values()]
+    methods = sorted({estimate.method for estimate in estimates})
+    seeds = max(estimate.seeds for estimate in estimates)
+    if methods == [EXAMPLES]:
+        yield Note(
+            "Intervals over the test texts only: one run says nothing about another seed and earns no star.",
+            glance=True,
+        )
+    else:
+        yield Note(
+            f"Intervals are for the paired difference, over {', or '.join(methods)}; * p < {level:.2g} after "
+            f"Holm's correction for all {table.claims} comparisons of this report. Without a star the "
+            "difference may be chance.",
+            glance=True,
+        )
+    yield Note(
+        "Differences are paired by seed (same initial weights, same order of batches) and by test example; "
+        "how the intervals are made: zoo/evidence/intervals.py."
     )
-    yield (
-        f"* p < {level:.2g} after Holm's correction for all {claims} comparisons of this report; without a "
-        "star the difference may be chance."
-    )
-    if table.has_average:
-        yield "AVG is the mean of the columns; its spread and its interval take them as independent."
-    runs = max(c.estimate.runs for c in own.values())
-    if runs > 1:
-        yield (
-            f"An exact sign-flip test over {runs} runs cannot go below p = {smallest_sign_flip(runs):.2g}; "
+    if seeds > 1 and any(comparison.p_sign_flip is not None for comparison in table.comparisons.values()):
+        yield Note(
+            f"An exact sign-flip test over {seeds} runs cannot go below p = {smallest_sign_flip(seeds):.2g}; "
             "its p values are in the CSV."
         )
-    for (_, corpus, recipe), comparison in own.items():
-        if comparison.unpaired:
-            yield (
-                f"{display(recipe)} on {display(corpus)}: {comparison.unpaired} of its runs count in the "
-                f"mean but not in the difference, as {name} has no run of that seed on the same texts."
+
+
+def _without_skill(table: ArchTable) -> Iterable[Note]:
+    found: Counter[str] = Counter()
+    for key, runs in table.cells.groups.items():
+        for result in runs.done.values() if key.method.recipe != BASELINE else ():
+            if what := without_skill(result):
+                found[f"{key.method.name} on {display(key.corpus)} {what}"] += 1
+    if found:
+        named = [f"{what} ({n} run{'s' if n > 1 else ''})" for what, n in found.most_common(MOST_NAMED)]
+        more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        yield Note(
+            f"{NO_SKILL} No better than naming the largest class always: {'; '.join(named)}{more}.",
+            glance=True,
+        )
+
+
+def _failures(table: ArchTable) -> Iterable[Note]:
+    failed = [
+        (key, run, result) for key, runs in table.cells.groups.items() for run, result in runs.failed.items()
+    ]
+    for i, (key, run, result) in enumerate(failed):
+        where = f"seed {run.seed}" + ("" if run.fold is None else f", fold {run.fold}")
+        reason = (result.reason or "no reason given").rstrip(".")
+        text = f"Failed: {key.method.name} on {display(key.corpus)}, {where}: {reason}."
+        yield Note(text, glance=i < MOST_NAMED)
+    if len(failed) > MOST_NAMED:
+        yield Note(f"Failed: {len(failed)} runs in all.", glance=True)
+
+
+def _unpaired(table: ArchTable) -> Iterable[Note]:
+    elsewhere = sum(comparison.elsewhere for comparison in table.comparisons.values())
+    if elsewhere:
+        yield Note(
+            f"{elsewhere} run{'s' if elsewhere > 1 else ''} not compared: {display(table.reference)} ran on "
+            "another kind of processor, and training differs between kinds.",
+            glance=True,
+        )
+    lost = {key: c.unpaired - c.elsewhere for key, c in table.comparisons.items() if c.unpaired > c.elsewhere}
+    if lost:
+        names = dict.fromkeys(f"{key.method.name} on {display(key.corpus)} ({n})" for key, n in lost.items())
+        yield Note(
+            f"{sum(lost.values())} runs count in a mean but in no difference, as {display(table.reference)} "
+            f"has no run of that seed and fold on the same texts: {', '.join(names)}.",
+            glance=True,
+        )
+
+
+def _mixed(table: ArchTable) -> Iterable[Note]:
+    networks = list(table.cells.done(networks=True))
+    mixed = [display(corpus) for corpus in table.corpora if differing(_common(networks, corpus))]
+    if mixed:
+        yield Note(
+            f"Caution, {', '.join(mixed)}: not all cells of a column share the settings of text, model and "
+            "training; their differences are not the recipes' alone.",
+            glance=True,
+        )
+    if len(kinds := processors(networks)) > 1:
+        yield Note(f"Made on several kinds of processor: {counted(kinds)}.", glance=True)
+    if len(made := programs(table.cells.done())) > 1:
+        yield Note(f"Made by several versions of this program: {counted(made)}.", glance=True)
+
+
+def _common(results: Iterable[Result], corpus: str) -> list[dict[str, object]]:
+    return [by_name(r.settings, "text", "model", "train") for r in results if r.cell.corpus == corpus]
+
+
+def _paper(table: ArchTable) -> Iterable[Note]:
+    shown = any(score.paper is not None for row in table.rows for score in row.scores)
+    if not table.with_paper:
+        return
+    if not shown:
+        yield Note(f"The paper has no numbers for {table.name} on these corpora.", glance=True)
+        return
+    yield Note(
+        "In parentheses: Table IV of the paper (arXiv 2503.16550), which states neither seeds nor spread nor "
+        "splits.",
+        glance=True,
+    )
+    whole = {corpus for _, _, corpus in paper()} - {AVERAGE} == set(table.corpora)
+    for row in table.rows:
+        printed, note = paper().get((table.arch, row.method.recipe, AVERAGE), (0.0, ""))
+        if note and whole:
+            yield Note(
+                f"The paper prints {printed:.2f} as the average of {row.method.name}; the {note}, shown here."
             )
 
 
-def _attacked(groups: Mapping[Key, Group]) -> Iterable[str]:
-    done = [r for key, runs in groups.items() if key[2] != BASELINE for r in runs.done.values()]
-    found = [r["attacked"] for r in done if r.get("attacked")]
-    if not found:
-        return
+def _average(table: ArchTable) -> Iterable[Note]:
+    if len(table.corpora) > 1:
+        yield Note(
+            f"{AVERAGE} is the mean of the columns, each counting the same; its spread and its interval take "
+            "them as independent."
+        )
+
+
+def _other_measures(table: ArchTable) -> Iterable[Note]:
+    done = list(table.cells.done(networks=True))
+    for measure in table.measures:
+        without = sum(measure.name not in result.measures for result in done)
+        lacking = f"{without} of the {len(done)} runs have no such number." if without else ""
+        how = _attack(done) if measure.on == "attacked" else ""
+        if text := " ".join(filter(None, (how, measure.text, lacking))):
+            yield Note(f"{measure.title}: {text}")
+    strengths = {(a.get("epsilon"), a.get("epsilon_unit")) for r in done if (a := r.attacked)}
+    if len(strengths) > 1:
+        yield Note("Caution: not all runs were attacked with the same epsilon.", glance=True)
+
+
+def _attack(results: Sequence[Result]) -> str:
+    found = [result.attacked for result in results if result.attacked]
     rows = sorted({a["rows"] for a in found})
     number = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
     strengths = sorted({(a["epsilon"], a["epsilon_unit"]) for a in found})
-    size = " or ".join(f"{e:g} {_UNITS.get(unit, unit)}" for e, unit in strengths)
-    without = len(done) - len(found)
-    yield (
-        f"Under FGSM: {number} test texts drawn by seed, after one step on their word vectors from the clean "
-        f"point, epsilon {size}, the same for all recipes whatever they trained with; one step only, so an "
-        "upper bound on the accuracy under attack."
-        + (f" {display(BASELINE)} has no word vectors, so no such row." if _has_baseline(groups) else "")
-        + (f" {without} of the {len(done)} runs have no such number." if without else "")
+    size = " or ".join(f"{epsilon:g} {_UNITS.get(unit, unit)}" for epsilon, unit in strengths)
+    return (
+        f"on {number} test texts drawn by seed, epsilon {size}, the same for all recipes whatever they "
+        f"trained with. {display(BASELINE)} has no word vectors, so no such row."
     )
-    if len(strengths) > 1:
-        yield "Caution: not all runs were attacked with the same epsilon."
 
 
-def _has_baseline(groups: Mapping[Key, Group]) -> bool:
-    return any(recipe == BASELINE for _, _, recipe in groups)
-
-
-def _cost(table: Table) -> Iterable[str]:
+def _cost(table: ArchTable) -> Iterable[Note]:
     if any(row.average.cost for row in table.rows):
-        yield (
+        yield Note(
             "Cost: time of a training step in multiples of a step of w/o Dropout (CPU time; wall time on "
             "CUDA), geometric mean over corpora and runs."
         )
 
 
-def _baseline(groups: Mapping[Key, Group]) -> Iterable[str]:
-    results = [r for key, runs in groups.items() if key[2] == BASELINE for r in runs.done.values()]
+def _baseline(table: ArchTable) -> Iterable[Note]:
+    results = [r for r in table.cells.done() if r.cell.recipe == BASELINE]
     if results:
-        notes = dict.fromkeys(note for r in results for note in r.get("notes", ()))
-        yield f"{display(BASELINE)}: {'; '.join(['one run against all seeds', *notes])}."
+        notes = dict.fromkeys(note for r in results for note in r.notes)
+        yield Note(f"{display(BASELINE)}: {'; '.join(['one run against all seeds', *notes])}.")
 
 
-def _corpora(table: Table, groups: Mapping[Key, Group]) -> Iterable[str]:
+def _corpora(table: ArchTable) -> Iterable[Note]:
     for corpus in table.corpora:
-        seen = [r["corpus"] for r in _results(groups, corpus) if isinstance(r.get("corpus"), Mapping)]
-        sizes = sorted(
-            {(s["train_rows"], s["test_rows"]) for s in seen if "train_rows" in s and "test_rows" in s}
-        )
-        notes = dict.fromkeys(note for s in seen for note in s.get("notes", ()))
+        seen = [r.corpus for r in table.cells.done() if r.corpus and r.cell.corpus == corpus]
+        sizes = sorted({(s.train_rows, s.test_rows) for s in seen})
+        notes = dict.fromkeys(note for s in seen for note in s.notes)
         parts = [f"{train:,} training and {test:,} test texts" for train, test in sizes]
-        if parts or notes:
-            yield f"{display(corpus)}: {'; '.join([*parts, *notes])}."
-
-
-def _mixed(table: Table, groups: Mapping[Key, Group]) -> Iterable[str]:
-    mixed = []
-    for corpus in table.corpora:
-        results = [r for r in _results(groups, corpus) if r["cell"]["arch"] != NO_ARCH]
-        if len({canonical_json(_shared(r.get("settings", {}))) for r in results}) > 1:
-            mixed.append(display(corpus))
-    if mixed:
-        yield (
-            f"{', '.join(mixed)}: caution, the cells of a column do not share all settings of text, model "
-            "and training; their differences are not the recipes' alone."
-        )
-
-
-def _failures(groups: Mapping[Key, Group]) -> Iterable[str]:
-    for (_, corpus, recipe), runs in groups.items():
-        for (seed, fold), result in runs.failed.items():
-            where = f"seed {seed}" + ("" if fold is None else f", fold {fold}")
-            reason = str(result.get("reason") or "no reason given").rstrip(".")
-            yield f"Failed: {display(recipe)} on {display(corpus)}, {where}: {reason}."
-
-
-def _paper(table: Table) -> Iterable[str]:
-    shown = any(score.paper is not None for row in table.rows for score in row.scores)
-    if not table.with_paper:
-        return
-    if not shown:
-        yield f"The paper has no numbers for {table.name} on these corpora."
-        return
-    yield (
-        "In parentheses: Table IV of the paper (arXiv 2503.16550), which states neither seeds nor spread nor "
-        "splits."
-    )
-    whole = {corpus for _, _, corpus in paper()} - {AVERAGE} == set(table.corpora)
-    for row in table.rows:
-        printed, note = paper().get((table.arch, row.recipe, AVERAGE), (0.0, ""))
-        if note and whole:
-            yield f"The paper prints {printed:.2f} as the average of {row.name}; the {note}, shown here."
-
-
-def _results(groups: Mapping[Key, Group], corpus: str) -> Iterable[Mapping[str, Any]]:
-    for key, runs in groups.items():
-        if key[1] == corpus:
-            yield from runs.done.values()
-
-
-def _shared(settings: Any) -> Any:
-    """Settings without what differs between the cells of one table on purpose."""
-    if not isinstance(settings, Mapping):
-        return settings
-    return {k: _shared(v) for k, v in settings.items() if k not in ("recipe", "seed", "fold")}
+        if parts:
+            yield Note(f"{display(corpus)}: {'; '.join([*parts, *notes])}.")

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from zoo.core.names import display
+from zoo.evidence.statistics import Spread
 from zoo.grid.store import Store
-from zoo.report.tables import as_dict, build_tables
+from zoo.report.blocks import MISSING, Table, markdown
+from zoo.report.panels import EMPHASISED, cost_text
+from zoo.report.tables import build_tables
 
 BEGIN, END = "<!-- table: results/demo -->", "<!-- end -->"
 
 
 def demo_table(folder: Path) -> str:
-    """The demo's accuracies, costs and accuracies under attack as one Markdown table."""
-    results = list(Store(folder).cells())
-    (table,) = as_dict(build_tables(results))
-    attacked = _attacked(results)
-    corpora = [*table["corpora"], "AVG"]
-    titles = ["test accuracy, %", *map(display, corpora), "under FGSM", "cost of a step"]
-    lines = [titles, ["---", *["---:"] * (len(titles) - 1)]]
-    for row in table["rows"]:
-        scores = row["scores"]
-        cost = scores["AVG"]["cost"]
-        lines.append(
-            [
-                row["name"],
-                *(f"{100 * scores[corpus]['accuracy']:.1f}" for corpus in corpora),
-                f"{100 * attacked[row['recipe']]:.1f}" if row["recipe"] in attacked else "–",
-                f"{cost:.1f}x" if cost else "–",
-            ]
+    """The demo as one Markdown table: accuracy by corpus, and of all other measures the mean over corpora."""
+    (table,) = build_tables(Store(folder).cells())
+    main, *others = table.measures
+
+    def text(spread: Spread | None, scale: float, unit: str) -> str:
+        return MISSING if spread is None else f"{scale * spread.mean:.{1 if unit == '%' else 3}f}"
+
+    rows = tuple(
+        (
+            row.method.name,
+            *(text(score.main, main.scale, main.unit) for score in table.places(row)),
+            *(text(row.average.values.get(m.name), m.scale, m.unit) for m in others),
+            cost_text(row.average.cost),
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _attacked(results: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean accuracy under attack of each recipe over the cells that have one."""
-    found: dict[str, list[float]] = {}
-    for result in results:
-        if result.get("attacked"):
-            found.setdefault(result["cell"]["recipe"], []).append(result["attacked"]["accuracy"])
-    return {recipe: sum(values) / len(values) for recipe, values in found.items()}
+        for row in table.rows
+    )
+    header = (main.heading, *map(display, table.columns), *(m.heading for m in others), "Cost of a step")
+    strong = tuple(i for i, row in enumerate(table.rows) if row.method.recipe == EMPHASISED)
+    return markdown([Table(header, rows, strong=strong)]).strip()
 
 
 def main() -> None:

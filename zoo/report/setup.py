@@ -1,4 +1,4 @@
-"""What was run: cells, machine, corpora and settings, as the results themselves say it. Text in Markdown."""
+"""What was run: cells, machine, corpora and settings, as the results themselves say it."""
 
 from __future__ import annotations
 
@@ -6,174 +6,153 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from zoo.core.names import BASELINE, display, in_order
-from zoo.grid.store import canonical_json
-from zoo.report.render import MISSING, markdown_list, markdown_table
+from zoo.core.names import display, in_order
+from zoo.core.result import NO_ARCH, Result
+from zoo.evidence.cells import Cells
+from zoo.evidence.settings import ABSENT, by_name, shown
+from zoo.report.blocks import MISSING, Block, List, Table, Text
+from zoo.report.origin import counted, processors, programs
 
-__all__ = ["changed_settings", "setup_text"]
+__all__ = ["changed_settings", "setup"]
 
-Result = Mapping[str, Any]
 _PARTS = {"model": "Model", "train": "Training", "text": "Text"}
 
 
-def setup_text(results: Sequence[Result]) -> str:
+def setup(cells: Cells) -> list[Block]:
     """A list of what was run, the corpora, the settings that all cells share, and those of each recipe."""
-    networks = [result for result in results if result["cell"]["recipe"] != BASELINE]
-    parts = [markdown_list(_overview(results, networks)), _corpora(results), *_settings(networks)]
-    return "\n\n".join(parts)
+    every = [result for runs in cells.groups.values() for result in runs.every]
+    networks = [result for result in every if result.cell.arch != NO_ARCH]
+    return [List(tuple(_overview(cells, every, networks))), _corpora(every), *_settings(cells, networks)]
 
 
-def changed_settings(
-    results: Iterable[Result], defaults: Iterable[Result]
-) -> dict[str, dict[str, list[str]]]:
-    """recipe -> `setting value (default value)` -> archs, where cells of `results` differ from `defaults`.
+def changed_settings(cells: Cells, defaults: Cells) -> dict[str, list[str]]:
+    """Method -> `setting value (default value), models`, where `cells` differ from `defaults`.
 
-    Cells are matched by arch, corpus and recipe.
+    Groups are matched by model, corpus and recipe.
     """
-    plain = {_place(result): _flat(result.get("settings", {})) for result in defaults}
     changes: dict[str, dict[str, list[str]]] = {}
-    for result in results:
-        own, base = _flat(result.get("settings", {})), plain.get(_place(result))
-        recipe = changes.setdefault(result["cell"]["recipe"], {})
-        for name in own if base is not None else ():
-            if base is not None and own[name] != base.get(name):
-                change = f"{name} {_text(own[name])} (default {_text(base.get(name))})"
-                archs = recipe.setdefault(change, [])
-                if result["cell"]["arch"] not in archs:
-                    archs.append(result["cell"]["arch"])
-    return {recipe: changes[recipe] for recipe in in_order(changes)}
+    for key, runs in cells.groups.items():
+        lines = changes.setdefault(key.method.name, {})
+        base = _first(defaults.get(*key))
+        own = _first(runs)
+        for name, value in own.items() if base and key.arch != NO_ARCH else ():
+            if shown(value) != shown(base.get(name)):
+                change = f"{name} {shown(value)} (default {shown(base.get(name))})"
+                archs = lines.setdefault(change, [])
+                archs += [display(key.arch)] if display(key.arch) not in archs else []
+    return {
+        method: [f"{change}, {' and '.join(archs)}" for change, archs in lines.items()]
+        for method, lines in changes.items()
+    }
 
 
-def _overview(results: Sequence[Result], networks: Sequence[Result]) -> Iterable[str]:
-    failed = sum(result["status"] == "failed" for result in networks)
-    archs, recipes, corpora = (_names(networks, part) for part in ("arch", "recipe", "corpus"))
-    seeds = sorted({result["cell"]["seed"] for result in networks})
-    folds = {result["cell"].get("fold") for result in networks} - {None}
-    yield (
-        f"{len(networks)} cells, {failed} of them failed: models {', '.join(archs)}; recipes "
-        f"{', '.join(recipes)}; corpora {', '.join(corpora)}; seeds {', '.join(map(str, seeds))}"
-        + (f"; {len(folds)} folds." if folds else ".")
-    )
-    if len(results) > len(networks):
-        yield f"{len(results) - len(networks)} cells of the reference row, {display(BASELINE)}."
-    devices = _values(result.get("device") for result in networks)
-    threads = _values(str(result["threads"]) for result in networks if "threads" in result)
-    seconds = sum((result.get("seconds") or {}).get("total", 0.0) for result in results)
-    yield f"Machine: {', '.join(devices) or 'not recorded'}; threads a cell: {', '.join(threads) or MISSING}."
+def _first(runs: Any) -> dict[str, Any]:
+    return next((by_name(result.settings) for result in runs.every), {})
+
+
+def _overview(cells: Cells, every: Sequence[Result], networks: Sequence[Result]) -> Iterable[str]:
+    failed = sum(not result.done for result in networks)
+    corpora = in_order(result.cell.corpus for result in networks)
+    methods = [m for m in cells.methods() if any(k.method == m and k.arch != NO_ARCH for k in cells.groups)]
+    seeds = sorted({result.cell.seed for result in networks})
+    folds = {result.cell.fold for result in networks} - {None}
+    names = {
+        "models": map(display, cells.archs()),
+        "recipes": (method.name for method in methods),
+        "corpora": map(display, corpora),
+        "seeds": map(str, seeds),
+    }
+    said = "; ".join(f"{what} {', '.join(own)}" for what, own in names.items())
+    fold = f"; {len(folds)} folds" if folds else ""
+    yield f"{len(networks)} cells, {failed} of them failed: {said}{fold}."
+    if len(every) > len(networks):
+        yield f"{len(every) - len(networks)} cells of the reference row."
+    done = [result for result in networks if result.done]
+    threads = sorted({str(r.machine.threads) for r in done if r.machine.threads})
+    if done:
+        yield f"Processor: {counted(processors(done))}; threads a cell: {', '.join(threads) or MISSING}."
+        yield f"Program: {counted(programs(r for r in every if r.done))}."
+    seconds = sum(result.seconds.get("total", 0.0) for result in every)
     yield (
         f"Time of all cells together, each counted by itself: {_duration(seconds)}; CPU time of the training "
         f"steps in it: {_duration(sum(map(_step_cpu_seconds, networks)))}."
     )
-    versions: dict[str, list[str]] = {}
-    for result in results:
-        for name, version in (result.get("versions") or {}).items():
-            versions.setdefault(name, []).append(version)
-    yield "Versions: " + ", ".join(f"{n} {' and '.join(_values(v))}" for n, v in versions.items()) + "."
+    versions: dict[str, dict[str, None]] = {}
+    for result in every:
+        for name, version in result.versions.items():
+            versions.setdefault(name, {})[version] = None
+    if versions:
+        yield "Versions: " + ", ".join(f"{n} {' and '.join(sorted(v))}" for n, v in versions.items()) + "."
 
 
-def _corpora(results: Sequence[Result]) -> str:
-    found = {canonical_json(r["corpus"]): r["corpus"] for r in results if r.get("corpus")}
-    order = in_order(corpus["name"] for corpus in found.values())
-    numbers = ("labels", "train_rows", "validation_rows", "test_rows", "words")
-    rows = [
+def _corpora(results: Sequence[Result]) -> Table:
+    found = dict.fromkeys(result.corpus for result in results if result.corpus)
+    order = in_order(corpus.name for corpus in found)
+    rows = (
         (
-            display(corpus["name"]),
-            *(f"{corpus[key]:,}" if key in corpus else MISSING for key in numbers),
-            "; ".join(corpus.get("notes", ())) or MISSING,
+            display(c.name),
+            *(f"{n:,}" for n in (c.labels, c.train_rows, c.validation_rows, c.test_rows, c.words)),
+            "; ".join(c.notes) or MISSING,
         )
-        for corpus in sorted(found.values(), key=lambda corpus: order.index(corpus["name"]))
-    ]
+        for c in sorted(found, key=lambda corpus: order.index(corpus.name))
+    )
     header = ("Corpus", "Classes", "Training texts", "Validation", "Test", "Vocabulary", "Notes")
-    return markdown_table(header, rows, numbers=len(numbers))
+    return Table(header, tuple(rows), numbers=5)
 
 
-def _settings(networks: Sequence[Result]) -> Iterable[str]:
-    by_corpus, by_recipe = dict[str, list[dict[str, Any]]](), dict[str, list[dict[str, Any]]]()
-    for result in networks:
-        parts = result.get("settings", {})
-        common = {part: value for part, value in parts.items() if part != "recipe"}
-        by_corpus.setdefault(result["cell"]["corpus"], []).append(_flat(common))
-        by_recipe.setdefault(result["cell"]["recipe"], []).append(_flat({"recipe": parts.get("recipe", {})}))
-    shared, varying = _split(by_corpus)
-    lines = [
-        f"{_PARTS.get(part, part)}: "
-        + ", ".join(
-            f"{name.split('.', 1)[1]} {value}" for name, value in shared.items() if _part(name) == part
-        )
-        + "."
-        for part in dict.fromkeys(map(_part, shared))
-    ]
-    lines += [
-        f"{name.split('.', 1)[-1]}: "
-        + ", ".join(f"{display(c)} {value}" for c, value in values.items())
-        + "."
-        for name, values in varying.items()
-    ]
-    yield "Settings of all cells:"
-    yield markdown_list(lines)
-    shared, varying = _split(by_recipe)
+def _settings(cells: Cells, networks: Sequence[Result]) -> Iterable[Block]:
+    lines = []
+    for part, title in _PARTS.items():
+        labels = {"model": "arch"}.get(part, "corpus")
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for result in networks:
+            groups.setdefault(getattr(result.cell, labels), []).append(by_name(result.settings, part))
+        shared, varying = _split({display(name): groups[name] for name in in_order(groups)})
+        if shared:
+            lines.append(f"{title}: " + ", ".join(f"{name} {value}" for name, value in shared.items()) + ".")
+        for name, values in varying.items():
+            said = ", ".join(f"{label} {value}" for label, value in values.items() if value != ABSENT)
+            lines.append(f"{title}, {name}: {said}.")
+    yield Text("Settings of all cells:")
+    yield List(tuple(lines))
+    recipes: dict[str, list[dict[str, Any]]] = {}
+    for key, runs in cells.groups.items():
+        if key.arch != NO_ARCH:
+            own = [by_name(r.settings, "recipe") for r in runs.every]
+            recipes.setdefault(key.method.name, []).extend(own)
+    shared, varying = _split(recipes)
     if varying:
-        yield "What makes the recipes (docs/decisions.md says what each setting means):"
-        names = [name.split(".", 1)[-1] for name in varying]
-        rows = [(display(r), *(values[r] for values in varying.values())) for r in in_order(by_recipe)]
-        yield markdown_table(("Recipe", *names), rows, numbers=0)
+        yield Text("What makes the recipes (docs/decisions.md says what each setting means):")
+        rows = tuple((name, *(values[name] for values in varying.values())) for name in recipes)
+        yield Table(("Recipe", *varying), rows, numbers=0)
     if shared:
-        what = ", ".join(f"{name.split('.', 1)[-1]} {value}" for name, value in shared.items())
-        yield f"The same in every recipe, where the recipe has the part: {what}."
-
-
-def _step_cpu_seconds(result: Result) -> float:
-    """CPU time of a cell's training steps: their recorded mean times their number; 0 where not recorded."""
-    mean, rows = result.get("step_cpu_seconds"), (result.get("corpus") or {}).get("train_rows")
-    batch = result.get("settings", {}).get("train", {}).get("batch_size")
-    if not (mean and rows and batch):
-        return 0.0
-    return float(mean * math.ceil(rows / batch) * len(result.get("curve", ())))
+        what = ", ".join(f"{name} {value}" for name, value in shared.items())
+        yield Text(f"The same in every recipe that has it: {what}.")
 
 
 def _split(
     settings: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Settings (label -> those of its cells) that all labels share, and label -> value of the others."""
+    """Settings (label -> those of its cells) that all who have them share; name -> label -> value."""
     names = dict.fromkeys(name for cells in settings.values() for cell in cells for name in cell)
     table = {
         name: {
-            label: " or ".join(_values(_text(cell.get(name)) for cell in settings[label]))
-            for label in in_order(settings)
+            label: " or ".join(sorted({shown(cell[name]) for cell in cells if name in cell})) or ABSENT
+            for label, cells in settings.items()
         }
         for name in names
     }
-    shared = {name: next(iter(row.values())) for name, row in table.items() if len(set(row.values())) == 1}
-    return shared, {name: row for name, row in table.items() if name not in shared}
+    values = {name: set(row.values()) - {ABSENT} for name, row in table.items()}
+    shared = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
+    return shared, {name: row for name, row in table.items() if name not in shared and values[name]}
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{part}.{name}": value for part, own in settings.items() for name, value in own.items()}
-
-
-def _part(name: str) -> str:
-    return name.split(".", 1)[0]
-
-
-def _place(result: Result) -> tuple[str, str, str]:
-    cell = result["cell"]
-    return cell["arch"], cell["corpus"], cell["recipe"]
-
-
-def _names(results: Iterable[Result], part: str) -> list[str]:
-    return [display(name) for name in in_order(result["cell"][part] for result in results)]
-
-
-def _values(values: Iterable[str | None]) -> list[str]:
-    return sorted({value for value in values if value})
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(map(_text, value)) or "(default)"
-    if isinstance(value, bool) or value is None:
-        return {True: "on", False: "off", None: MISSING}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _step_cpu_seconds(result: Result) -> float:
+    """CPU time of a cell's training steps: their recorded mean times their number; 0 where not recorded."""
+    batch = by_name(result.settings, "train").get("batch_size")
+    if not (result.step_cpu_seconds and result.corpus and batch):
+        return 0.0
+    return result.step_cpu_seconds * math.ceil(result.corpus.train_rows / batch) * len(result.curve)
 
 
 def _duration(seconds: float) -> str:

@@ -1,68 +1,71 @@
-"""Tables shaped like Table IV of the paper, one an arch, as plain values; `zoo.report.render` prints them.
+"""Tables shaped like Table IV of the paper, one an arch, as plain values; `zoo.report.panels` makes texts.
 
-Rows are recipes, columns corpora and their average. A difference that does not favour a recipe is built and
-printed exactly as one that does. Unit of every number here: fractions of 1.
+Rows are methods, columns corpora and their average. A difference that does not favour a method is built and
+printed exactly as one that does. Unit of accuracies and differences: fractions of 1.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.core.names import AVERAGE, BASELINE, NO_ARCH, display, in_order
-from zoo.evidence.compare import Comparison, Group, Key, compare, cost, group
+from zoo.core import measures
+from zoo.core.names import AVERAGE, NO_ARCH, display, in_order
+from zoo.core.result import Result
+from zoo.evidence.cells import Cells, Key, Method
+from zoo.evidence.compare import REFERENCE, Comparison, compare, cost, without_skill
 from zoo.evidence.intervals import Estimate, average
 from zoo.evidence.paper import paper
 from zoo.evidence.statistics import Spread, mean_and_spread, mean_if_all
-from zoo.report.footnotes import footnotes
 
-__all__ = ["Row", "Score", "Table", "as_dict", "build_tables", "long_form"]
+__all__ = ["ArchTable", "Row", "Score", "as_dict", "build_tables", "long_form"]
 
-PLAIN = "standard"  # the recipe whose step is the unit of cost
+PLAIN = Method("standard")  # whose step is the unit of cost
 
 
 @dataclass(frozen=True)
 class Score:
-    """One place of a table: a recipe on a corpus, or its average over the corpora.
+    """One place of a table: a method on a corpus, or its average over the corpora.
 
-    `accuracy` is None where the place is missing or all of its runs failed (`failed` counts them).
-    `attacked` is the accuracy of a sample of the test part under FGSM. `cost` is in steps of the plain
-    recipe. `paper` is the paper's accuracy, `paper_difference` its difference to the reference.
+    `values` has a spread for each measure that a run has, by the measure's name; none of them where the place
+    is missing or all of its runs failed (`failed` counts them). `without_skill` counts runs that learned
+    nothing to speak of. `cost` is in steps of the plain recipe. `paper` is the paper's accuracy,
+    `paper_difference` its difference to the reference.
     """
 
-    accuracy: Spread | None = None
-    macro_f1: Spread | None = None
-    attacked: Spread | None = None
+    values: Mapping[str, Spread] = field(default_factory=dict)
     failed: int = 0
+    without_skill: int = 0
     estimate: Estimate | None = None
     comparison: Comparison | None = None
     cost: float | None = None
     paper: float | None = None
     paper_difference: float | None = None
 
+    @property
+    def main(self) -> Spread | None:
+        """The first measure, which differences and verdicts are about."""
+        return self.values.get(measures.MEASURES[0].name)
+
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe. `scores` has a place for every corpus of the table, `average` is over all of them."""
+    """One method. `scores` has a place for every corpus of the table, `average` is over all of them."""
 
-    recipe: str
+    method: Method
     scores: tuple[Score, ...]
     average: Score
 
-    @property
-    def name(self) -> str:
-        """The printed name."""
-        return display(self.recipe)
-
 
 @dataclass(frozen=True)
-class Table:
+class ArchTable:
     """One arch.
 
     `reference` is the recipe that differences are taken to; `with_paper` says whether to print the paper's
-    numbers too.
+    numbers too. `cells` and `comparisons` are those that the rows come from; `claims` counts the comparisons
+    of the whole report that Holm's correction is for.
     """
 
     arch: str
@@ -71,7 +74,9 @@ class Table:
     rows: tuple[Row, ...]
     confidence: float
     with_paper: bool
-    footnotes: tuple[str, ...]
+    cells: Cells
+    comparisons: Mapping[Key, Comparison]
+    claims: int
 
     @property
     def name(self) -> str:
@@ -79,20 +84,31 @@ class Table:
         return display(self.arch)
 
     @property
-    def has_average(self) -> bool:
-        """Whether an average says more than the one column."""
-        return len(self.corpora) > 1
+    def columns(self) -> tuple[str, ...]:
+        """The corpora, and the average where it says more than the one column."""
+        return (*self.corpora, AVERAGE) if len(self.corpora) > 1 else self.corpora
+
+    @property
+    def measures(self) -> tuple[measures.Measure, ...]:
+        """The main measure, and the others that any of the results has."""
+        first, *others = measures.MEASURES
+        known = {name for row in self.rows for score in row.scores for name in score.values}
+        return (first, *(row for row in others if row.name in known))
+
+    def places(self, row: Row) -> tuple[Score, ...]:
+        """The scores of a row, one a column."""
+        return (*row.scores, row.average) if len(self.corpora) > 1 else row.scores
 
 
 def build_tables(
-    results: Iterable[Mapping[str, Any]],
+    results: Cells | Iterable[Result],
     *,
     recipes: Sequence[str] | None = None,
     corpora: Sequence[str] | None = None,
     paper: bool = False,
-    reference: str = "dropout",
+    reference: str = REFERENCE,
     confidence: float = 0.95,
-) -> tuple[Table, ...]:
+) -> tuple[ArchTable, ...]:
     """One table an arch, from the results of cells.
 
     Args:
@@ -102,89 +118,91 @@ def build_tables(
         confidence: of the intervals.
 
     Raises:
-        UserError: two results of one cell under different settings.
+        UserError: two results of one cell that differ in their texts.
     """
-    groups = group(results)
-    comparisons = compare(groups, reference, confidence)
-    archs = in_order(arch for arch, _, _ in groups if arch != NO_ARCH) or in_order(a for a, _, _ in groups)
+    cells = Cells.of(results)
+    comparisons = compare(cells, reference, confidence)
+    claims = sum(comparison.p_holm is not None for comparison in comparisons.values())
     tables = []
-    for arch in archs:
-        own = {key: runs for key, runs in groups.items() if key[0] in (arch, NO_ARCH)}
-        columns = in_order(corpora or (corpus for a, corpus, _ in own if a == arch))
-        names = in_order(recipes or (recipe for _, corpus, recipe in own if corpus in columns))
-        table = Table(arch, reference, columns, (), confidence, paper, ())
-        rows = tuple(_row(table, recipe, own, comparisons) for recipe in names)
-        table = replace(table, rows=rows)
-        tables.append(replace(table, footnotes=footnotes(table, own, comparisons)))
+    for arch in cells.archs() or in_order(key.arch for key in cells.groups):
+        columns = in_order(corpora or (key.corpus for key in cells.groups if key.arch == arch))
+        own = cells.on(arch).within(columns, recipes)
+        used = {k: c for k, c in comparisons.items() if k.arch == arch and k.corpus in columns}
+        table = ArchTable(arch, reference, columns, (), confidence, paper, own, used, claims)
+        methods = own.methods()
+        methods += tuple(Method(r) for r in recipes or () if all(m.recipe != r for m in methods))
+        order = in_order(method.recipe for method in methods)
+        rows = (_row(table, method) for method in sorted(methods, key=lambda m: order.index(m.recipe)))
+        tables.append(replace(table, rows=tuple(rows)))
     return tuple(tables)
 
 
-def long_form(tables: Iterable[Table]) -> list[dict[str, Any]]:
+def long_form(tables: Iterable[ArchTable]) -> list[dict[str, Any]]:
     """One dictionary a place of the tables, flat, as for a CSV file; None where there is nothing to say."""
     return [
-        {"arch": table.arch, "recipe": row.recipe, "corpus": corpus, **_flat(score)}
+        {"arch": table.arch, **row.method._asdict(), "corpus": corpus, **_flat(score)}
         for table in tables
         for row in table.rows
-        for corpus, score in _places(table, row)
+        for corpus, score in zip(table.columns, table.places(row), strict=True)
     ]
 
 
-def as_dict(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """The tables as JSON types: the same numbers as `long_form`, nested by recipe and corpus."""
-    return [
-        {
-            "arch": table.arch,
-            "reference": table.reference,
-            "confidence": table.confidence,
-            "corpora": list(table.corpora),
-            "rows": [
-                {
-                    "recipe": row.recipe,
-                    "name": row.name,
-                    "scores": {corpus: _flat(score) for corpus, score in _places(table, row)},
-                }
-                for row in table.rows
-            ],
-            "footnotes": list(table.footnotes),
-        }
-        for table in tables
-    ]
+def as_dict(table: ArchTable, footnotes: Sequence[str]) -> dict[str, Any]:
+    """A table as JSON types: the same numbers as `long_form`, nested by method and corpus."""
+    return {
+        "arch": table.arch,
+        "reference": table.reference,
+        "confidence": table.confidence,
+        "corpora": list(table.corpora),
+        "rows": [
+            {
+                **row.method._asdict(),
+                "name": row.method.name,
+                "scores": dict(zip(table.columns, map(_flat, table.places(row)), strict=True)),
+            }
+            for row in table.rows
+        ],
+        "footnotes": list(footnotes),
+    }
 
 
-def _row(
-    table: Table, recipe: str, groups: Mapping[Key, Group], comparisons: Mapping[Key, Comparison]
-) -> Row:
+def _row(table: ArchTable, method: Method) -> Row:
     scores = []
     for corpus in table.corpora:
-        arch = NO_ARCH if recipe == BASELINE else table.arch
-        runs = groups.get((arch, corpus, recipe), Group({}, {}))
+        runs = table.cells.get(table.arch, corpus, method)
         done = runs.done.values()
-        comparison = comparisons.get((table.arch, corpus, recipe))
-        printed, printed_reference = _paper(table, recipe, corpus), _paper(table, table.reference, corpus)
+        comparison = table.comparisons.get(Key(table.arch, corpus, method))
+        printed, base = (_printed(table, recipe, corpus) for recipe in (method.recipe, table.reference))
         scores.append(
             Score(
-                accuracy=_spread(r.get("test_accuracy") for r in done),
-                macro_f1=_spread(r.get("test_macro_f1") for r in done),
-                attacked=_spread((r.get("attacked") or {}).get("accuracy") for r in done),
+                values=_spreads(done),
                 failed=len(runs.failed),
+                without_skill=sum(bool(without_skill(r)) for r in done if r.cell.arch != NO_ARCH),
                 estimate=comparison.estimate if comparison else None,
                 comparison=comparison,
-                cost=cost(runs, groups.get((table.arch, corpus, PLAIN))),
+                cost=cost(runs, table.cells.get(table.arch, corpus, PLAIN)),
                 paper=printed,
-                paper_difference=_difference(printed, printed_reference, recipe != table.reference),
+                paper_difference=None if method.recipe == table.reference else _less(printed, base),
             )
         )
-    return Row(recipe, tuple(scores), _average(table, scores))
+    return Row(method, tuple(scores), _average(scores, table.confidence))
 
 
-def _average(table: Table, scores: Sequence[Score]) -> Score:
-    accuracies, attacked = [score.accuracy for score in scores], [score.attacked for score in scores]
-    estimates = [score.estimate for score in scores]
+def _spreads(results: Iterable[Result]) -> dict[str, Spread]:
+    known = list(results)
+    found = {m.name: [r.measures[m.name] for r in known if m.name in r.measures] for m in measures.MEASURES}
+    return {name: mean_and_spread(values) for name, values in found.items() if values}
+
+
+def _average(scores: Sequence[Score], confidence: float) -> Score:
+    """Every corpus counts the same, however many runs it has; costs are ratios, so theirs is geometric."""
+    everywhere = [m.name for m in measures.MEASURES if all(m.name in score.values for score in scores)]
+    estimates = [score.estimate for score in scores if score.estimate]
     costs = [score.cost for score in scores if score.cost]
     return Score(
-        accuracy=_mean_of_means([a for a in accuracies if a]) if all(accuracies) else None,
-        attacked=_mean_of_means([a for a in attacked if a]) if all(attacked) else None,
-        estimate=average([e for e in estimates if e], table.confidence) if all(estimates) else None,
+        values={name: _mean_of_means([score.values[name] for score in scores]) for name in everywhere},
+        without_skill=sum(score.without_skill for score in scores),
+        estimate=average(estimates, confidence) if estimates and len(estimates) == len(scores) else None,
         cost=math.exp(sum(map(math.log, costs)) / len(costs)) if costs else None,
         paper=mean_if_all([score.paper for score in scores]),
         paper_difference=mean_if_all([score.paper_difference for score in scores]),
@@ -199,37 +217,31 @@ def _mean_of_means(spreads: Sequence[Spread]) -> Spread:
     return Spread(mean, sd, min(s.n for s in spreads))
 
 
-def _difference(value: float | None, reference: float | None, wanted: bool) -> float | None:
-    return value - reference if wanted and value is not None and reference is not None else None
-
-
-def _paper(table: Table, recipe: str, corpus: str) -> float | None:
+def _printed(table: ArchTable, recipe: str, corpus: str) -> float | None:
     found = paper().get((table.arch, recipe, corpus)) if table.with_paper else None
     return found[0] / 100 if found else None
 
 
-def _spread(values: Iterable[float | None]) -> Spread | None:
-    known = [value for value in values if value is not None]
-    return mean_and_spread(known) if known else None
-
-
-def _places(table: Table, row: Row) -> list[tuple[str, Score]]:
-    places = list(zip(table.corpora, row.scores, strict=True))
-    return [*places, (AVERAGE, row.average)] if table.has_average else places
+def _less(value: float | None, base: float | None) -> float | None:
+    return None if value is None or base is None else value - base
 
 
 def _flat(score: Score) -> dict[str, Any]:
-    accuracy, estimate, comparison = score.accuracy, score.estimate, score.comparison
-    return {
-        "status": "done" if accuracy else "failed" if score.failed else "missing",
-        "runs": accuracy.n if accuracy else 0,
+    main, estimate, comparison = score.main, score.estimate, score.comparison
+    flat: dict[str, Any] = {
+        "status": "done" if main else "failed" if score.failed else "missing",
+        "runs": main.n if main else 0,
         "failed": score.failed,
-        "accuracy": accuracy.mean if accuracy else None,
-        "accuracy_sd": accuracy.sd if accuracy else None,
-        "macro_f1": score.macro_f1.mean if score.macro_f1 else None,
-        "attacked_accuracy": score.attacked.mean if score.attacked else None,
-        "attacked_accuracy_sd": score.attacked.sd if score.attacked else None,
-        "attacked_runs": score.attacked.n if score.attacked else 0,
+        "without_skill": score.without_skill,
+    }
+    for measure in measures.MEASURES:
+        spread = score.values.get(measure.name)
+        flat |= {
+            measure.name: spread.mean if spread else None,
+            f"{measure.name}_sd": spread.sd if spread else None,
+            f"{measure.name}_runs": spread.n if spread else 0,
+        }
+    return flat | {
         "difference": estimate.difference if estimate else None,
         "low": estimate.low if estimate else None,
         "high": estimate.high if estimate else None,

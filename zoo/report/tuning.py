@@ -9,9 +9,9 @@ from typing import Any
 
 from zoo.core.errors import UserError
 from zoo.core.names import display, in_order
-from zoo.report.render import MISSING, markdown_table
+from zoo.report.blocks import MISSING, Block, Heading, Table, Text
 
-__all__ = ["tuning_text"]
+__all__ = ["tuning"]
 
 _READING = """\
 Mean accuracy on the validation part in per cent, over corpora and seeds; the test part was not read. Each
@@ -19,16 +19,16 @@ setting was varied alone around the default; then, where several values helped, 
 together. The best of many looks better than it is: only a comparison on the test part measures it."""
 
 
-def tuning_text(results: Path) -> str:
-    """A table from each `tune*.json` in `results`, in Markdown; empty where there is none.
+def tuning(results: Path) -> list[Block]:
+    """A table from each `tune*.json` in `results`; nothing where there is none.
 
     Raises:
         UserError: a file is not what `zoo.tune --json` prints.
     """
-    parts = []
+    blocks: list[Block] = []
     for path in sorted(results.glob("tune*.json")):
-        parts += [f"### {path.name}", _table(path, _read(path))]
-    return "\n\n".join([_READING, *parts]) if parts else ""
+        blocks += [Heading(path.name, 3), _table(path, _read(path))]
+    return [Text(_READING, markup=True), *blocks] if blocks else []
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -41,23 +41,24 @@ def _read(path: Path) -> dict[str, Any]:
     return answer
 
 
-def _table(path: Path, answer: Mapping[str, Any]) -> str:
+def _table(path: Path, answer: Mapping[str, Any]) -> Table:
     """Settings as rows, recipes as columns."""
     recipes, cells = in_order(answer), {}
     try:
         for recipe in recipes:
             for row in answer[recipe]["settings"]:
-                accuracy = f"{100 * row['validation']:.2f}"
+                mean = row["validation"]
+                text = "failed" if mean is None else f"{100 * mean:.2f}"
                 best = row["setting"] == answer[recipe]["best"]
-                cells[_name(row["setting"]), recipe] = f"{accuracy} (best)" if best else accuracy
+                cells[_name(row["setting"]), recipe] = f"{text} (best)" if best else text
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             f"{path}, {recipe}: expected best and settings (setting, validation, difference), "
             "as zoo.tune --json prints them"
         ) from None
     settings = dict.fromkeys(setting for setting, _ in cells)
-    rows = [[setting, *(cells.get((setting, recipe), MISSING) for recipe in recipes)] for setting in settings]
-    return markdown_table(("Setting", *map(display, recipes)), rows)
+    rows = ((setting, *(cells.get((setting, recipe), MISSING) for recipe in recipes)) for setting in settings)
+    return Table(("Setting", *map(display, recipes)), tuple(rows))
 
 
 def _name(setting: Mapping[str, str]) -> str:

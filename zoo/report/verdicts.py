@@ -1,92 +1,105 @@
-"""Findings in Markdown: the verdicts at a glance, then the numbers that they come from."""
+"""Findings as blocks: the verdicts at a glance, then the numbers that they come from."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from zoo.core.measures import MEASURES
 from zoo.core.names import AVERAGE, BASELINE, display, in_order
+from zoo.evidence.cells import Method
+from zoo.evidence.intervals import ACCURACIES
 from zoo.evidence.statements import ALL_ARCHS, ATTACKED, Finding
-from zoo.report.render import MISSING, difference_text, markdown_table
-from zoo.report.tables import Row, Table
+from zoo.report.blocks import MISSING, Block, Heading, Table, Text
+from zoo.report.panels import difference_text
+from zoo.report.tables import ArchTable
 
-__all__ = ["highest_text", "verdicts_text"]
+__all__ = ["highest", "verdicts"]
 
-_ATTACKED = """\
-The paper shows robustness for pre-trained models only, so no number of its own stands beside these. Of the
-attacked texts only the accuracy was kept, not which ones were right: the intervals are rather too wide."""
+_ATTACKED = (
+    "The paper shows robustness for pre-trained models only, so no number of its own stands beside these."
+)
+_ROUGH = (
+    "Of the attacked texts only the accuracy was kept, not which ones were right: the intervals are rather "
+    "too wide."
+)
 _CONTROLS = "Comparisons of ours: UEGR against itself with one part taken out or replaced by a blind one."
+_NONE = "No statement can be tested on these results: they need pairs of recipes on the same seeds."
 
 
-def verdicts_text(found: Sequence[Finding], level: float = 0.05) -> str:
+def verdicts(found: Sequence[Finding], level: float = 0.05, heading: int = 3) -> list[Block]:
     """Count, matrix and numbers of the findings, apart for accuracy, robustness and controls."""
     if not found:
-        return "No statement can be tested on these results: they need pairs of recipes on the same seeds."
+        return [Text(_NONE)]
     number = Counter(finding.verdict for finding in found)
-    parts = [f"Of {len(found)} verdicts: " + ", ".join(f"{n} {v}" for v, n in number.most_common()) + "."]
+    counts = ", ".join(f"{n} {v}" for v, n in number.most_common())
+    attacked = [f for f in found if f.statement.measure == ATTACKED]
+    rough = any(f.estimate and ACCURACIES in f.estimate.method for f in attacked)
     kinds = {
         "Accuracy": ("", [f for f in found if not f.statement.control and f.statement.measure != ATTACKED]),
-        "Robustness": (_ATTACKED, [f for f in found if f.statement.measure == ATTACKED]),
+        "Robustness": (f"{_ATTACKED} {_ROUGH}" if rough else _ATTACKED, attacked),
         "Controls": (_CONTROLS, [f for f in found if f.statement.control]),
     }
+    blocks: list[Block] = [Text(f"Of {len(found)} verdicts: {counts}.")]
     for title, (note, own) in kinds.items():
         if own:
-            parts += [f"**{title}**", *([note] if note else [])]
-            parts.append(_matrix(own, lambda finding: finding.verdict, reading=True))
-            parts.append(_matrix(own, lambda finding: _numbers(finding, level)))
-    return "\n\n".join(parts)
+            blocks += [Heading(title, heading), *([Text(note)] if note else [])]
+            blocks.append(_matrix(own, lambda finding: finding.verdict, reading=True))
+            blocks.append(_matrix(own, lambda finding: _numbers(finding, level)))
+    return blocks
 
 
-def highest_text(tables: Sequence[Table]) -> str:
+def highest(tables: Sequence[ArchTable], heading: int = 3) -> list[Block]:
     """Which recipe has the highest mean over the corpora, here and in the paper, and the reference row."""
     rows = []
     for table in tables:
-        means = {row: row.average.accuracy.mean for row in table.rows if row.average.accuracy}
-        networks = {row: mean for row, mean in means.items() if row.recipe != BASELINE}
-        printed = {row: row.average.paper for row in table.rows if row.average.paper is not None}
-        reference = {row: mean for row, mean in means.items() if row.recipe == BASELINE}
-        rows.append((table.name, *map(_top, (networks, reference, printed))))
-    header = ("Model", f"Highest mean accuracy ({AVERAGE})", "Reference row", "Highest in the paper")
-    title = "**Highest means**\n\nA mean alone, without its interval, is no verdict."
-    return f"{title}\n\n{markdown_table(header, rows)}"
+        means = {row.method: row.average.main.mean for row in table.rows if row.average.main}
+        networks = {method: mean for method, mean in means.items() if method.recipe != BASELINE}
+        baseline = {method: mean for method, mean in means.items() if method.recipe == BASELINE}
+        printed = {row.method: row.average.paper for row in table.rows if row.average.paper is not None}
+        rows.append((table.name, *map(_top, (networks, baseline, printed))))
+    header = (
+        "Model",
+        f"Highest mean, {MEASURES[0].title} ({AVERAGE})",
+        "Reference row",
+        "Highest in the paper",
+    )
+    return [
+        Heading("Highest means", heading),
+        Text("A mean alone, without its interval, is no verdict."),
+        Table(header, tuple(rows)),
+    ]
 
 
-def _top(means: dict[Row, float]) -> str:
+def _top(means: dict[Method, float]) -> str:
     if not means:
         return MISSING
-    row = max(means, key=lambda row: means[row])
-    return f"{row.name} {100 * means[row]:.2f}"
+    method = max(means, key=lambda method: means[method])
+    return f"{method.name} {MEASURES[0].scale * means[method]:.2f}"
 
 
-def _matrix(found: Sequence[Finding], text: Callable[[Finding], str], reading: bool = False) -> str:
+def _matrix(found: Sequence[Finding], text: Callable[[Finding], str], reading: bool = False) -> Table:
     """Statements by models."""
-    archs = _archs(found)
+    archs = {finding.arch for finding in found}
+    order = [*in_order(archs - {ALL_ARCHS}), *([ALL_ARCHS] if ALL_ARCHS in archs else [])]
     places = {(finding.statement, finding.arch): text(finding) for finding in found}
-    rows = [
+    rows = tuple(
         (
             statement.text + (f": {statement.reading}" if reading else ""),
-            *(places[statement, arch] for arch in archs),
+            *(places[statement, arch] for arch in order),
         )
         for statement in dict.fromkeys(finding.statement for finding in found)
-    ]
-    return markdown_table(("Statement", *map(_model, archs)), rows, numbers=0)
+    )
+    names = ("all models" if arch == ALL_ARCHS else display(arch) for arch in order)
+    return Table(("Statement", *names), rows, numbers=0)
 
 
 def _numbers(finding: Finding, level: float) -> str:
     estimate, paper = finding.estimate, finding.paper
     text = difference_text(estimate, finding.p_holm, level) if estimate else MISSING
-    if estimate and estimate.runs == 1:
-        text += " one run"
+    if estimate and estimate.seeds == 1:
+        text += " one run" if estimate.runs == 1 else " one seed"
     if paper is None:
         return text
     where = "" if not estimate else ", inside" if estimate.low <= paper <= estimate.high else ", outside"
     return f"{text} ({100 * paper:+.2f}{where})"
-
-
-def _archs(found: Sequence[Finding]) -> list[str]:
-    archs = {finding.arch for finding in found}
-    return [*in_order(archs - {ALL_ARCHS}), *([ALL_ARCHS] if ALL_ARCHS in archs else [])]
-
-
-def _model(arch: str) -> str:
-    return "all models" if arch == ALL_ARCHS else display(arch)

@@ -1,0 +1,48 @@
+"""Settings of a result by their own names, and what differs between the settings of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["ABSENT", "by_name", "differing", "shown"]
+
+ABSENT = "–"
+# A part of a recipe as one setting: its name, and its value where the recipe has no such part.
+_PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
+
+
+def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
+    """Every setting of these parts (default: all) by its own name, which is unique over all parts.
+
+    `settings` is `Result.settings`. The fold is left out: it says which run it is, not how it was run.
+    """
+    found: dict[str, Any] = {}
+    for part, own in settings.items():
+        if parts and part not in parts:
+            continue
+        for name, value in own.items():
+            if part == "recipe" and name in _PARTS:
+                short, without = _PARTS[name]
+                inner = dict(value or {})
+                found |= {short: inner.pop("kind", without), **inner}
+            else:
+                found[name] = value
+    found.pop("fold", None)
+    return found
+
+
+def differing(settings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names whose value is not the same in all of them (absent is a value too), in order of appearance."""
+    known = list(settings)
+    names = dict.fromkeys(name for own in known for name in own)
+    return [name for name in names if len({shown(own.get(name)) for own in known}) > 1]
+
+
+def shown(value: Any) -> str:
+    """A value as text: 4 for 4.0, on and off, lists with spaces between."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(shown, value)) or "(default)"
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: ABSENT}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value) or "(none)"
