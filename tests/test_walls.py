@@ -90,13 +90,14 @@ def test_no_room_sees_what_it_must_not(name: str) -> None:
 
 def test_a_measurement_parses_no_command_line() -> None:
     """Only what a user starts reads argv; no command calls another through its own."""
-    commands = {"zoo.ablate", "zoo.tune", "bench.command", "zoo.__main__", "zoo.core.command"}
+    commands = {"zoo.ablate", "zoo.tune", "bench.command", "zoo.__main__"}
+    shared = {"zoo.core.command", "zoo.studies.options"}
     parsing = {
         name for name in modules() if "argparse" in imports(name) and name.startswith(("zoo", "bench"))
     }
-    assert {name for name in parsing if not name.startswith("zoo.report")} <= commands
+    assert {name for name in parsing if not name.startswith("zoo.report")} <= commands | shared
     for name in commands & set(modules()):
-        called = imports(name) & commands - {"zoo.core.command"}
+        called = imports(name) & commands
         assert called == set() or name == "zoo.__main__", f"{name} imports {called}"
 
 

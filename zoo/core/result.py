@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -10,14 +9,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from zoo.core.classes import decode_classes, encode_classes
 from zoo.core.errors import UserError
 from zoo.core.measures import MEASURES
 from zoo.core.names import NO_ARCH
+from zoo.core.result_check import DONE, FAILED, checked
 
-__all__ = ["NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "decode_classes", "encode_classes"]
-
-DONE, FAILED = "done", "failed"
-_LARGEST = 2**16 - 1
+__all__ = [
+    "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "decode_classes",
+    "encode_classes", "measures_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,24 +148,15 @@ class Result:
         Raises:
             UserError: not a result: a part is missing, of another type, unknown, or out of its bounds.
         """
-        from zoo.core.result_check import checked
-
-        return cls(**checked(values, where))
+        parts = checked(values, where)
+        parts["cell"] = Cell(**parts["cell"])
+        if parts.get("corpus") is not None:
+            parts["corpus"] = CorpusInfo(**parts["corpus"])
+        if "machine" in parts:
+            parts["machine"] = Machine(**parts["machine"])
+        return cls(**parts)
 
 
 def measures_of(outcomes: Mapping[str, Any]) -> dict[str, float]:
     """Every measure whose texts (`test`, `attacked`) have an outcome."""
     return {row.name: row.compute(outcomes[row.on]) for row in MEASURES if row.on in outcomes}
-
-
-def encode_classes(classes: np.ndarray) -> str:
-    """Class indices (n,) of 0..65535 as base64 of zlib of little-endian uint16."""
-    array = np.asarray(classes)
-    if array.ndim != 1 or (array.size and (array.min() < 0 or array.max() > _LARGEST)):
-        raise ValueError(f"classes must be one row of integers in 0..{_LARGEST}, got shape {array.shape}")
-    return base64.b64encode(zlib.compress(array.astype("<u2").tobytes(), 9)).decode("ascii")
-
-
-def decode_classes(text: str) -> np.ndarray:
-    """The inverse of `encode_classes`: int64 array (n,)."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype="<u2").astype(np.int64)

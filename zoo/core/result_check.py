@@ -5,7 +5,6 @@ What does not hold is one line: the file, the part, what was found, what was exp
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Mapping
@@ -14,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from zoo.core import result as form
+from zoo.core.classes import decode_classes
 from zoo.core.errors import UserError
 from zoo.core.identity import SCHEMA
 from zoo.core.measures import MEASURES
 from zoo.core.options import one_of
 
-__all__ = ["REMEDY", "checked"]
+__all__ = ["DONE", "FAILED", "REMEDY", "checked"]
 
+DONE, FAILED = "done", "failed"
 REMEDY = "delete the file and run again, the cell will be repeated"
 _NEEDED = ("id", "cell", "status")
+_ROWS = ("train_rows", "validation_rows", "test_rows")
 _OF_A_DONE_CELL = ("corpus", "measures", "validation_accuracy", "predictions", "truth")
 _TOLERANCE = 1e-6  # between a stored accuracy and that of the stored predictions
 
@@ -35,7 +36,7 @@ class _Wrong(Exception):
 
 
 def checked(values: Any, where: str) -> dict[str, Any]:
-    """Arguments of `Result` from what a result's file holds.
+    """Arguments of `Result` from what a file holds; its cell, corpus and machine stay mappings.
 
     Args:
         values: the file's JSON.
@@ -76,20 +77,17 @@ def _check_schema(schema: Any) -> None:
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in dataclasses.fields(form.Result)}
     for name, value in values.items():
-        if name not in known:
-            raise _Wrong(f"unknown part {name!r}, expected {one_of(name, sorted(known))}")
+        if name not in _CHECKS:
+            raise _Wrong(f"unknown part {name!r}, expected {one_of(name, sorted(_CHECKS))}")
         _CHECKS[name](name, value)
-    result = values | {"cell": form.Cell(**values["cell"])}
-    if values.get("corpus") is not None:
-        result["corpus"] = form.CorpusInfo(**_with_tuples(values["corpus"], "notes"))
-    if "machine" in values:
-        result["machine"] = form.Machine(**_with_tuples(values["machine"], "fast_paths"))
-    result = _with_tuples(result, "curve", "notes", "strengths")
-    if values["status"] == form.DONE:
-        _check_done(result)
-    return result
+    for name, lists in (("corpus", ("notes",)), ("machine", ("fast_paths",))):
+        if values.get(name) is not None:
+            values[name] = _with_tuples(values[name], *lists)
+    values = _with_tuples(values, "curve", "notes", "strengths")
+    if values["status"] == DONE:
+        _check_done(values)
+    return values
 
 
 def _with_tuples(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -103,12 +101,12 @@ def _check_done(result: Mapping[str, Any]) -> None:
             raise _Wrong(f"a done cell without {name}")
     if "accuracy" not in result["measures"]:
         raise _Wrong("a done cell without measures.accuracy")
-    corpus: form.CorpusInfo = result["corpus"]
-    _check_classes("", result, corpus.labels, corpus.test_rows, result["measures"]["accuracy"])
+    labels, rows = result["corpus"]["labels"], result["corpus"]["test_rows"]
+    _check_classes("", result, labels, rows, result["measures"]["accuracy"])
     attacked = result.get("attacked")
     if attacked and "predictions" in attacked:
         stored = result["measures"].get("attacked_accuracy")
-        _check_classes("attacked.", attacked, corpus.labels, attacked.get("rows"), stored)
+        _check_classes("attacked.", attacked, labels, attacked.get("rows"), stored)
 
 
 def _check_classes(
@@ -131,7 +129,7 @@ def _check_classes(
 
 def _classes(name: str, text: Any) -> np.ndarray:
     try:
-        return form.decode_classes(text)
+        return decode_classes(text)
     except (ValueError, TypeError, zlib.error):
         raise _Wrong(f"{name} are no classes, expected base64 of zlib of 16-bit integers") from None
 
@@ -180,15 +178,14 @@ def _rows(of: Check) -> Check:
     return check
 
 
-def _record(kind: type, **checks: Check) -> Check:
-    """A mapping of the fields of a dataclass; those without a default are needed."""
+def _record(needed: tuple[str, ...], **checks: Check) -> Check:
+    """A mapping of known parts."""
 
     def check(name: str, value: Any) -> None:
         _OBJECT(name, value)
-        for field in dataclasses.fields(kind):
-            needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-            if needed and field.name not in value:
-                raise _Wrong(f"{name} lacks {field.name}")
+        for part in needed:
+            if part not in value:
+                raise _Wrong(f"{name} lacks {part}")
         for key, item in value.items():
             if key not in checks:
                 raise _Wrong(f"{name} has an unknown part {key!r}, expected {one_of(key, checks)}")
@@ -224,19 +221,21 @@ _AMOUNT = _expect("a number of at least 0", lambda v: _is_number(v) and v >= 0)
 _SHARE = _expect("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
 _COUNT = _expect("a whole number of at least 0", lambda v: _is_whole(v) and v >= 0)
 _POSITIVE = _expect("a whole number of at least 1", lambda v: _is_whole(v) and v >= 1)
-_STATUS = _expect("done or failed", lambda v: v in (form.DONE, form.FAILED))
+_STATUS = _expect("done or failed", lambda v: v in (DONE, FAILED))
 
 _CHECKS: dict[str, Check] = {
     "id": _NAME,
     "cell": _record(
-        form.Cell, corpus=_NAME, arch=_NAME, recipe=_NAME, seed=_COUNT, fold=_or_none(_COUNT)
+        ("corpus", "arch", "recipe", "seed"),
+        corpus=_NAME, arch=_NAME, recipe=_NAME, seed=_COUNT, fold=_or_none(_COUNT),
     ),
     "status": _STATUS,
     "settings": _OBJECT,
     "corpus": _or_none(
         _record(
-            form.CorpusInfo, name=_NAME, language=_TEXT, fingerprint=_TEXT, labels=_POSITIVE,
-            train_rows=_COUNT, validation_rows=_COUNT, test_rows=_COUNT, words=_COUNT, notes=_rows(_TEXT),
+            ("name", "language", "fingerprint", "labels", *_ROWS, "words"),
+            name=_NAME, language=_TEXT, fingerprint=_TEXT, labels=_POSITIVE, train_rows=_COUNT,
+            validation_rows=_COUNT, test_rows=_COUNT, words=_COUNT, notes=_rows(_TEXT),
         )
     ),
     "reason": _TEXT,
@@ -253,7 +252,7 @@ _CHECKS: dict[str, Check] = {
     "notes": _rows(_TEXT),
     "strengths": _rows(_mapping(_NUMBER)),
     "machine": _record(
-        form.Machine, device=_TEXT, processor=_or_none(_TEXT), blas=_TEXT, fast_paths=_rows(_TEXT),
+        (), device=_TEXT, processor=_or_none(_TEXT), blas=_TEXT, fast_paths=_rows(_TEXT),
         threads=_or_none(_POSITIVE),
     ),
     "recorded": _SWITCH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zoo.core import result_check
 from zoo.core.errors import UserError
 from zoo.core.identity import plain
 from zoo.core.result import Cell, CorpusInfo, Machine, Result, encode_classes
@@ -158,3 +160,15 @@ def test_the_first_form_is_told_how_to_be_converted() -> None:
     values = {key: value for key, value in sound().items() if key not in ("schema", "made_by")}
     with pytest.raises(UserError, match=r"earlier form; .*python -m zoo.ablate convert runs/demo$"):
         Result.from_json(values | {"test_accuracy": 0.75}, FILE)
+
+
+def test_every_part_of_a_result_is_checked() -> None:
+    assert set(result_check._CHECKS) == {field.name for field in dataclasses.fields(Result)}
+    values = sound()
+    for part, record in (("cell", Cell), ("corpus", CorpusInfo), ("machine", Machine)):
+        known = {field.name for field in dataclasses.fields(record)}
+        assert set(values[part]) <= known
+        for name in known:  # none of them is unknown to the check
+            wrong = {**values, part: {**values[part], name: object()}}
+            with pytest.raises(UserError, match=f"{part}.{name} is <object"):
+                Result.from_json(wrong, FILE)
