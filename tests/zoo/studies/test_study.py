@@ -1,0 +1,255 @@
+"""A study as a record: what the user sets wins, what nobody reads is refused, JSON both ways."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoo.core.errors import UserError
+from zoo.models import ARCHS, MODELS
+from zoo.recipes import RECIPES, recipe_fields
+from zoo.settings import PRESETS
+from zoo.studies import listing
+from zoo.studies.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
+from zoo.studies.study import Axes, Study, Where
+from zoo.text import TextSettings
+from zoo.training.settings import TrainSettings
+
+
+def test_what_is_absent_is_the_presets() -> None:
+    study = Study.of("quick")
+    assert study.corpora == PRESETS["quick"]["corpora"]
+    assert study.seeds == PRESETS["quick"]["seeds"]
+    assert study.text("imdb", 0).fraction == 0.1
+    assert study.text("imdb", 0).max_length == 128
+    assert study.settings("textcnn", "uegr", study.text("imdb", 0)).model.as_json()["filters"] == 48
+    assert study.settings("han", "uegr", study.text("imdb", 0)).train.epochs == 5
+    assert Study.from_json({}) == Study.of("demo")
+
+
+def test_a_corpus_of_short_texts_has_its_own_length_and_the_user_the_last_word() -> None:
+    assert Study.of("quick").text("tnews", 0).max_length == 32
+    set_by_user = Study.of("quick", changes={"max_length": 100, "fraction": 0.5})
+    for corpus in PRESETS["quick"]["corpora"]:
+        assert set_by_user.text(corpus, 0).max_length == 100, corpus
+        assert set_by_user.text(corpus, 0).fraction == 0.5, corpus
+
+
+def test_axes_count_each_entry_once() -> None:
+    axes = Axes(seeds=(1, 0, 1), recipes=("uegr", "uegr"), archs=("textcnn", "all"), corpora=("a", "b", "a"))
+    assert (axes.seeds, axes.recipes, axes.corpora) == ((1, 0), ("uegr",), ("a", "b"))
+    assert axes.archs == ("textcnn", *(arch for arch in ARCHS if arch != "textcnn"))
+
+
+def test_no_two_records_share_a_name_but_the_models() -> None:
+    """`--set` knows settings by name alone."""
+    models = {f.name for arch in ARCHS for f in fields(MODELS[arch].Sizes)}
+    records = (TrainSettings, TextSettings)
+    names = [set(recipe_fields()), models, *({f.name for f in fields(record)} for record in records)]
+    assert sum(map(len, names)) == len(set().union(*names))
+    assert set().union(*names) - set(NOT_CHANGES) == set(settings_table())
+
+
+def test_the_switches_are_those_of_the_records() -> None:
+    kinds = next(f for f in fields(type(RECIPES["uegr"].dropout)) if f.name == "kind").metadata["choices"]
+    assert set(SWITCHES["dropout"]) == {"none", *kinds}
+    assert set(SWITCHES["update"]) == {"all", RECIPES["uegr"].backward.kind}
+    assert set(SWITCHES) == {name for name, record in recipe_fields().items() if record is None}
+
+
+def test_a_change_reaches_the_cells_that_read_it() -> None:
+    study = Study.of(
+        "demo",
+        {"archs": ["textcnn", "texthan"], "recipes": ["dropout", "uegr"]},
+        changes={"alpha": 4, "hidden": 7, "beta2": 0.99, "dropout": "uniform"},
+    )
+    text = study.text("bbc_news", 0)
+    uegr = study.settings("texthan", "uegr", text)
+    assert uegr.recipe.flat()["alpha"] == 4.0
+    assert uegr.recipe.flat()["dropout"] == "uniform"
+    assert uegr.model.as_json()["hidden"] == 7
+    assert uegr.train.beta2 == 0.99
+    assert "hidden" not in study.settings("textcnn", "uegr", text).model.as_json()
+
+
+@pytest.mark.parametrize(
+    ("axes", "changes", "said"),
+    [
+        ({"archs": ["textcnn"]}, {"hidden": 4}, r"setting hidden: none of the models .*\(textcnn\) reads it"),
+        ({"recipes": ["dropout"]}, {"epsilon": 1.0}, r"setting epsilon: none of the methods .*\(dropout\)"),
+        ({"recipes": ["standard"]}, {"threshold": 0.5}, "setting threshold: none of the methods"),
+        ({"recipes": ["r_drop"]}, {"gamma": 2.0}, "setting gamma: none of the methods"),
+        ({}, {"keep_constant": 0.3}, "setting keep_constant: none of the methods"),
+    ],
+)
+def test_a_change_that_no_cell_reads_is_refused(axes, changes, said) -> None:
+    with pytest.raises(UserError, match=said):
+        Study.of("demo", axes, changes=changes)
+
+
+def test_a_change_that_another_change_lets_in_is_read() -> None:
+    study = Study.of("demo", {"recipes": ["dropout"]}, changes={"adversarial": 2, "epsilon": 0.3})
+    assert study.effective() == {"adversarial": 2, "epsilon": 0.3}
+
+
+WRONG = [
+    ({"preset": "demmo"}, "unknown preset 'demmo'"),
+    ({"preset": 3}, "preset is 3: expected a text"),
+    ({"recipe_preset": "x"}, "unknown recipe preset 'x'"),
+    ({"axis": {}}, "unknown part 'axis'.*did you mean 'axes'"),
+    ({"axes": []}, r"axes is \[\]: expected an object"),
+    ({"axes": {"seed": [0]}}, "unknown axis 'seed'"),
+    ({"axes": {"seeds": 0}}, "axis seeds=0: expected a tuple"),
+    ({"axes": {"seeds": ["0"]}}, "axis seeds=.*expected a whole number"),
+    ({"axes": {"seeds": [-1]}}, "axis seeds=-1: expected a number at least 0"),
+    ({"axes": {"seeds": [2**31]}}, "axis seeds"),
+    ({"axes": {"seeds": []}}, "axis seeds is empty"),
+    ({"axes": {"archs": ["texthann"]}}, "unknown arch 'texthann'"),
+    ({"axes": {"recipes": ["uergr"]}}, "unknown recipe 'uergr'.*did you mean 'uegr'"),
+    ({"axes": {"corpora": [""]}}, "axis corpora is empty or has an empty name"),
+    ({"axes": {"folds": 1}}, "folds is 1"),
+    ({"axes": {"folds": 100_000}}, "folds=100000"),
+    ({"axes": {"folds": -2}}, "folds=-2"),
+    ({"changes": {"alhpa": 1}}, "unknown setting 'alhpa'.*did you mean 'alpha'"),
+    ({"changes": {"alpha": "1"}}, "alpha='1': expected a number"),
+    ({"changes": {"alpha": None}}, "alpha=None: expected a number"),
+    ({"changes": {"epochs": 0}}, "epochs=0: expected a number at least 1"),
+    ({"changes": {"epochs": 1_000_000_000}}, "epochs=1000000000"),
+    ({"changes": {"batch_size": 1_000_000}}, "batch_size=1000000"),
+    ({"changes": {"learning_rate": -1}}, "learning_rate=-1.0: expected a number above 0"),
+    ({"changes": {"beta1": 2}}, "beta1=2.0: expected a number at least 0 and below 1"),
+    ({"changes": {"adam_epsilon": -1}}, "adam_epsilon=-1.0"),
+    ({"changes": {"hidden": 0}}, "hidden=0: expected a number at least 1"),
+    ({"changes": {"hidden": -5}}, "hidden=-5"),
+    ({"changes": {"hidden": 1_000_000}}, "hidden=1000000"),
+    ({"changes": {"widths": []}, "axes": {"archs": ["textcnn"]}}, r"widths=\(\): expected at least one"),
+    ({"changes": {"widths": [0]}, "axes": {"archs": ["textcnn"]}}, "widths=0"),
+    ({"changes": {"widths": 3}, "axes": {"archs": ["textcnn"]}}, "widths=3: expected a tuple"),
+    ({"changes": {"fraction": 1.5}}, "fraction"),
+    ({"changes": {"max_length": 0}}, "max_length"),
+    ({"changes": {"dropout": "pooled"}}, "dropout='pooled': expected one of none, uniform"),
+    ({"changes": {"update": "foo"}}, "update='foo': expected one of all, selective"),
+    ({"changes": {"update": ["all"]}}, "update"),
+    ({"changes": {"fold": 1}}, "unknown setting 'fold'"),
+    ({"places": {"device": "tpu"}}, "place device='tpu': expected one of auto, cpu, cuda"),
+    ({"places": {"jobs": -1}}, "place jobs=-1"),
+    ({"places": {"jobs": "two"}}, "place jobs='two': expected a whole number"),
+    ({"places": {"output": "x"}}, "unknown place 'output'"),
+    ({"places": "runs"}, "places is 'runs': expected an object"),
+    ([], "expected an object"),
+    (None, "expected an object"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), WRONG, ids=[json.dumps(values)[:50] for values, _ in WRONG])
+def test_a_wrong_study_is_one_line_that_names_its_file(values: object, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=said) as caught:
+        Study.read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 50_000])
+def test_what_is_no_json_is_no_study(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not JSON"):
+        Study.read(path)
+    with pytest.raises(UserError, match=r"cannot be read \(No such file"):
+        Study.read(tmp_path / "none.json")
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory"):
+        Study.read(tmp_path)
+
+
+@given(
+    preset=st.sampled_from(sorted(PRESETS)),
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=4),
+    folds=st.sampled_from([0, 2, 5]),
+    changes=st.fixed_dictionaries(
+        {},
+        optional={
+            "alpha": st.integers(0, 9) | st.floats(0, 9),
+            "base_rates": st.lists(st.floats(0.0, 0.9), min_size=1, max_size=3),
+            "epochs": st.integers(1, 50),
+            "bucketed": st.booleans(),
+            "vectors": st.sampled_from(["random", "word2vec"]),
+        },
+    ),
+    jobs=st.integers(0, 8),
+)
+def test_json_both_ways(preset, seeds, folds, changes, jobs) -> None:
+    axes = {"seeds": seeds, "folds": folds, "recipes": ["uegr", "r_at"]}
+    study = Study.of(preset, axes, changes=changes, places=Where(jobs=jobs))
+    assert Study.from_json(json.loads(json.dumps(study.as_json()))) == study
+
+
+def test_whole_numbers_are_numbers_so_that_one_study_has_one_name() -> None:
+    one, other = (Study.of("demo", changes={"alpha": alpha}) for alpha in (4, 4.0))
+    assert one == other
+    assert json.dumps(one.as_json()) == json.dumps(other.as_json())
+    text = one.text("bbc_news", 0)
+    assert json.dumps(one.settings("textcnn", "uegr", text).named()["recipe"]["forward"]["alpha"]) == "4.0"
+
+
+def test_other_settings_are_another_folder_and_other_axes_are_not() -> None:
+    demo = Study.of("demo")
+    assert demo.out() == Path("runs/demo")
+    others = {"archs": ["all"], "recipes": ["uegr"], "seeds": [7], "corpora": ["bbc_news"]}
+    for axis, value in others.items():
+        assert Study.of("demo", {axis: value}).out() == Path("runs/demo"), axis
+    assert Study.of("demo", changes={"epochs": 6, "learning_rate": 3e-3}).out() == Path("runs/demo")
+    assert Study.of("demo", changes={"epsilon": 0.3, "alpha": 4}).out() == Path(
+        "runs/demo+alpha=4+epsilon=0.3"
+    )
+    assert Study.of("demo", {"folds": 5}).out() == Path("runs/demo+folds=5")
+    assert Study.of("demo", recipe_preset="rat_code").out() == Path("runs/demo+recipe_preset=rat_code")
+    assert Study.of("demo", {"corpora": ["../my data/a b.csv"]}).out() == Path("runs/demo+corpus=a_b")
+    assert Study.of("demo", {"corpora": ["imdb"]}).out() == Path("runs/demo+corpus=imdb")
+    assert Study.of("demo", changes={"max_length": 32}).out() == Path("runs/demo+max_length=32")
+    assert Study.of("demo", places=Where(out="x/y")).out() == Path("x/y")
+
+
+def test_a_long_name_of_a_folder_is_cut_and_stays_its_own() -> None:
+    long = {
+        "alpha": 0.123456,
+        "epsilon": 0.234567,
+        "base_rates": [0.1, 0.2, 0.3],
+        "gamma": 0.345678,
+        "threshold": 0.4,
+    }
+    names = {
+        Study.of("demo", changes={**long, "sharpness": s, "weight_decay": 0.2}).out().name for s in (2, 3)
+    }
+    assert len(names) == 2
+    assert max(map(len, names)) <= 100
+
+
+def test_values_as_typed_read_back() -> None:
+    for name, text in {
+        "alpha": "4",
+        "widths": "1,2",
+        "bucketed": "off",
+        "dropout": "rank",
+        "epochs": "3",
+    }.items():
+        assert shown(from_text({name: text})[name]) == text
+
+
+def test_the_list_says_what_there_is() -> None:
+    there = listing.listed()
+    assert set(there["recipes"]) == set(RECIPES)
+    assert there["settings"]["training"]["beta1"] == {"default": 0.9, "low": 0, "below": 1}
+    named = {name for settings in there["settings"].values() for name in settings} | set(there["parts"])
+    assert named == set(settings_table())
+    json.dumps(there)
+    text = listing.as_text()
+    assert max(map(len, text.splitlines())) <= 100
+    for name in (*settings_table(), *RECIPES, *PRESETS, *ARCHS):
+        assert name in text
