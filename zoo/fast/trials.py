@@ -119,6 +119,7 @@ TABLES: dict[str, Make] = {
     "all padding": lambda g, dtype: _table(g, dtype, 9, 3, torch.zeros(2, 4, dtype=torch.int64)),
     "repeated": lambda g, dtype: _table(g, dtype, 9, 3, _whole(g, 0, 6, 3, 7)),
     "every word": lambda g, dtype: _table(g, dtype, 9, 3, torch.arange(9)),
+    "tiny": lambda g, dtype: (_table(g, dtype, 9, 3, torch.arange(4))[0] * 1e-30, torch.arange(4)),
 }
 
 

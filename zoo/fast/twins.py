@@ -83,15 +83,19 @@ def _count(saliency: Tensor) -> Tensor:
     return torch.tensor(count_nonzero(saliency))
 
 
-def _touched_rows(table: Tensor, ids: Tensor) -> Tensor:
+def _row_sum(table: Tensor, ids: Tensor) -> Tensor:
+    return Rows.of(ids).take(table).sign_().sum(0)
+
+
+def _edit(table: Tensor, ids: Tensor) -> Tensor:
     rows = Rows.of(ids)
     rows.put(table, rows.take(table).abs_())
     return table
 
 
-def _touched_places(table: Tensor, ids: Tensor) -> Tensor:
+def _at_fixed_shapes(form: Form, *inputs: Tensor) -> Tensor:
     with demand_fixed_shapes():
-        return _touched_rows(table, ids)
+        return form(*inputs)
 
 
 def _kept_gradient(table: nn.Embedding, tokens: Tensor, gradient: Tensor, keeper: WordGradient) -> Tensor:
@@ -147,13 +151,24 @@ TWINS: dict[str, Twins] = {
     "rows": Twins(
         {
             "every row": lambda table, ids: table.abs_(),
-            "rows of the batch, in fixed shapes": _touched_places,
-            "rows of the batch": _touched_rows,
+            "rows of the batch, in fixed shapes": lambda table, ids: _at_fixed_shapes(_edit, table, ids),
+            "rows of the batch": _edit,
         },
         "rows of the batch",
         trials.TABLES,
         {FLOAT: EXACT, DOUBLE: EXACT},
         {"An edit of the gradient of 30,000 x 300 words, 16 x 64 of them in the batch": trials.big_table},
+    ),
+    "sums of rows": Twins(
+        {
+            "every row": lambda table, _: table.sign().sum(0),
+            "rows of the batch, in fixed shapes": lambda table, ids: _at_fixed_shapes(_row_sum, table, ids),
+            "rows of the batch": _row_sum,
+        },
+        "rows of the batch",
+        trials.TABLES,
+        {FLOAT: EXACT, DOUBLE: EXACT},
+        {"Counting in the gradient of 30,000 x 300 words, 16 x 64 of them in the batch": trials.big_table},
     ),
     "rows with a gradient": Twins(
         {
