@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core.measures import MEASURES
+from zoo.core import measures
 from zoo.core.names import AVERAGE, BASELINE, display, in_order
 from zoo.evidence.cells import Method
 from zoo.report.blocks import MISSING
@@ -84,7 +84,7 @@ def _figure(tables: Sequence[ArchTable], title: str) -> Any:
         axes.set_xlim(-limit, limit)
         axes.set_ylim(block * len(columns) - 0.6, -0.6)
         _panel(axes, table, columns, methods, block, with_names=index == 0)
-    what = f"{title}: {MEASURES[0].title.lower()} against {display(tables[0].reference)}"
+    what = f"{title}: {measures.MEASURES[0].title.lower()} against {display(tables[0].reference)}"
     figure.text(
         0.12 / width,
         1 - 0.16 / height,
@@ -156,13 +156,13 @@ def _name(axes: Axes, y: float, text: str, colour: str, bold: bool) -> None:
 
 
 def _whisker(axes: Axes, y: float, colour: str, score: Score, level: float, limit: float) -> None:
-    if score.paper_difference is not None:
-        place = 100 * score.paper_difference
-        axes.plot([place], [y], marker="^", markersize=4.5, color=INK, markeredgecolor="white", zorder=4)
     if score.estimate is None:
         text = "failed" if score.failed and score.main is None else MISSING
         axes.text(0.02 * limit, y, text, ha="left", va="center", fontsize=7, color=FAINT)
         return
+    if score.paper_difference is not None:
+        place = 100 * score.paper_difference
+        axes.plot([place], [y], marker="^", markersize=4.5, color=INK, markeredgecolor="white", zorder=4)
     low, middle, high = (
         100 * v for v in (score.estimate.low, score.estimate.difference, score.estimate.high)
     )

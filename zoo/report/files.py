@@ -16,9 +16,9 @@ from zoo.report.sections import grid
 from zoo.report.show import show_cell
 from zoo.report.tables import as_dict, build_tables, long_form
 
-__all__ = ["show_cell", "table_json", "terminal_report", "write_report", "written"]
+__all__ = ["show_cell", "table_json", "terminal_report", "write_report"]
 
-_MORE = "How each number came about is said in table.md (or with --notes)."
+_MORE = "How each number came about is said in table.md."
 
 
 def write_report(
@@ -81,14 +81,6 @@ def terminal_report(
     if not tables:
         return "No results yet.\n"
     return terminal(grid(tables, notes=notes, more="" if notes else _MORE), width)
-
-
-def written(paths: Sequence[Path]) -> str:
-    """Which files are where, a line a folder: the last lines of a report."""
-    folders: dict[Path, list[str]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, []).append(path.name)
-    return "\n".join(f"Written to {folder}/: {', '.join(names)}" for folder, names in folders.items())
 
 
 def table_json(results: Cells | Iterable[Result], paper: bool = False) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Note:
 
 def footnotes(table: ArchTable) -> list[Note]:
     """The notes of one table, most needed first."""
-    return [
+    notes = (
         *_main(table),
         *_differences(table),
         *_without_skill(table),
@@ -46,7 +46,8 @@ def footnotes(table: ArchTable) -> list[Note]:
         *_cost(table),
         *_baseline(table),
         *_corpora(table),
-    ]
+    )
+    return sorted(notes, key=lambda note: not note.glance)
 
 
 def shared_and_own(tables: Sequence[ArchTable]) -> tuple[list[Note], list[list[Note]]]:

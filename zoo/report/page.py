@@ -48,9 +48,10 @@ Made by `python -m zoo.report.page` from the files under `results/`; a test make
 Every number, verdict and list below comes from those files. A difference that does not favour a recipe
 is shown exactly as one that does.
 
-Repeated on one kind of processor, a run is the same bit for bit. Kinds differ in the last digit of a sum, and
-training enlarges that: with AVX2 in place of AVX-512, 6 of the demo's 14 networks gave another accuracy, one by
-1.9 points. So two decimals of one run say little, several seeds tell more, and only runs of one kind are paired."""
+Repeated on one kind of processor, a run is the same bit for bit. Kinds differ in the last digit of a sum,
+and training enlarges that: with AVX2 in place of AVX-512, 6 of the demo's 14 networks gave another
+accuracy, one by 1.9 points. So two decimals of one run say little, several seeds tell more, and only runs
+of one kind are paired."""
 
 _STATEMENTS = """\
 Each statement says that one recipe is above another, on average over the corpora (AVG). It is held

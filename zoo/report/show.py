@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from zoo.core.measures import MEASURES
+from zoo.core import measures
 from zoo.core.names import display
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.compare import processor, without_skill
@@ -57,7 +57,7 @@ def _outcome(result: Result) -> Iterator[Block]:
             row.heading,
             value_text(Spread(result.measures[row.name], None, 1), row),
         )
-        for row in MEASURES
+        for row in measures.MEASURES
         if row.name in result.measures
     ]
     if result.validation_accuracy is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from zoo.core.measures import MEASURES
+from zoo.core import measures
 from zoo.core.names import AVERAGE, BASELINE, display, in_order
 from zoo.evidence.cells import Method
 from zoo.evidence.intervals import ACCURACIES
@@ -60,7 +60,7 @@ def highest(tables: Sequence[ArchTable], heading: int = 3) -> list[Block]:
         rows.append((table.name, *map(_top, (networks, baseline, printed))))
     header = (
         "Model",
-        f"Highest mean, {MEASURES[0].title} ({AVERAGE})",
+        f"Highest mean, {measures.MEASURES[0].title} ({AVERAGE})",
         "Reference row",
         "Highest in the paper",
     )
@@ -75,7 +75,7 @@ def _top(means: dict[Method, float]) -> str:
     if not means:
         return MISSING
     method = max(means, key=lambda method: means[method])
-    return f"{method.name} {MEASURES[0].scale * means[method]:.2f}"
+    return f"{method.name} {measures.MEASURES[0].scale * means[method]:.2f}"
 
 
 def _matrix(found: Sequence[Finding], text: Callable[[Finding], str], reading: bool = False) -> Table:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
+from zoo.evidence.cells import Cells
 from zoo.grid.store import Store
-from zoo.report.diagnostics import diagnostics_text
+from zoo.report.blocks import markdown
+from zoo.report.diagnostics import diagnostics
 from zoo.report.page import NOTES, build_page, main
-from zoo.report.setup import changed_settings, setup_text
+from zoo.report.setup import changed_settings, setup
 
 TUNE = {
     "dropout": {"best": {}, "settings": [{"setting": {}, "validation": 0.7, "difference": 0.0}]},
@@ -20,6 +23,10 @@ TUNE = {
         ],
     },
 }
+
+
+def setup_text(results) -> str:
+    return markdown(setup(Cells.of(results)))
 
 
 def cells(result, **changes):
@@ -36,7 +43,7 @@ def cells(result, **changes):
 @pytest.fixture
 def folders(tmp_path, result):
     results, docs = tmp_path / "results", tmp_path / "docs"
-    for cell in [*cells(result), result("tfidf_svm", "imdb", "-", n=400, curve=[], best_epoch=None)]:
+    for cell in [*cells(result), result("tfidf_svm", "imdb", "-", n=400, curve=(), best_epoch=None)]:
         Store(results / "quick").write(cell)
     return results, docs
 
@@ -69,10 +76,11 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
 
 def test_other_numbers_other_verdicts(folders):
     before = run(folders)
-    for cell in Store(folders[0] / "quick").cells():
-        swapped = {"dropout": "uegr", "uegr": "dropout"}.get(cell["cell"]["recipe"])
+    for cell in list(Store(folders[0] / "quick").cells()):
+        swapped = {"dropout": "uegr", "uegr": "dropout"}.get(cell.cell.recipe)
         if swapped:
-            Store(folders[0] / "quick").write(cell | {"cell": {**cell["cell"], "recipe": swapped}})
+            other = dataclasses.replace(cell.cell, recipe=swapped)
+            Store(folders[0] / "quick").write(dataclasses.replace(cell, cell=other))
     after = run(folders)
     assert "Of 3 verdicts: 3 not supported." in after
     assert "Of 3 verdicts: 3 not supported." not in before
@@ -82,9 +90,9 @@ def test_parts_that_are_there_are_shown(folders, result):
     results, docs = folders
     (results / "tune.json").write_text(json.dumps(TUNE), encoding="utf-8")
     for cell in cells(result):
-        if cell["cell"]["recipe"] == "uegr":
-            cell["settings"]["recipe"]["alpha"] = 4
-        Store(results / "tuned").write(cell)
+        recipe, corpus, arch, seed = (getattr(cell.cell, n) for n in ("recipe", "corpus", "arch", "seed"))
+        tuned = result(recipe, corpus, arch, seed, n=400, wrong=range(10 + seed), alpha=4)
+        Store(results / "tuned").write(tuned if recipe == "uegr" else cell)
         Store(results / "demo").write(cell)
     docs.mkdir()
     (docs / NOTES).write_text("A guess: too little data.\n", encoding="utf-8")
@@ -94,7 +102,7 @@ def test_parts_that_are_there_are_shown(folders, result):
     assert "| default | 70.00 (best) | 80.00 |" in text
     assert "| alpha 4 | – | 81.25 (best) |" in text
     assert "| alpha 4, gamma 2 | – | 79.00 |" in text
-    assert "- Dropout: none.\n- UEGR: recipe.alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
+    assert "- Dropout: none.\n- UEGR: alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
     assert text.count("Of 3 verdicts") == 2
     assert "## The demo" in text
     assert text.endswith("A guess: too little data.\n")
@@ -127,59 +135,68 @@ def test_without_a_difference_there_is_no_figure(tmp_path, result):
 
 
 def test_settings_are_told_apart_by_corpus_and_recipe(result):
-    results = cells(result)
-    for cell in results:
-        cell["settings"] = {
-            "text": {"max_length": 32 if cell["cell"]["corpus"] == "tnews" else 128, "folds": 0},
+    def settings(cell):
+        uegr = cell.recipe == "uegr"
+        backward = {"kind": "selective", "threshold": 0.6} if uegr else None
+        return {
+            "text": {"max_length": 32 if cell.corpus == "tnews" else 128, "folds": 0, "fold": 0},
             "train": {"epochs": 5, "batch_size": 16, "bucketed": True, "vectors": "word2vec"},
-            "recipe": {"alpha": 0.5, "update": "selective" if cell["cell"]["recipe"] == "uegr" else "all"},
+            "model": {"hidden": 3} if cell.arch == "bilstm" else {"widths": [2, 3]},
+            "recipe": {"forward": {"kind": "bi_stage", "alpha": 0.5}, "dropout": None, "backward": backward},
         }
+
+    results = [dataclasses.replace(cell, settings=settings(cell.cell)) for cell in cells(result)]
     text = setup_text(results)
+    assert "- Model: hidden 3, widths 2 3.\n" in text
     assert "- Training: epochs 5, batch\\_size 16, bucketed on, vectors word2vec.\n" in text
     # 16 cells, 2 epochs of ceil(1000 / 16) = 63 steps, 10 ms each: 20.16 s
     assert "CPU time of the training steps in it: 0.3 minutes." in text
     assert "- Text: folds 0.\n" in text
-    assert "- max\\_length: IMDB 128, TNEWS 32." in text
+    assert "- Text, max\\_length: IMDB 128, TNEWS 32." in text
     assert "| Recipe | update |\n| --- | --- |\n| Dropout | all |\n| UEGR | selective |" in text
-    assert "where the recipe has the part: alpha 0.5." in text
+    assert (
+        "The same in every recipe that has it: forward bi\\_stage, alpha 0.5, dropout none, threshold 0.6."
+        in text
+    )
     assert "Time of all cells together, each counted by itself: 0.8 minutes;" in text
 
 
-def test_failed_cells_and_several_machines_are_counted(result):
-    results = [result("dropout"), result("uegr", status="failed", reason="nan"), result("at", device="GPU")]
-    del results[1]["seconds"], results[1]["threads"], results[1]["device"]
+def test_failed_cells_processors_and_programs_are_counted(result, failed):
+    results = [
+        result("dropout", processor="AVX2"),
+        failed("uegr"),
+        result("at", processor="AVX512", made_by={"version": "2.0"}),
+    ]
     text = setup_text(results)
     assert "3 cells, 1 of them failed" in text
-    assert "Machine: GPU, cpu; threads a cell: 1." in text
+    assert "Processor: cpu, AVX2 (1 result), cpu, AVX512 (1 result); threads a cell: 1." in text
+    assert "Program: 1.0 at commit abc1234 (1 result), 2.0, commit not recorded (1 result)." in text
 
 
 def test_changed_settings_names_only_what_differs(result):
-    tuned = result("uegr")
-    tuned["settings"] = {"train": {"epochs": 2, "learning_rate": 0.01}, "recipe": {"alpha": 4.0}}
-    plain = result("uegr")
-    plain["settings"] = {"train": {"epochs": 2, "learning_rate": 0.003}, "recipe": {"alpha": 4}}
-    change = "train.learning_rate 0.01 (default 0.003)"
-    assert changed_settings([tuned], [plain]) == {"uegr": {change: [tuned["cell"]["arch"]]}}
-    assert changed_settings([tuned], []) == {"uegr": {}}
+    tuned = [result("uegr", alpha=4.0, train={"learning_rate": 0.01})]
+    plain = [result("uegr", alpha=4, train={"learning_rate": 0.003})]
+    assert changed_settings(Cells.of(tuned), Cells.of(plain)) == {
+        "UEGR": ["learning_rate 0.01 (default 0.003), TextHAN"]
+    }
+    assert changed_settings(Cells.of(tuned), Cells.of([])) == {"UEGR": []}
 
 
-def test_diagnostics_are_means_of_the_last_epochs(result):
-    def curve(last: float, kept: float) -> list[dict[str, object]]:
+def test_diagnostics_are_means_of_the_last_epochs(result, failed):
+    def curve(last: float, kept: float) -> tuple[dict[str, object], ...]:
         first = {"epoch": 1, "loss_clean": 9.0, "kept_share": 0.9, "drop_rate": {"pooled": 0.9}}
-        return [
-            first,
-            {**first, "epoch": 2, "loss_clean": last, "kept_share": kept, "drop_rate": {"pooled": 0.2}},
-        ]
+        second = {"epoch": 2, "loss_clean": last, "kept_share": kept, "drop_rate": {"pooled": 0.2}}
+        return (first, second)
 
     results = [
         result("uegr", "imdb", seed=0, curve=curve(0.2, 0.4), best_epoch=1),
         result("uegr", "imdb", seed=1, curve=curve(0.4, 0.5), best_epoch=2),
         result("uegr", "tnews", curve=curve(0.9, 0.6), best_epoch=2),
-        result("standard", "imdb", curve=[{"epoch": 1, "loss_clean": 0.1}], best_epoch=1),
-        result("standard", "tnews", status="failed", reason="nan"),
+        result("standard", "imdb", curve=({"epoch": 1, "loss_clean": 0.1},), best_epoch=1),
+        failed("standard", "tnews"),
     ]
     assert (
-        diagnostics_text(results)
+        markdown(diagnostics(Cells.of(results)))
         == """\
 ### TextHAN
 
@@ -191,5 +208,6 @@ def test_diagnostics_are_means_of_the_last_epochs(result):
 | Clean loss (best epoch) | IMDB | TNEWS |
 | --- | ---: | ---: |
 | w/o Dropout | 0.100 (epoch 1.0 of 1) | – |
-| UEGR | 0.300 (epoch 1.5 of 2) | 0.900 (epoch 2.0 of 2) |"""
+| UEGR | 0.300 (epoch 1.5 of 2) | 0.900 (epoch 2.0 of 2) |
+"""
     )

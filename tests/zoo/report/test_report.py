@@ -6,9 +6,7 @@ import sys
 import pytest
 
 from zoo.core.errors import UserError
-from zoo.report.figure import draw_differences
 from zoo.report.files import show_cell, table_json, terminal_report, write_report
-from zoo.report.tables import build_tables
 
 NAMES = ["table.md", "table.tex", "table.csv", "difference.png", "difference.svg"]
 
@@ -25,23 +23,35 @@ def grid(result):
 
 
 def test_a_report_is_five_files_that_depend_on_the_results_alone(tmp_path, grid):
-    paths = write_report(tmp_path / "a", grid)
+    paths = write_report(tmp_path / "a", grid, title="Mine")
     assert [path.name for path in paths] == NAMES
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(NAMES)
-    assert (tmp_path / "a" / "table.md").read_text(encoding="utf-8").count("\n## ") == 2
-    assert "](difference.svg)" in (tmp_path / "a" / "table.md").read_text(encoding="utf-8")
-    again = write_report(tmp_path / "b", grid)
+    text = (tmp_path / "a" / "table.md").read_text(encoding="utf-8")
+    assert text.startswith("# Results: Mine\n\n## BiLSTM\n")
+    assert text.count("\n## ") == 2
+    assert "](difference.svg)" in text
+    assert "**UEGR**" in text
+    assert text.count("IMDB: 1,000 training and 100 test texts.") == 1
+    again = write_report(tmp_path / "b", grid, title="Mine")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
-    other = write_report(tmp_path / "c", grid[1:])
+    other = write_report(tmp_path / "c", grid[1:], title="Mine")
     assert all(a.read_bytes() != b.read_bytes() for a, b in zip(paths, other, strict=True))
+    write_report(tmp_path / "named", grid)
+    assert (tmp_path / "named" / "table.md").read_text(encoding="utf-8").startswith("# Results: named\n")
 
 
-def test_without_differences_there_is_no_figure(tmp_path, result):
+def test_a_report_never_deletes_what_another_made(tmp_path, result):
     (tmp_path / "difference.svg").write_text("of an earlier report")
     paths = write_report(tmp_path, [result("uegr")])
     assert [path.name for path in paths] == NAMES[:3]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES[:3])
+    assert (tmp_path / "difference.svg").read_text() == "of an earlier report"
     assert "](difference.svg)" not in paths[0].read_text(encoding="utf-8")
+
+
+def test_two_settings_of_one_recipe_are_reported_side_by_side(tmp_path, result):
+    cells = [result("dropout", wrong=range(10)), result("uegr"), result("uegr", alpha=4)]
+    assert len(write_report(tmp_path, cells)) == 5
+    assert "> UEGR, alpha 4 " in terminal_report(cells)
 
 
 def test_mistakes_of_the_user_are_named(tmp_path, grid):
@@ -58,74 +68,22 @@ def test_text_and_json_without_results():
 
 
 def test_text_and_json(grid):
-    assert terminal_report(grid).count("Difference to Dropout, points") == 2
-    assert [table["arch"] for table in table_json(grid)] == ["bilstm", "texthan"]
-    assert "(90.71)" in terminal_report(grid, paper=True)
+    text = terminal_report(grid, paper=True)
+    assert text.count("Difference to Dropout, points") == 2
+    assert max(map(len, text.splitlines())) <= 80
+    assert "(90.71)" in text
+    (bilstm, texthan) = table_json(grid)
+    assert (bilstm["arch"], texthan["arch"]) == ("bilstm", "texthan")
+    assert "IMDB: 1,000 training and 100 test texts." in texthan["footnotes"]
 
 
-def test_the_figure_shows_every_place(tmp_path, result, monkeypatch):
-    """Names, dots, failed and missing places, the paper's marks: read from the drawing."""
-    import matplotlib.figure
-
-    drawn = []
-    save = matplotlib.figure.Figure.savefig
-    monkeypatch.setattr(
-        matplotlib.figure.Figure,
-        "savefig",
-        lambda self, *args, **kwargs: (drawn.append(self), save(self, *args, **kwargs))[1],
-    )
-    cells = [
-        result(r, c, n=400, wrong=range(w))
-        for r, c, w in (
-            ("dropout", "imdb", 40),
-            ("uegr", "imdb", 10),
-            ("at", "imdb", 41),
-            ("dropout", "tnews", 40),
-            ("at", "tnews", 44),
-        )
-    ]
-    cells += [result("uegr", "tnews", status="failed", reason="NaN"), result("tfidf_svm", "imdb", "-", n=400)]
-    assert len(draw_differences(build_tables(cells, paper=True), tmp_path / "d")) == 2
-    (axes,) = drawn[0].axes
-    texts = [text.get_text() for text in axes.texts]
-    assert texts.count("UEGR") == texts.count("AT") == 3
-    assert {"IMDB", "TNEWS", "AVG", "failed", "–"} <= set(texts)
-    assert "TF-IDF + linear SVM" not in texts
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert sorted(round(float(dot.get_xdata()[0]), 2) for dot in dots) == [-1.0, -0.62, -0.25, 7.5]
-    assert [dot.get_markerfacecolor() == "white" for dot in dots].count(False) == 1
-    assert len([line for line in axes.lines if line.get_marker() == "^"]) == 4
-    left, right = axes.get_xlim()
-    assert left <= -1
-    assert right >= 7.5
-
-
-def test_very_long_whiskers_end_in_an_arrow(tmp_path, result, monkeypatch):
-    import matplotlib.axes
-
-    markers = []
-    plot = matplotlib.axes.Axes.plot
-    monkeypatch.setattr(
-        matplotlib.axes.Axes,
-        "plot",
-        lambda self, *args, **kwargs: (markers.append(kwargs.get("marker")), plot(self, *args, **kwargs))[1],
-    )
-    quiet = [
-        result(r, c, seed=s, n=1000, wrong=range(w))
-        for s in (0, 1)
-        for c in "abcdefg"
-        for r, w in (("dropout", 50), ("uegr", 50 + 2 * s))
-    ]
-    wild = [
-        result(r, "h", seed=s, n=1000, wrong=range(w + 60 * s * (r == "uegr")))
-        for s in (0, 1)
-        for r, w in (("dropout", 50), ("uegr", 50))
-    ]
-    draw_differences(build_tables(quiet), tmp_path / "quiet")
-    assert "<" not in markers
-    draw_differences(build_tables(quiet + wild), tmp_path / "wild")
-    assert "<" in markers
-    assert ">" in markers
+def test_the_terminal_has_few_notes_and_all_on_request(grid):
+    text = terminal_report(grid)
+    assert text.count("\n- ") == 2
+    assert text.rstrip().endswith("How each number came about is said in table.md.")
+    every = terminal_report(grid, notes=True)
+    assert every.count("\n- ") > 6
+    assert "table.md" not in every
 
 
 def test_a_corpus_in_a_script_without_font_is_no_error(tmp_path, result):
@@ -134,62 +92,67 @@ def test_a_corpus_in_a_script_without_font_is_no_error(tmp_path, result):
 
 
 SHOWN = """\
-imdb-texthan-uegr-s0-c95a1376
+imdb-texthan-uegr-s0-0eace94c
 =============================
 
-cell
-  corpus  imdb
-  arch    texthan
-  recipe  uegr
-  seed    0
-  fold    –
+TextHAN, UEGR on IMDB, seed 0: done.
 
-corpus
-  name             imdb
-  train_rows       1000
-  validation_rows  50
-  test_rows        100
-  notes            –
+---------------------------------------------
+Result
+---------------------------------------------
+Test accuracy, %                        97.00
+Test macro-F1, %                        97.00
+Validation accuracy, % (best epoch, 2)  97.00
+---------------------------------------------
 
-settings
-  text.max_length  64
-  train.epochs     2
-  recipe.alpha     0.5
+Learning curve: means over the steps of an epoch
+--------------------------------------------------------------
+epoch    loss  kept_share  drop_rate embedding  drop_rate head
+--------------------------------------------------------------
+1         0.7         0.4                  0.2            0.21
+2      0.5123        0.41                  0.2             0.2
+--------------------------------------------------------------
 
-seconds
-  total     3
-  train     2.5
-  evaluate  0.5
+- IMDB (en): 2 classes, 1,000 training, 50 validation and 100 test texts, 99
+  words.
+- Processor: cpu, instructions not recorded; threads 1.
+- Program: 1.0 at commit abc1234.
+- Word vectors: kind random.
+- Seconds: total 3, train 2.5, evaluate 0.5.
+- Cost: parameters 1,234, seconds a step 0.02, CPU seconds a step 0.01.
 
-curve
-  epoch    loss  kept_share  drop_rate.embedding  drop_rate.head
-      1     0.7         0.4                  0.2            0.21
-      2  0.5123        0.41                  0.2             0.2
+Settings of the recipe: forward bi_stage, alpha 0.5, dropout none, update all.
 
-result
-  status               done
-  device               cpu
-  threads              1
-  step_seconds         0.02
-  step_cpu_seconds     0.01
-  parameters           1234
-  best_epoch           2
-  validation_accuracy  0.97
-  test_accuracy        0.97
-  test_macro_f1        0.97
+Settings of training: epochs 2, batch_size 16.
+
+Settings of the text: max_length 64.
 """
 
 
 def test_show_cell(result):
-    assert show_cell(result("uegr", wrong=range(3))) == SHOWN
-    failed = result("uegr", status="failed", reason="a bug", traceback="File a\n  line b\n")
-    assert show_cell(failed).endswith("\ntraceback\n  File a\n    line b\n")
+    assert show_cell(result("uegr", wrong=range(3), vectors={"kind": "random"})) == SHOWN
+
+
+def test_show_cell_names_what_differs_from_the_defaults(result):
+    made = result("uegr", alpha=4, train={"learning_rate": 0.01})
+    text = show_cell(made, result("uegr", train={"learning_rate": 0.003}).settings)
+    assert "Settings that differ from the defaults: alpha 4, learning_rate 0.01.\n" in text
+    assert "Other settings of training: epochs 2, batch_size 16.\n" in text
+    assert text.count("learning_rate") == 1
+
+
+def test_show_a_failed_cell_and_one_without_skill(failed, result):
+    text = show_cell(failed("uegr", reason="a bug", traceback="File a\n  line b\n"))
+    assert "It failed: a bug" in text
+    assert text.endswith("\n  File a\n    line b\n")
+    assert "Caution: it predicts one class only." in show_cell(result("uegr", wrong=range(0, 100, 2)))
+    assert "Caution" not in show_cell(result("tfidf_svm", arch="-", wrong=range(0, 100, 2)))
 
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, zoo.grid.store, zoo.report.files\n"
-        "heavy = {'torch', 'scipy', 'matplotlib', 'sklearn', 'pandas'}\n"
+        "import sys, zoo.evidence.statements, zoo.grid.store, zoo.report.files, zoo.report.page\n"
+        "heavy = {'torch', 'scipy', 'matplotlib', 'sklearn', 'pandas', 'rich'}\n"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
