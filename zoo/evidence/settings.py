@@ -40,9 +40,9 @@ def differing(settings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as text: 4 for 4.0, on and off, lists with spaces between."""
+    """A value as text: 4 for 4.0, on and off, lists with spaces between, a dash for nothing."""
     if isinstance(value, list | tuple):
         return " ".join(map(shown, value)) or "(default)"
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: ABSENT}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value) or "(none)"
+    return f"{value:g}" if isinstance(value, float) else str(value) or ABSENT

@@ -45,8 +45,8 @@ class Statement:
     @property
     def text(self) -> str:
         """The statement in words."""
-        title = measures.measure(self.measure).title
-        where = "" if self.measure == ACCURACY else f" in {title[:1].lower()}{title[1:]}"
+        title, main = measures.measure(self.measure).title, measures.MEASURES[0].title
+        where = title.removeprefix(main) if title.startswith(main) else f" in {title}"
         return f"{display(self.recipe)} is above {display(self.reference)}{where}"
 
 

@@ -69,7 +69,7 @@ def _figure(tables: Sequence[ArchTable], title: str) -> Any:
     columns = (*(c for c in columns if c != AVERAGE), *([AVERAGE] if len(columns) > 2 else []))
     block = len(methods) + 1.6  # a heading above the recipes, air below
     height_of_rows = _ROW_INCHES * block * len(columns)
-    left, top, bottom, panel = 1.6, 0.66, 1.0, 2.75 if len(tables) > 1 else 4.6
+    left, top, bottom, panel = 1.6, 0.66, 1.12, 2.75 if len(tables) > 1 else 4.6
     width, height = left + panel * len(tables) + 0.15, top + height_of_rows + bottom
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -162,14 +162,23 @@ def _whisker(axes: Axes, y: float, colour: str, score: Score, level: float, limi
         return
     if score.paper_difference is not None:
         place = 100 * score.paper_difference
-        axes.plot([place], [y], marker="^", markersize=4.5, color=INK, markeredgecolor="white", zorder=4)
+        axes.plot(
+            [place],
+            [y],
+            marker="^",
+            markersize=5,
+            color=INK,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            zorder=4,
+        )
     low, middle, high = (
         100 * v for v in (score.estimate.low, score.estimate.difference, score.estimate.high)
     )
     axes.plot([low, high], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
-    for end, marker in ((low, "<"), (high, ">")):
+    for end in (low, high):
         if abs(end) > limit:  # the whisker leaves the panel
-            edge = limit if end > 0 else -limit
+            edge, marker = (limit, ">") if end > 0 else (-limit, "<")
             axes.plot([edge], [y], marker=marker, color=colour, markersize=4, clip_on=False)
     if abs(middle) > limit:
         side = 1 if middle > 0 else -1
@@ -196,8 +205,8 @@ def _caption(tables: Sequence[ArchTable], confidence: float) -> str:
     number = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     over = "; ".join(sorted({estimate.method for estimate in estimates}))
     lines = [
-        f"Dot: paired difference, n = {number} run{'s' if runs[-1] > 1 else ''} a recipe; an arrow with a "
-        "number lies beyond the scale.",
+        f"Dot: paired difference, n = {number} run{'s' if runs[-1] > 1 else ''} a recipe. "
+        "Arrows leave the scale.",
         f"Line: {confidence:.0%} interval over {over}.",
         f"Filled: p < {1 - confidence:.2g} after Holm's correction (not for {AVERAGE}). Open: maybe chance."
         if runs[-1] > 1

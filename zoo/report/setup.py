@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from zoo.core.names import display, in_order
+from zoo.core.names import BASELINE, display, in_order
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.cells import Cells
 from zoo.evidence.settings import ABSENT, by_name, shown
@@ -66,7 +66,7 @@ def _overview(cells: Cells, every: Sequence[Result], networks: Sequence[Result])
     fold = f"; {len(folds)} folds" if folds else ""
     yield f"{len(networks)} cells, {failed} of them failed: {said}{fold}."
     if len(every) > len(networks):
-        yield f"{len(every) - len(networks)} cells of the reference row."
+        yield f"{len(every) - len(networks)} cells of the reference row, {display(BASELINE)}."
     done = [result for result in networks if result.done]
     threads = sorted({str(r.machine.threads) for r in done if r.machine.threads})
     if done:

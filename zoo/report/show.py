@@ -10,7 +10,7 @@ from zoo.core import measures
 from zoo.core.names import display
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.compare import processor, without_skill
-from zoo.evidence.settings import by_name, shown
+from zoo.evidence.settings import ABSENT, by_name, shown
 from zoo.evidence.statistics import Spread
 from zoo.report.blocks import MISSING, Block, Heading, List, Table, Text, terminal
 from zoo.report.origin import programs
@@ -122,7 +122,7 @@ def _settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Itera
 
 
 def _listed(settings: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"{name} {shown(value)}" for name, value in settings)
+    return ", ".join(f"{name} {text}" for name, value in settings if (text := shown(value)) != ABSENT)
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

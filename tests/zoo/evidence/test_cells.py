@@ -101,5 +101,5 @@ def test_settings_by_name():
     assert recipe["forward"]["kind"] == "freelb"
     assert differing([{"a": 4, "b": 1}, {"a": 4.0, "b": 2, "c": 1}]) == ["b", "c"]
     assert differing([]) == []
-    texts = {"x": "x", 4.0: "4", True: "on", None: "–", (2, 3): "2 3", (): "(default)", "": "(none)"}
+    texts = {"x": "x", 4.0: "4", True: "on", None: "–", (2, 3): "2 3", (): "(default)", "": "–"}
     assert {shown(value) for value in texts} == set(texts.values())

@@ -205,7 +205,7 @@ def test_every_statement_of_the_table_reads_well_and_is_of_table_iv_or_a_control
         "R-AT-SU is above R-AT",
         "AT is above Dropout",
         "R-Drop is above Dropout",
-        "UEGR is above Dropout in test accuracy under FGSM",
+        "UEGR is above Dropout under FGSM",
     }
 
 
