@@ -185,8 +185,8 @@ def _terminal(block: Block, width: int | None) -> str:
 
 
 _GAP = "  "
-# What may follow a number: marks, and a number in parentheses.
-_SUFFIX = re.compile(r"[*†]+$|[*†]* \([^()]*\)$")
+# What may follow a number: its spread, how many runs failed, marks, and a number in parentheses.
+_SUFFIX = re.compile(r"(?: ± [\d.]+)?(?:, \d+ failed)?[*†]*(?: \([^()]*\))?$")
 
 
 def _terminal_table(table: Table, width: int | None) -> str:
@@ -208,8 +208,7 @@ def _terminal_table(table: Table, width: int | None) -> str:
 
 def _room_for_suffixes(column: Sequence[str]) -> list[str]:
     """Texts of a column whose numbers stay below each other, with marks behind them or without."""
-    suffixes = [_SUFFIX.search(text) for text in column]
-    widths = [_width(found.group()) if found else 0 for found in suffixes]
+    widths = [_width(found.group()) if (found := _SUFFIX.search(text)) else 0 for text in column]
     return [text + " " * (max(widths) - width) for text, width in zip(column, widths, strict=True)]
 
 

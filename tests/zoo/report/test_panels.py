@@ -113,7 +113,7 @@ def test_spread_and_partly_failed_and_paper(result, failed, draw):
     ]
     cells.append(failed("uegr", seed=3, reason="out of memory"))
     text = draw(cells, paper=True)
-    assert "  Dropout            89.00 ± 1.41 (90.71)\n" in text
+    assert "  Dropout  89.00 ± 1.41 (90.71)\n" in text
     assert "> UEGR     93.00 ± 1.41, 1 failed (91.86)\n" in text
     assert "AVG" not in text
     assert "+1.15" in text
