@@ -20,7 +20,7 @@ from zoo.fast.shapes import demand_fixed_shapes
 from zoo.method import rates
 from zoo.method.backward import selective
 from zoo.method.forward import divergence
-from zoo.method.forward.attack import embedding_rms, perturbation, project
+from zoo.method.forward.attack import SCOPES, embedding_rms, perturbation, project
 
 TOLERANCE = 1e-10
 numbers = st.floats(-30, 30, width=32)
@@ -91,20 +91,23 @@ def test_perturbations(problem: tuple[np.ndarray, np.ndarray, np.ndarray], epsil
         close(perturbation(g, m, epsilon, "fgm", scope, ids), wanted)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_pgd_is_the_repeated_projected_step(norm: str) -> None:
+@pytest.mark.parametrize(
+    ("attack", "scope"),
+    [("fgsm", "example"), ("token_linf", "example"), *(("fgm", scope) for scope in SCOPES)],
+)
+def test_pgd_is_the_repeated_projected_step(attack: str, scope: str) -> None:
     rng = np.random.default_rng(0)
     x, matrix = rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 4))
 
     def gradient_at(point: np.ndarray) -> np.ndarray:
         return np.tanh(point @ matrix)
 
-    mask, attack = np.ones((2, 3), bool), "fgsm" if norm == "linf" else "fgm"
-    delta = torch.zeros(2, 3, 4, dtype=torch.float64)
+    mask, tokens = np.array([[True] * 3, [True, True, False]]), np.array([[1, 2, 1], [2, 3, 0]])
+    kind, delta = (attack, scope, torch.tensor(tokens)), torch.zeros(2, 3, 4, dtype=torch.float64)
     for _ in range(4):
         gradient = torch.tensor(gradient_at(x + delta.numpy()))
-        delta = project(delta + perturbation(gradient, torch.tensor(mask), 0.3, attack), 0.5, attack)
-    close(delta, uegr_ref.pgd(gradient_at, x, 0.5, 0.3, 4, mask, norm))
+        delta = project(delta + perturbation(gradient, torch.tensor(mask), 0.3, *kind), 0.5, *kind)
+    close(delta, uegr_ref.pgd(gradient_at, x, 0.5, 0.3, 4, mask, attack, scope, tokens))
 
 
 @given(gradients())
@@ -150,14 +153,14 @@ def saliencies() -> st.SearchStrategy[np.ndarray]:
 
 @pytest.mark.parametrize("name", ["rank", "minmax", "log_minmax"])
 @given(saliencies())
-def test_normalisations(name: str, saliency: np.ndarray) -> None:
+def test_normalisers(name: str, saliency: np.ndarray) -> None:
     wanted = getattr(uegr_ref, f"{name}_normalise")(saliency)
     close(selective.NORMALISERS[name](torch.tensor(saliency)), wanted)
 
 
 @given(saliencies(), st.floats(0, 1), st.floats(0.1, 10), st.sampled_from([0.0, 0.2]))
 def test_keep_probability(saliency: np.ndarray, a: float, b: float, floor: float) -> None:
-    rule = selective.KeepRule(threshold=a, sharpness=b, p_floor=floor)
+    rule = selective.Selective(threshold=a, sharpness=b, p_floor=floor)
     wanted = uegr_ref.keep_probability(uegr_ref.rank_normalise(saliency), a, b, floor)
     close(rule.probabilities(torch.tensor(saliency), [len(saliency)]), wanted)
 
@@ -169,7 +172,7 @@ def test_selective_update(gradient: np.ndarray, seed: int) -> None:
     parameter.grad = torch.tensor(gradient)
     noise = np.random.default_rng(seed).random(len(gradient))
     update = selective.SelectiveUpdate([parameter])
-    update.uniform = lambda like: torch.tensor(noise)  # type: ignore[method-assign]
+    update.uniform = lambda p: torch.tensor(noise)  # type: ignore[method-assign]
     update.apply()
     p = uegr_ref.keep_probability(uegr_ref.rank_normalise(uegr_ref.batch_saliency(gradient)), 0.6, 1.0)
     close(parameter.grad, uegr_ref.unbiased_gradient(gradient, noise < p, p))

@@ -237,7 +237,12 @@ class SelectiveUpdate:
         for parameter, old, factor in zip(parameters, before, scale.split(sizes), strict=True):
             move = parameter - old
             parameter.copy_(old + move * factor.view_as(old).to(old.dtype))
-        return {"kept_share": keep.mean(), "mean_keep_probability": p.mean()}
+        real = gradient.sign().abs_()
+        count = real.sum().clamp_min(1)
+        return {
+            "kept_share": torch.dot(keep, real) / count,
+            "mean_keep_probability": torch.dot(p, real) / count,
+        }
 
     def draw(
         self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None = None
