@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
     if len(study.archs) > 1:
         raise UserError(f"--arch {' '.join(study.archs)}: expected one model; each has settings of its own")
     if not study.places.out:
-        study = replace(study, places=replace(study.places, out="runs/tune"))
+        study = _at(study, Path("runs/tune"))
     best_seeds = tuple(options.best_seeds or (0, 1, 2))
     both = sorted(set(study.seeds) & set(best_seeds))
     if options.best_out is not None and both:
@@ -110,10 +110,7 @@ def _run(options: argparse.Namespace) -> int:
         Search(study.changed({"recipes": (recipe,)}), recipe, grid_of(recipe, options.vary or ()))
         for recipe in study.recipes
     ]
-    for search in searches:  # every value is checked before the first cell runs
-        for name, values in search.grid.items():
-            for value in values:
-                _study(search.study, ((name, value),))
+    _check(searches, options.best_out, best_seeds)
     answer = {search.recipe: _tune(search) for search in searches}
     failed = _report(answer, options.json)
     if options.best_out is not None:
@@ -122,6 +119,23 @@ def _run(options: argparse.Namespace) -> int:
             if best is not None:
                 failed |= _train_best(search, tuple(best.items()), options.best_out, best_seeds)
     return EXIT_FAILED_CELLS if failed else 0
+
+
+def _check(searches: Sequence[Search], best_out: Path | None, best_seeds: Sequence[int]) -> None:
+    """Every value, seed and place is checked before the first cell runs."""
+    from zoo.studies import run
+
+    for search in searches:
+        for name, values in search.grid.items():
+            for value in values:
+                run.check_here(_study(search.study, ((name, value),)), run.places_of(search.study))
+        if best_out is not None:
+            study = _at(search.study.changed({"seeds": tuple(best_seeds)}), best_out)
+            run.check_here(study, run.places_of(study))
+
+
+def _at(study: Study, out: Path) -> Study:
+    return replace(study, places=replace(study.places, out=str(out)))
 
 
 def _report(answer: Mapping[str, Any], as_json: bool) -> bool:
@@ -215,8 +229,7 @@ def _train_best(search: Search, best: Setting, out: Path, seeds: Sequence[int]) 
     """Train cells for the test part, with seeds that the search has not seen; returns whether one failed."""
     from zoo.studies import run
 
-    study = _study(search.study, best).changed({"seeds": tuple(seeds)})
-    study = replace(study, places=replace(study.places, out=str(out)))
+    study = _at(_study(search.study, best).changed({"seeds": tuple(seeds)}), out)
     planned = run.plan(study)
     say(f"{search.recipe}: its best setting, {len(planned.jobs)} cells in {out}/")
     if planned.pending:

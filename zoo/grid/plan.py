@@ -13,8 +13,8 @@ from zoo.core.errors import UserError
 from zoo.core.identity import cell_id
 from zoo.core.names import BASELINE, NO_ARCH
 from zoo.core.result import FAILED, Cell, CorpusInfo, Result
-from zoo.grid.room import check_room
-from zoo.text import Corpus, TextSettings, load_corpus
+from zoo.grid.fits import check_fits
+from zoo.text import Corpus, TextSettings, load_corpus, load_vectors
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
 from zoo.training.settings import CellSettings
@@ -127,7 +127,7 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
     """
     jobs: list[Job] = []
     sources: dict[str, str] = {}
-    vectors = _Vectors()
+    vectors = _Vectors(places)
     for source in study.corpora:
         for fold in range(max(1, study.folds)):
             text = study.text(source, fold)
@@ -151,9 +151,8 @@ def _jobs_of(
     yield Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)
     for arch, recipe in itertools.product(study.archs, study.recipes):
         settings = study.settings(arch, recipe, text)
-        if recipe == study.recipes[0]:
-            check_room(arch, settings, len(corpus.words), len(corpus.labels))
-        data = corpus.fingerprint + vectors.fingerprint(settings.train.vectors)
+        check_fits(arch, settings, len(corpus.words), len(corpus.labels))
+        data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
         units = float(settings.recipe.passes * len(corpus.train.ids) * settings.train.epochs)
         for seed in study.seeds:
             head = _head(Cell(corpus.name, arch, recipe, seed, fold), settings, info, data)
@@ -173,13 +172,20 @@ def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInf
 class _Vectors:
     """The content of vectors files, each read once a plan: it names a cell as its corpus does."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self.places = places
         self._known: dict[str, str] = {}
+        self._tried: set[tuple[str, int]] = set()
 
-    def fingerprint(self, vectors: str) -> str:
-        """'' for vectors that are made, '+' and 16 hex digits for a file's."""
+    def fingerprint(self, settings: CellSettings, corpus: Corpus, seed: int) -> str:
+        """'' for vectors that are made; '+' and 16 hex digits for a file's, which is tried on the corpus."""
+        vectors = settings.train.vectors
         if vectors in ("random", "word2vec"):
             return ""
+        size: int = settings.model.embedding  # type: ignore[attr-defined]
+        if (corpus.fingerprint, size) not in self._tried:
+            load_vectors(vectors, corpus, size, seed, self.places.cache)
+            self._tried.add((corpus.fingerprint, size))
         if vectors not in self._known:
             try:
                 with Path(vectors).expanduser().open("rb") as file:

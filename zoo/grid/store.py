@@ -31,13 +31,17 @@ class Store:
     """The results of a grid in one folder. The folder is made when something is first written or claimed.
 
     Raises:
-        UserError: the folder is a file.
+        UserError: the folder, or one that it would lie in, is a file.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"{self.folder}: the results folder is a file; expected a folder or a new name")
+        for path in (self.folder, *self.folder.parents):
+            if path.exists() and not path.is_dir():
+                where = "" if path == self.folder else f"{self.folder}: "
+                raise UserError(
+                    f"{where}{path}: the results folder is a file; expected a folder or a new name"
+                )
 
     def path(self, cell_id: str) -> Path:
         """The file of a cell, whether it exists or not."""

@@ -81,7 +81,11 @@ def outcome(number: int, result: Result) -> Event:
     """The event that tells of a written result."""
     if not result.done:
         return "failed", number, {"reason": result.reason}
-    return "done", number, {"accuracy": result.validation_accuracy, "seconds": result.seconds.get("total", 0.0)}
+    return (
+        "done",
+        number,
+        {"accuracy": result.validation_accuracy, "seconds": result.seconds.get("total", 0.0)},
+    )
 
 
 def _result(job: Job, places: Places, send: Send, number: int) -> Result:

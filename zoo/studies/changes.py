@@ -30,7 +30,7 @@ def settings_table() -> dict[str, type[Settings] | None]:
     """Every setting by its name -> the record that has it (None: a switch of `SWITCHES`)."""
     table = dict(recipe_fields())
     for arch in ARCHS:
-        table |= {f.name: MODELS[arch].Sizes for f in fields(MODELS[arch].Sizes)}  # type: ignore[attr-defined]
+        table |= {f.name: MODELS[arch].Sizes for f in fields(MODELS[arch].Sizes)}
     for record in (TrainSettings, TextSettings):
         table |= {f.name: record for f in fields(record) if f.name not in NOT_CHANGES}
     return table
@@ -83,7 +83,7 @@ def resolve(
 ) -> CellSettings:
     """Everything that decides a cell's result: records' defaults, then the preset, then the changes."""
     row = PRESETS[preset]
-    sizes = MODELS[arch].Sizes  # type: ignore[attr-defined]
+    sizes = MODELS[arch].Sizes
     names = recipe_fields()
     own = resolve_recipe(recipe, recipe_preset)
     return CellSettings(

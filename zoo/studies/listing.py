@@ -39,7 +39,7 @@ def _corpus(name: str) -> dict[str, Any]:
 
 
 def _records() -> dict[str, type]:
-    models = {f"model {name}": MODELS[name].Sizes for name in ARCHS}  # type: ignore[attr-defined]
+    models = {f"model {name}": MODELS[name].Sizes for name in ARCHS}
     return {**parts_of_recipes(), **models, "training": TrainSettings, "text": TextSettings}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from zoo.core.command import say
 from zoo.core.errors import UserError
 from zoo.core.processes import cores
 from zoo.core.result import Result
+from zoo.grid.fits import check_fits
 from zoo.grid.local import run_grid
 from zoo.grid.plan import Job, Places, plan_jobs
 from zoo.grid.progress import GridProgress
-from zoo.grid.room import check_room
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
@@ -80,6 +81,7 @@ def check_here(study: Study, places: Places) -> None:
     Raises:
         UserError: something is not there, or cannot be held.
     """
+    Store(places.out)  # refuses what is no folder
     sources: dict[str, str] = {}
     data, cache = resolve_data_dir(places.data), resolve_cache_dir(places.cache)
     for path in (data, cache):
@@ -95,15 +97,14 @@ def check_here(study: Study, places: Places) -> None:
                 f"corpora {sources[name]} and {corpus} have one name, {name}: their cells could not be told "
                 "apart; expected files or folders of different names"
             )
-        for arch in study.archs:
-            settings = study.settings(arch, study.recipes[0], text)
+        vectors = study.settings(study.archs[0], study.recipes[0], text).train.vectors
+        if vectors not in ("random", "word2vec") and not Path(vectors).expanduser().is_file():
+            raise UserError(
+                f"vectors {vectors!r}: no such kind or file; expected random, word2vec or a file of vectors"
+            )
+        for arch, recipe in itertools.product(study.archs, study.recipes):
             # The least vocabulary and number of classes: what is too large even so is refused at once.
-            check_room(arch, settings, 2, 2)
-            vectors = settings.train.vectors
-            if vectors not in ("random", "word2vec") and not Path(vectors).expanduser().is_file():
-                raise UserError(
-                    f"vectors {vectors!r}: no such kind or file; expected random, word2vec or a file"
-                )
+            check_fits(arch, study.settings(arch, recipe, text), 2, 2)
 
 
 def plan(study: Study, report: Report = say) -> Plan:
@@ -114,7 +115,6 @@ def plan(study: Study, report: Report = say) -> Plan:
     """
     places = places_of(study)
     check_here(study, places)
-    Store(places.out)  # refuses a file
     return of_jobs(study, plan_jobs(study, places, report))
 
 

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from zoo import ablate
+from zoo import __version__, ablate
+from zoo.__main__ import main as zoo
 from zoo.grid.store import Store
+from zoo.models import ARCHS
+from zoo.studies.options import study_of
 
 SMALL = ["--epochs", "1", "--set", "embedding=8", "filters=4", "widths=1,2", "max_length=12"]
 
@@ -138,14 +141,18 @@ def test_ctrl_c_keeps_what_is_finished(base: list[str], tmp_path: Path) -> None:
     assert "UEGR" in out
 
 
-def test_a_failing_cell_is_recorded_and_the_grid_goes_on(base: list[str], tmp_path: Path, capsys) -> None:
-    broken = [*base, "--recipe", "uegr", "dropout", "--set", "learning_rate=1e30", *SMALL[3:]]
-    code, out, err = run([*broken, "--jobs", "1"], capsys)
-    assert code == 1
-    assert "failed: the loss is" in err
+def test_a_failing_cell_is_recorded_and_the_grid_goes_on(base: list[str], tmp_path: Path) -> None:
+    """By two workers: each failing cell is tried by one of them, and the counters end at the total."""
+    broken = [*base, "--recipe", "uegr", "dropout", "--seeds", "0", "1", "--set", "learning_rate=1e30"]
+    process = start([*broken, "--jobs", "2"])
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert err.count("failed: the loss is") == 4
+    counters = re.findall(r"\[(\d)/5\]", err)
+    assert sorted(counters) == ["1", "2", "3", "4", "5"]
     assert "failed" in out
     failed = [r for r in Store(tmp_path / "out").cells() if not r.done]
-    assert len(failed) == 2
+    assert len(failed) == 4
     assert all("the loss is" in r.reason for r in failed)
     assert all(r.made_by["version"] and r.machine.processor for r in failed)
 
@@ -223,6 +230,92 @@ def test_report_and_show_read_the_folder(base: list[str], tmp_path: Path, capsys
     assert code == 2
     assert "expected one cell" in err
     assert "moods-textcnn-uegr-s0" in err, "what there is must be said"
+
+
+def test_other_settings_leave_what_a_run_made_as_it_was(
+    base: list[str], tmp_path: Path, capsys, monkeypatch
+) -> None:
+    """The commands of the README one after the other: each reads, and none destroys, what others made."""
+    monkeypatch.chdir(tmp_path)
+    at = base.index("--out")
+    base = [*base[:at], *base[at + 2 :], "--jobs", "1"]
+    code, out, err = run([*base, "--recipe", "dropout", "uegr", "--seeds", "0", "1"], capsys)
+    assert code == 0, err
+    (first,) = Path("runs").iterdir()
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    assert first / "difference.png" in before
+    assert f"Written: {first}/table.md, table.tex, table.csv, difference.png" in out
+
+    code, _, err = run([*base, "--set", "alpha=4", "epsilon=0.3", "--recipe", "uegr"], capsys)
+    assert code == 0, err
+    assert "alpha=4, " in err.splitlines()[0]
+    assert "epsilon=0.3" in err.splitlines()[0]
+    assert len(list(Path("runs").iterdir())) == 2
+    assert {path: path.read_bytes() for path in before} == before
+
+    assert run(["report", "--out", str(first)], capsys)[0] == 0
+    assert run(["show", "moods-textcnn-uegr-s0", "--out", str(first)], capsys)[0] == 0
+    assert {path: path.read_bytes() for path in before} == before
+    # One method of the same settings again: the folder's files still tell of all that is in it.
+    assert run([*base, "--recipe", "uegr", "--seeds", "0"], capsys)[0] == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_variants_of_one_method_may_share_a_folder(base: list[str], tmp_path: Path, capsys) -> None:
+    base = [*base, "--jobs", "1", "--recipe", "r_drop"]
+    assert run(base, capsys)[0] == 0
+    assert run([*base, "--set", "alpha=4"], capsys)[0] == 0
+    assert run(["report", "--out", str(tmp_path / "out")], capsys)[0] == 0
+    names = [r.cell.recipe for r in Store(tmp_path / "out").cells()]
+    assert names.count("r_drop") == 2
+    assert names.count("tfidf_svm") == 1
+
+
+def test_options_of_several_values_add_up(corpus: Path) -> None:
+    several = ["--set", "alpha=1", "--set", "beta1=0.8", "epochs=2", "--seeds", "0", "--seeds", "1"]
+    options = ablate.parse([*several, "--arch", "all", "han"])
+    study = study_of(options)
+    assert study.changes == {"alpha": 1.0, "beta1": 0.8, "epochs": 2}
+    assert study.seeds == (0, 1)
+    assert set(study.archs) == set(ARCHS)
+
+
+def test_a_full_disk_is_one_line(base: list[str], tmp_path: Path, capsys, monkeypatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = run([*base, "--recipe", "dropout", "--jobs", "1"], capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("zoo.ablate: ")
+    assert "No space left on device" in err.splitlines()[-1]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".tmp"]
+
+
+def test_last_lines_break_between_words(base: list[str], capsys, monkeypatch) -> None:
+    """On a terminal of 60 columns no word is cut, and nothing runs over the edge but a path."""
+    monkeypatch.setattr("zoo.ablate.terminal_width", lambda: 60)
+    _, out, _ = run([*base, "--recipe", "dropout", "--jobs", "1"], capsys)
+    end = out[out.index("Written:") :]
+    assert "Took" in end
+    assert all(len(line) <= 60 or " " not in line.strip() for line in end.splitlines()), end
+
+
+def test_what_there_is(capsys) -> None:
+    assert zoo([]) == 0
+    out = capsys.readouterr().out
+    for name in ("zoo.ablate", "zoo.tune", "zoo.bench", "--list"):
+        assert name in out
+    for main in (zoo, ablate.main):
+        with pytest.raises(SystemExit) as end:
+            main(["--version"])
+        assert end.value.code == 0
+        assert capsys.readouterr().out == f"uegr {__version__}\n"
+        assert main(["--list"]) == 0
+        assert "learning_rate" in capsys.readouterr().out
+    assert zoo(["--list", "--json"]) == 0
+    assert "uegr" in json.loads(capsys.readouterr().out)["recipes"]
 
 
 def test_an_unknown_label_names_file_and_line(base: list[str], corpus: Path, tmp_path: Path, capsys) -> None:

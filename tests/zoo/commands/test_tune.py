@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from zoo import tune
 from zoo.core.errors import UserError
+from zoo.grid import worker
 from zoo.grid.store import Store
+from zoo.studies import run
+from zoo.training.cell import train_cell
+from zoo.training.settings import CellFailed
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> list[str]:
+    """The options of a search over a small corpus of our own."""
+    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
+    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    sizes = ["--set", "embedding=8", "filters=4", "widths=1,2"]
+    return [
+        "--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(tmp_path / "films.csv"),
+        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), *sizes,
+    ]  # fmt: skip
+
+
+def scored(monkeypatch: pytest.MonkeyPatch, gains: Mapping[str, float | None]) -> None:
+    """Made-up scores: each setting adds its own part to 0.5; None: its cells failed."""
+
+    def validation(search: tune.Search, settings: list[tune.Setting]) -> tune.Scores:
+        parts = {s: [gains.get(f"{k}={v}", 0.0) for k, v in s] for s in settings}
+        parts = {s: [*found, gains.get("default", 0.0)] if not s else found for s, found in parts.items()}
+        return {s: None if None in found else 0.5 + sum(found) for s, found in parts.items()}
+
+    monkeypatch.setattr(tune, "_validation", validation)
+    monkeypatch.setattr(run, "check_here", lambda study, places: None)
 
 
 def test_what_is_varied_fits_the_recipe() -> None:
@@ -20,20 +51,41 @@ def test_what_is_varied_fits_the_recipe() -> None:
 
 
 def test_the_best_is_chosen_by_validation_and_combined(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    """Made-up scores: each setting adds its own part, so the best ones together must win."""
-    gains = {"learning_rate=1e-2": 0.02, "base_rates=0.4": 0.01, "base_rates=0.1": -0.01}
-
-    def validation(options, recipe, settings):
-        return {s: 0.5 + sum(gains.get(f"{k}={v}", 0.0) for k, v in s) for s in settings}
-
-    monkeypatch.setattr(tune, "_validation", validation)
-    assert tune.main(["--recipe", "dropout", "--json", "--out", str(tmp_path)]) == 0
+    """Each setting adds its own part, so the best ones together must win."""
+    scored(monkeypatch, {"learning_rate=1e-2": 0.02, "base_rates=0.4": 0.01, "base_rates=0.1": -0.01})
+    assert tune.main(["--recipe", "dropout", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["dropout"]
     assert found["best"] == {"learning_rate": "1e-2", "base_rates": "0.4"}
     assert max(row["validation"] for row in found["settings"]) == pytest.approx(0.53)
-    assert {"test_accuracy"}.isdisjoint(found["settings"][0])
+    assert set(found["settings"][0]) == {"setting", "validation", "difference"}
+
+
+def test_a_setting_whose_cells_failed_has_no_score_and_the_command_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    scored(monkeypatch, {"learning_rate=3e-2": None, "base_rates=0.4": 0.01})
+    assert tune.main(["--recipe", "dropout"]) == 1
+    out = capsys.readouterr().out
+    assert " 0.00 " not in out
+    (line,) = [line for line in out.splitlines() if "learning_rate=3e-2" in line]
+    assert line.split() == ["learning_rate=3e-2", "failed"]
+    scored(monkeypatch, {"default": None, "base_rates=0.4": 0.01})
+    assert tune.main(["--recipe", "dropout", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["dropout"]
+    assert found["best"] is not None, "another setting can be chosen where the default failed"
+    assert {row["difference"] for row in found["settings"]} == {None}
+
+
+def test_where_every_setting_failed_nothing_is_chosen_nor_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    names = [f"{name}={value}" for name in ("learning_rate", "base_rates") for value in tune.GRID[name]]
+    scored(monkeypatch, dict.fromkeys([*names, "default"]))
+    monkeypatch.setattr(tune, "_train_best", lambda *a: pytest.fail("nothing was chosen"))
+    assert tune.main(["--recipe", "dropout", "--best-out", str(tmp_path / "best")]) == 1
+    assert "nothing to choose from" in capsys.readouterr().out
 
 
 def test_only_what_is_asked_for_is_varied() -> None:
@@ -45,22 +97,49 @@ def test_only_what_is_asked_for_is_varied() -> None:
         tune.grid_of("uegr", ["alpha"])
 
 
-def test_it_runs_on_a_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
-    options = ["--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(tmp_path / "films.csv")]
-    best = ["--best-out", str(tmp_path / "best"), "--best-seeds", "3"]
-    code = tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out"), *best])
-    cells = [r for r in Store(tmp_path / "best").cells() if r["cell"]["arch"] != "-"]
-    assert [r["cell"]["seed"] for r in cells] == [3]
-    assert (
-        tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out"), *best[:3], "100"]) == 2
-    )
-    assert "--best-seeds 100" in capsys.readouterr().err
-    assert tune.main([*options, "--recipe", "standard", "--out", str(tmp_path / "out")]) == 0
+def test_it_runs_on_a_corpus(films: list[str], tmp_path: Path, capsys: Capture) -> None:
+    search = [*films, "--recipe", "r_drop", "--vary", "learning_rate=1e-2", "alpha=4"]
+    assert tune.main([*search, "--best-out", str(tmp_path / "best"), "--best-seeds", "3"]) == 0
+    captured = capsys.readouterr()
+    assert "<- best" in captured.out
+    lines = [line for line in captured.err.splitlines() if "films textcnn r_drop s100" in line]
+    assert len({line.split("] ")[1] for line in lines}) == len(lines), "lines of settings look alike"
+    assert any("s100 learning_rate=1e-2 " in line for line in lines)
+    cells = [r for r in Store(tmp_path / "best").cells() if r.cell.arch != "-"]
+    assert [r.cell.seed for r in cells] == [3]
+    searched = list(Store(tmp_path / "out").cells())
+    assert {r.cell.arch for r in searched} == {"textcnn"}
+    assert all(r.settings["train"]["epochs"] == 1 for r in searched)
+    assert all(r.settings["model"]["filters"] == 4 for r in searched), "--set must reach the search"
+
+
+def test_failed_cells_of_a_real_search(
+    films: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_at_high_rates(head, settings, *arguments, **options):
+        if settings.train.learning_rate > 0.5:
+            raise CellFailed("the loss is nan")
+        return train_cell(head, settings, *arguments, **options)
+
+    monkeypatch.setattr(worker, "train_cell", fails_at_high_rates)
+    assert tune.main([*films, "--recipe", "standard", "--vary", "learning_rate=1e-2,1"]) == 1
     out = capsys.readouterr().out
-    assert code == 0
-    assert "learning_rate=1e-2" in out
-    assert "<- best" in out
-    assert tune.main([*options, "--recipe", "standart"]) == 2
-    assert "did you mean 'standard'" in capsys.readouterr().err
+    assert "learning_rate=1 " in out
+    assert out.count("failed") == 1
+
+
+def test_the_choice_reads_no_test_result(films: list[str], capsys: Capture, monkeypatch) -> None:
+    """With every measure on the test part made up, the same settings are chosen."""
+    import dataclasses
+
+    search = [*films, "--recipe", "standard", "--json"]
+    assert tune.main(search) == 0
+    chosen = json.loads(capsys.readouterr().out)
+
+    def blind(planned: run.Plan) -> list:
+        kept = [Store(planned.places.out).read(job.id) for job in planned.jobs]
+        return [dataclasses.replace(r, measures={}, predictions="", truth="", attacked=None) for r in kept]
+
+    monkeypatch.setattr(run, "results_of", blind)
+    assert tune.main(search) == 0
+    assert json.loads(capsys.readouterr().out) == chosen

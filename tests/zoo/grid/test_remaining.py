@@ -47,7 +47,7 @@ def test_nothing_is_said_before_enough_is_known(remaining: Remaining, clock: Clo
 
 
 def test_the_pace_is_that_of_the_cells_and_not_of_the_wall(remaining: Remaining, clock: Clock) -> None:
-    """Two cells side by side for 100 seconds each, the first of them started after 50 seconds of preparing."""
+    """Two cells side by side for 100 seconds each, started after 50 seconds of preparing."""
     clock.now = 50
     remaining.take("start", 0, 0.0)
     remaining.take("start", 1, 0.0)
@@ -55,7 +55,7 @@ def test_the_pace_is_that_of_the_cells_and_not_of_the_wall(remaining: Remaining,
         clock.now += 10
         remaining.take("epoch", 0, epoch / 10)
         remaining.take("epoch", 1, epoch / 10)
-    # 10 seconds of two cells of 10 units, and 30 units of each of two others at 10 seconds a unit, by two workers.
+    # 10 seconds of two cells of 10 units, and two cells of 30 units at 10 seconds a unit, by two workers.
     assert remaining.seconds() == pytest.approx((2 * 10 + 2 * 300) / 2)
     clock.now += 10
     remaining.take("done", 0, 1.0)
@@ -96,7 +96,12 @@ def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: C
     assert cell_label(jobs[1]) == "imdb texthan uegr s0 alpha=4"
     progress = GridProgress(jobs, {job.id for job in jobs}, clock)
     done = {"accuracy": 0.5, "seconds": 3.0}
-    for event in (("start", 0, {}), ("done", 0, done), ("done", 0, done), ("failed", 1, {"reason": "the loss"})):
+    for event in (
+        ("start", 0, {}),
+        ("done", 0, done),
+        ("done", 0, done),
+        ("failed", 1, {"reason": "the loss"}),
+    ):
         progress.send(event)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2

@@ -87,8 +87,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, made,
 
 def test_a_folder_that_cannot_be_written_to_is_found_out_before_anything_runs(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot make the results folder"):
-        Store(tmp_path / "file" / "below").make()
+    with pytest.raises(UserError, match="is a file; expected a folder"):
+        Store(tmp_path / "file" / "below")
     if os.geteuid() != 0:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(UserError, match="Permission denied"):

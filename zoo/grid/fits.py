@@ -1,25 +1,16 @@
-"""Whether a model fits this machine, asked before anything is built."""
+"""Whether a model fits its recipe and this machine, asked before anything is allocated."""
 
 from __future__ import annotations
 
 import os
 
 from zoo.core.errors import UserError
+from zoo.method.contract import active_sites
+from zoo.models import build_model
 from zoo.training.settings import CellSettings
 
 # Weights, gradients and the two moments of AdamW, in float32.
 BYTES_A_PARAMETER = 16
-
-
-def parameters(arch: str, settings: CellSettings, vocabulary: int, classes: int) -> int:
-    """Parameters of a model with V words and C classes; nothing is allocated."""
-    import torch
-
-    from zoo.models import build_model
-
-    with torch.device("meta"):
-        model = build_model(arch, vocabulary, classes, settings.model, seed=0)
-    return sum(p.numel() for p in model.parameters())
 
 
 def memory() -> int | None:
@@ -34,14 +25,20 @@ def memory() -> int | None:
     return min(found, default=None)
 
 
-def check_room(arch: str, settings: CellSettings, vocabulary: int, classes: int) -> None:
-    """Refuse a model that cannot be trained here: its parameters alone are more than the memory.
+def check_fits(arch: str, settings: CellSettings, vocabulary: int, classes: int) -> None:
+    """Refuse a model of V words and C classes that cannot be trained here.
 
     Raises:
-        UserError: it is too large.
+        UserError: its parameters alone are more than the memory, or it lacks a dropout site of the recipe.
     """
+    import torch
+
+    with torch.device("meta"):  # shapes without memory
+        model = build_model(arch, vocabulary, classes, settings.model, seed=0)
+    if settings.recipe.dropout is not None:
+        active_sites(model, settings.recipe.dropout.sites)
     there = memory()
-    count = parameters(arch, settings, vocabulary, classes)
+    count = sum(p.numel() for p in model.parameters())
     if there is not None and count * BYTES_A_PARAMETER > there:
         sizes = ", ".join(f"{key}={value}" for key, value in settings.model.as_json().items())
         raise UserError(
