@@ -73,9 +73,10 @@ def test_the_table_is_made_from_the_committed_results() -> None:
 
 @pytest.mark.parametrize("command", TABLE)
 def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) -> None:
-    """Options are parsed by the real parsers; the work behind them is tested elsewhere."""
+    """Options are parsed by the real parsers, studies are made of them; the work is tested elsewhere."""
     from bench import command as bench
     from zoo import ablate, tune
+    from zoo.studies.options import study_of
 
     words = shlex.split(command)[2:]
     module, arguments = words[0], words[1:]
@@ -85,7 +86,10 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
             assert ablate.main(arguments) == 0
         return
     parser = {"zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse}[module]
-    parser(arguments)
+    options = parser(arguments)
+    if module != "zoo.bench":
+        study = study_of(options)
+        assert study.out() == Path("runs/demo") or "--preset" in arguments or study.differences()
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

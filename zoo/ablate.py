@@ -25,6 +25,7 @@ from zoo.core.command import (
     command,
     filled,
     say,
+    status,
     terminal_width,
 )
 from zoo.core.errors import UserError
@@ -105,15 +106,20 @@ def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
     from zoo.grid.estimate import estimate
     from zoo.grid.progress import duration
 
-    found = estimate(planned.missing, planned.places, say)
+    found = estimate(planned.missing, planned.places, status)
+    status("")
     seconds = found.total(planned.missing, planned.workers)
     if options.json:
         cells = [{"id": job.id, "done": job.id not in planned.pending} for job in planned.jobs]
         print(json.dumps({"study": study.as_json(), "cells": cells, "estimated_seconds": seconds}))
         return 0
-    most = " or less, as replayed steps are faster" if planned.places.device == "cuda" else ""
-    head = f"{len(planned.jobs)} cells, {len(planned.pending)} to run"
-    print(filled(f"{head}, about {duration(seconds)} at the present pace{most}", terminal_width()))
+    head = f"{len(planned.jobs)} cells, {len(planned.pending)} to run, about {duration(seconds)}"
+    head += " at the present pace"
+    if planned.places.device == "cuda":
+        head += " or less, as replayed steps are faster"
+    if found.timed < len(found.seconds):
+        head += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
+    print(filled(head, terminal_width()))
     print(filled(f"results go to {planned.places.out}/", terminal_width()))
     groups: dict[tuple[str, str], list[Any]] = {}
     for job in planned.jobs:

@@ -58,6 +58,16 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def status(message: str) -> None:
+    """Like `say`, for one of many lines: in a terminal the next one takes its place; '' ends them."""
+    if not sys.stderr.isatty():
+        if message:
+            say(message)
+        return
+    width = shutil.get_terminal_size().columns - 1
+    print(f"\r\x1b[K{message[:width]}", end="", file=sys.stderr, flush=True)
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal, or None (no limit) where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

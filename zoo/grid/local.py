@@ -22,7 +22,12 @@ def run_grid(jobs: Sequence[Job], places: Places, workers: int, send: Send, pend
 
     One worker runs in this process, unless the vector width is to be bounded: that is decided when torch is
     imported. Raises KeyboardInterrupt through; finished cells are on disk then.
+
+    Raises:
+        UserError: fewer than one worker, or what stops all cells alike, such as a full disk.
     """
+    if workers < 1:
+        raise UserError(f"workers is {workers}: expected at least 1")
     workers = min(workers, len(pending))
     if workers == 0:
         return

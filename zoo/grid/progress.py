@@ -13,7 +13,8 @@ from zoo.grid.plan import Job
 from zoo.grid.remaining import Remaining
 from zoo.grid.worker import Event
 
-BAR = 14  # characters
+BAR = 12  # characters
+BESIDE = 46  # at most, beside a cell's name: counter, score, seconds and time to the end; or bar and note
 
 
 def duration(seconds: float) -> str:
@@ -23,13 +24,37 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def cell_label(job: Job) -> str:
-    """A cell's names in a line: `imdb textcnn uegr s0 f1 alpha=4`."""
+def cell_names(job: Job) -> tuple[str, ...]:
+    """Corpus, arch, recipe, seed, fold, variant of a cell; empty where it has none."""
     cell = job.cell
-    names = [cell.corpus, *([] if job.is_reference else [cell.arch]), cell.recipe]
-    names += [] if job.is_reference else [f"s{cell.seed}"]
-    names += [] if cell.fold is None else [f"f{cell.fold}"]
-    return " ".join([*names, *([job.variant] if job.variant else [])])
+    fold = "" if cell.fold is None else f"f{cell.fold}"
+    if job.is_reference:
+        return cell.corpus, "", cell.recipe, "", fold, job.variant
+    return cell.corpus, cell.arch, cell.recipe, f"s{cell.seed}", fold, job.variant
+
+
+def cell_labels(jobs: Sequence[Job], width: int | None) -> list[str]:
+    """Each cell's names in at most `width` characters: `imdb textcnn uegr s0 f1 alpha=4`.
+
+    Where they are too long, the names that all networks share are left out, then the beginning.
+    """
+    names = [cell_names(job) for job in jobs]
+    networks = [found for found, job in zip(names, jobs, strict=True) if not job.is_reference]
+    shared = [len(set(column)) == 1 for column in zip(*networks, strict=True)]
+
+    def joined(parts: Sequence[str]) -> str:
+        return " ".join(part for part in parts if part)
+
+    labels = [joined(found) for found in names]
+    if width is None or max(map(len, labels), default=0) <= width:
+        return labels
+    differing = [
+        label
+        if job.is_reference
+        else joined([part for part, same in zip(found, shared, strict=True) if not same])
+        for label, found, job in zip(labels, names, jobs, strict=True)
+    ]
+    return [label if len(label) <= width else "…" + label[1 - width :] for label in differing]
 
 
 class GridProgress:
@@ -45,9 +70,10 @@ class GridProgress:
         self.remaining = Remaining({n: jobs[n] for n in self.numbers}, clock)
         self.bars: dict[int, Any] = {}
         self.width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-        longest = max((len(cell_label(jobs[n])) for n in self.numbers), default=0)
-        # What is left of a line beside the counter, the score, the seconds and the time to the end.
-        self.room = longest if self.width is None else max(12, min(longest, self.width - 46))
+        numbers = sorted(self.numbers)
+        most = None if self.width is None else max(12, self.width - BESIDE)
+        self.labels = dict(zip(numbers, cell_labels([jobs[n] for n in numbers], most), strict=True))
+        self.room = max(map(len, ("all cells", *self.labels.values())))
         self.rich: Any = self._rich() if self.width is not None and self.numbers else None
 
     def _rich(self) -> Any:
@@ -89,20 +115,22 @@ class GridProgress:
     def _line(self, number: int, kind: str, payload: dict[str, Any]) -> str:
         total = str(len(self.numbers))
         counter = f"[{len(self.finished):>{len(total)}}/{total}]"
-        name = _cut(cell_label(self.jobs[number]), self.room)
+        name = self.labels[number].ljust(self.room)
         if kind == "failed":
             line = f"{counter} {name} failed: {payload['reason']}"
         else:
             line = f"{counter} {name} {100 * payload['accuracy']:6.2f} % {payload['seconds']:6.0f} s"
             line += self._left()
-        return line if self.width is None else _cut(line, self.width - 1).rstrip()
+        if self.width is None or len(line) < self.width:
+            return line
+        return line[: self.width - 2] + "…"
 
     def _left(self) -> str:
         seconds = self.remaining.seconds()
         return "" if seconds is None else f"  left {duration(seconds)}"
 
     def _note(self) -> str:
-        return f"{len(self.finished)}/{len(self.numbers)} cells{self._left()}"
+        return f"{len(self.finished)}/{len(self.numbers)}{self._left()}"
 
     def _finish(self, number: int, line: str) -> None:
         if self.rich is None:
@@ -116,8 +144,7 @@ class GridProgress:
     def _bar(self, number: int, payload: dict[str, Any]) -> None:
         assert self.width is not None
         if number not in self.bars:
-            name = _cut(cell_label(self.jobs[number]), self.room)
-            self.bars[number] = self.rich.add_task(name, total=1.0, note="")
+            self.bars[number] = self.rich.add_task(self.labels[number], total=1.0, note="")
         entry = payload.get("entry", {})
         note = "epoch 1"
         if entry:
@@ -129,8 +156,3 @@ class GridProgress:
 
     def _advance(self) -> None:
         self.rich.update(self.total, completed=self.remaining.share(), note=self._note())
-
-
-def _cut(text: str, width: int) -> str:
-    """The text in exactly `width` characters."""
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"

@@ -44,7 +44,13 @@ class Store:
                 )
 
     def path(self, cell_id: str) -> Path:
-        """The file of a cell, whether it exists or not."""
+        """The file of a cell, whether it exists or not.
+
+        Raises:
+            UserError: this is no name of a cell.
+        """
+        if not cell_id or Path(cell_id).name != cell_id:
+            raise UserError(f"cell {cell_id!r}: expected the name of a cell, without a folder")
         return self.folder / f"{cell_id}.json"
 
     def make(self) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
-    "out", "data_dir", "cache_dir", "device", "jobs", "cells_per_gpu", "no_graphs", "portable", "keep_weights",
-    "rerun_foreign",
+    "out", "data_dir", "cache_dir", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
+    "keep_weights", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from zoo.core.result import Result
 from zoo.grid.plan import Job
-from zoo.grid.progress import GridProgress, cell_label, duration
+from zoo.grid.progress import BAR, GridProgress, cell_labels, duration
 from zoo.grid.remaining import Remaining
 
 
@@ -93,7 +94,7 @@ def test_a_failed_cell_is_over_and_teaches_no_pace(remaining: Remaining, clock: 
 
 def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: Clock) -> None:
     jobs = [job(made, "uegr", 0, 1.0, f"alpha={alpha}") for alpha in (1, 4)]
-    assert cell_label(jobs[1]) == "imdb texthan uegr s0 alpha=4"
+    assert cell_labels(jobs, None)[1] == "imdb texthan uegr s0 alpha=4"
     progress = GridProgress(jobs, {job.id for job in jobs}, clock)
     done = {"accuracy": 0.5, "seconds": 3.0}
     for event in (
@@ -109,17 +110,43 @@ def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: C
     assert lines[1] == "[2/2] imdb texthan uegr s0 alpha=4 failed: the loss"
 
 
-def test_lines_of_a_terminal_never_wrap(made, capsys, monkeypatch, clock: Clock) -> None:
-    """Long names and reasons are cut at 80 columns; the bar keeps its room."""
+def test_labels_that_are_too_long_lose_what_all_share_and_stay_apart(made) -> None:
+    rates = [f"learning_rate={rate} base_rates=0.1,0.2" for rate in ("1e-3", "3e-3", "1e-2")]
+    labels = cell_labels([job(made, "uegr_blind_mask", 100, 1.0, rate) for rate in rates], 34)
+    assert labels == [f"…{rate[-33:]}" for rate in rates]
+    assert {len(label) for label in labels} == {34}
+    assert len(set(labels)) == 3
+    recipes = [job(made, recipe, seed, 1.0) for recipe in ("uegr", "at") for seed in (0, 1)]
+    assert cell_labels(recipes, 12) == ["uegr s0", "uegr s1", "at s0", "at s1"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_lines_of_a_terminal_never_wrap(made, monkeypatch, clock: Clock, columns: int) -> None:
+    """Hundreds of cells of long names that take hours: bars, notes and lines fit, the bar keeps its room."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    jobs = [job(made, "uegr_blind_mask", 0, 1.0, "learning_rate=3e-3 base_rates=0.1,0.2 alpha=16")]
-    progress = GridProgress(jobs, {jobs[0].id}, clock)
-    done = {"accuracy": 0.5, "seconds": 12345.0}
-    assert len(progress._line(0, "done", done)) < 80
-    assert len(progress._line(0, "failed", {"reason": "out of memory " * 20})) < 80
-    note = "epoch 10  100.0 %"
-    assert progress.room + len(" ") + 14 + len(" ") + len("100 %") + len(" ") + len(note) < 80
+    monkeypatch.setenv("COLUMNS", str(columns))
+    jobs = [job(made, "uegr_blind_mask", seed, 1e6, "learning_rate=3e-3 alpha=16") for seed in range(500)]
+    progress = GridProgress(jobs, {job.id for job in jobs}, clock)
+    for number in range(120):
+        progress.remaining.take("start", number, 0.0)
+        clock.now += 100
+        progress.remaining.take("done", number, 1.0)
+        progress.finished.add(number)
+    done = {"accuracy": 1.0, "seconds": 12345.0}
+    assert len(progress._line(499, "done", done)) < columns
+    assert len(progress._line(499, "failed", {"reason": "out of memory " * 20})) < columns
+    entry = {"epoch": 10, "loss": 0.123, "validation_accuracy": 1.0, "learning_rate": 1e-3}
+    progress.total = progress.rich.add_task("all cells", total=1.0, note="")
+    progress.send(("start", 499, {}))
+    progress.send(("epoch", 499, {"share": 0.5, "entry": entry}))
+    with progress.rich.console.capture() as captured:
+        progress.rich.console.print(progress.rich.get_renderable())
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", captured.get())
+    for line in shown.splitlines():
+        assert len(line) <= columns
+        assert len(re.findall("[━╸╺]", line)) == BAR, line
+    assert "120/500  left 10:" in shown
+    assert "epoch 10  100.0 %" in shown
 
 
 def test_duration() -> None:
