@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from bench.cases import TABLE_IV_ARCHS, Case, Feed, make_trainee
 from bench.timing import interleaved, ratio, timed
 from bench.twin import Twin
-from zoo.training.environment import PORTABLE
 from zoo.fast.memory import keep_freed_memory
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import demand_fixed_shapes
@@ -25,6 +24,7 @@ from zoo.fast.trials import Make
 from zoo.fast.twins import TWINS, Twins, leaves
 from zoo.method.forward.attack import perturbation
 from zoo.method.step import train_step
+from zoo.training.environment import PORTABLE
 
 Variants = dict[str, Callable[[], object]]
 ByProcess = dict[str, tuple[str, dict[str, str]]]  # what a process runs, and the variables it is started with
@@ -59,8 +59,7 @@ def forms_of(row: Twins, make: Make) -> Variants:
     """The forms of a row on the same arguments; forward and backward where the row compares gradients."""
     inputs = make(torch.Generator().manual_seed(0), torch.float32)
     wanted = leaves(inputs) if row.with_gradient else []
-    slow = next(iter(row.forms.values()))
-    upstream = torch.randn_like(slow(*inputs)) if wanted else None
+    upstream = torch.randn_like(row.forms[row.slow](*inputs)) if wanted else None
 
     def run(form: Callable[..., Tensor]) -> object:
         value = form(*inputs)

@@ -43,16 +43,14 @@ def packed_layer(x: Tensor, mask: Tensor, ahead: Recurrent, back: Recurrent) -> 
 
 def reverse_by_length(x: Tensor, lengths: Tensor) -> Tensor:
     """Reverse the first lengths[b] steps of each row of x (B, T, D); padding stays where it is."""
-    rows = _reversed_steps(x, lengths) + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
+    time = torch.arange(x.shape[1], device=x.device)
+    index = torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
+    rows = index + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
     return x.flatten(0, 1).index_select(0, rows.flatten()).view_as(x)  # whole rows
 
 
-def reverse_by_gather(x: Tensor, lengths: Tensor) -> Tensor:
-    """The same entry by entry: the slow twin."""
-    return x.gather(1, _reversed_steps(x, lengths)[:, :, None].expand_as(x))
-
-
-def _reversed_steps(x: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T): the step that comes to stand at each step."""
-    time = torch.arange(x.shape[1], device=x.device)
-    return torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
+def reverse_text_by_text(x: Tensor, lengths: Tensor) -> Tensor:
+    """The same: the slow twin."""
+    return torch.stack(
+        [torch.cat([text[:n].flip(0), text[n:]]) for text, n in zip(x, lengths.tolist(), strict=True)]
+    )
