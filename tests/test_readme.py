@@ -95,3 +95,13 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
 def test_links_lead_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
+
+
+def test_the_command_asks_for_the_committed_results() -> None:
+    """Cells are named by what they read, so the demo's names must be those of its results."""
+    from zoo.studies import run
+    from zoo.studies.study import Study
+
+    planned = run.plan(Study.of("demo", {"corpora": ("bbc_news",)}), lambda line: None)
+    committed = {path.stem for path in (ROOT / "results" / "demo").glob("bbc_news-*.json")}
+    assert {job.id for job in planned.jobs} == committed

@@ -81,7 +81,8 @@ def check_here(study: Study, places: Places) -> None:
     Raises:
         UserError: something is not there, or cannot be held.
     """
-    Store(places.out)  # refuses what is no folder
+    for _ in Store(places.out).cells():
+        pass  # a file of the folder that no report could read is found out before training, not after
     sources: dict[str, str] = {}
     data, cache = resolve_data_dir(places.data), resolve_cache_dir(places.cache)
     for path in (data, cache):

@@ -188,6 +188,8 @@ ROWS = [
     ("ablate", f"{GOOD} --cache-dir file", "file: is a file; expected a folder"),
     ("ablate", f"{GOOD} --out file", "file: the results folder is a file"),
     ("ablate", f"{GOOD} --out file/below", "file/below: file: the results folder is a file"),
+    ("ablate", f"{GOOD} --out old", "old/a-b.json: .*python -m zoo.ablate convert old"),
+    ("ablate", f"{GOOD} --out half", "half/a-b.json, line 1: broken JSON"),
     ("ablate", f"{GOOD} --out ''", "--out: an empty name; expected a folder"),
     ("ablate", f"{GOOD} --vectors vectors.txt --set embedding=2", "vectors.txt"),
     # the same with --dry-run
