@@ -143,18 +143,22 @@ def processor(result: Result) -> str:
 
 
 def without_skill(result: Result) -> str:
-    """What is wrong with a network that learned nothing to speak of; empty where nothing is.
+    """What is wrong with a network that does little more than name the largest classes; else empty.
 
-    It predicts one class only, or its accuracy is not above the share of the largest class, what always
+    It predicts one class only, or less than a tenth of the classes (with many classes of unlike size that
+    can pass for a good accuracy), or its accuracy is not above the share of the largest class, what always
     naming that class gives (at least 1/C).
     """
     truth, predictions = result.classes()
-    if len(np.unique(predictions)) == 1 and len(np.unique(truth)) > 1:
-        return "predicts one class only"
+    classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
     largest = np.bincount(truth).max() / len(truth)
-    if float((truth == predictions).mean()) <= largest < 1:
-        return "is at chance"
-    return ""
+    if classes == 1:
+        return ""
+    if predicted == 1:
+        return "predicts one class only"
+    if predicted < classes / 10:
+        return "predicts less than a tenth of the classes"
+    return "is at chance" if float((truth == predictions).mean()) <= largest else ""
 
 
 def _partners(runs: Group, against: Group) -> tuple[dict[Run, tuple[Result, Result]], int]:

@@ -110,7 +110,7 @@ def _without_skill(table: ArchTable) -> Iterable[Note]:
         named = [f"{what} ({n} run{'s' if n > 1 else ''})" for what, n in found.most_common(MOST_NAMED)]
         more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         yield Note(
-            f"{NO_SKILL} No better than naming the largest class always: {'; '.join(named)}{more}.",
+            f"{NO_SKILL} Little more than naming the largest classes: {'; '.join(named)}{more}.",
             glance=True,
         )
 

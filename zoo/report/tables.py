@@ -30,9 +30,9 @@ class Score:
     """One place of a table: a method on a corpus, or its average over the corpora.
 
     `values` has a spread for each measure that a run has, by the measure's name; none of them where the place
-    is missing or all of its runs failed (`failed` counts them). `without_skill` counts runs that learned
-    nothing to speak of. `cost` is in steps of the plain recipe. `paper` is the paper's accuracy,
-    `paper_difference` its difference to the reference.
+    is missing or all of its runs failed (`failed` counts them). `without_skill` counts runs that do little
+    more than name the largest classes. `cost` is in steps of the plain recipe. `paper` is the paper's
+    accuracy, `paper_difference` its difference to the reference.
     """
 
     values: Mapping[str, Spread] = field(default_factory=dict)

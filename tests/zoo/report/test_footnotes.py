@@ -106,7 +106,7 @@ def test_networks_without_skill_are_named(result):
     cells.append(result("dropout", "a", seed=1, wrong=range(60)))
     text = notes_of(cells, glance=True)
     assert text.startswith("Mean ±")
-    assert "† No better than naming the largest class always: " in text
+    assert "† Little more than naming the largest classes: " in text
     assert text.count("predicts one class only (1 run)") + text.count("is at chance (1 run)") == 3
     assert "; and 2 more." in text
 
