@@ -16,14 +16,15 @@ from zoo.grid.store import Store
 
 RECIPE = {
     "clean": 1, "adversarial": 2, "divergence": "js", "dropout": "mean", "update": "selective",
-    "step": "bi_stage", "alpha": 0.5, "divergence_reduction": "mean", "adversarial_reduction": "mean", "attack": "fgsm",
-    "attack_scope": "example", "attack_steps": 1, "epsilon": 0.1, "epsilon_unit": "rms", "base_rates": [0.2],
-    "sites": [], "gamma": 1.0, "q_min": 0.0, "q_max": 0.95, "statistic": "gradient",
-    "statistic_scope": "batch", "statistics": "same_step", "statistics_decay": 0.9, "clean_dropout": "adaptive", "keep": "saliency",
-    "keep_constant": 0.5, "saliency": "batch", "saliency_decay": 0.9, "normalise": "rank",
-    "normalise_scope": "global", "threshold": 0.6, "sharpness": 1.0, "p_floor": 0.0, "rescale": True,
-    "resample": "step", "update_scope": "all", "mask_on": "gradient", "ascent_steps": 2, "ascent_rate": 0.1,
-    "initial_magnitude": 0.1, "maximum_norm": 0.3,
+    "step": "bi_stage", "alpha": 0.5, "divergence_reduction": "mean", "adversarial_reduction": "mean",
+    "attack": "fgsm", "attack_scope": "example", "attack_steps": 1, "epsilon": 0.1, "epsilon_unit": "rms",
+    "base_rates": [0.2], "sites": [], "gamma": 1.0, "q_min": 0.0, "q_max": 0.95, "statistic": "gradient",
+    "statistic_scope": "batch", "statistics": "same_step", "statistics_decay": 0.9,
+    "clean_dropout": "adaptive", "keep": "saliency", "keep_constant": 0.5, "saliency": "batch",
+    "saliency_decay": 0.9, "normalise": "rank", "normalise_scope": "global", "threshold": 0.6,
+    "sharpness": 1.0, "p_floor": 0.0, "rescale": True, "resample": "step", "update_scope": "all",
+    "mask_on": "gradient", "ascent_steps": 2, "ascent_rate": 0.1, "initial_magnitude": 0.1,
+    "maximum_norm": 0.3,
 }  # fmt: skip
 MODEL = {
     "embedding": 64, "hidden": 32, "layers": 1, "filters": 32, "widths": [2, 3, 4], "han_hidden": 24,
