@@ -207,7 +207,7 @@ def _validation(search: Search, settings: Sequence[Setting]) -> Scores:
         study = _study(search.study, setting)
         planned = run.plan(study)
         owner[setting] = [job.id for job in planned.jobs if not job.is_reference]
-        label = " ".join(f"{name}={value}" for name, value in setting)
+        label = " ".join(f"{name}={value}" for name, value in setting) or "default"
         for job in planned.jobs:
             if not job.is_reference:
                 jobs.setdefault(job.id, replace(job, variant=label))

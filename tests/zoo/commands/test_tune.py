@@ -105,6 +105,7 @@ def test_it_runs_on_a_corpus(films: list[str], tmp_path: Path, capsys: Capture) 
     lines = [line for line in captured.err.splitlines() if "films textcnn r_drop s100" in line]
     assert len({line.split("] ")[1] for line in lines}) == len(lines), "lines of settings look alike"
     assert any("s100 learning_rate=1e-2 " in line for line in lines)
+    assert any("s100 default " in line for line in lines)
     cells = [r for r in Store(tmp_path / "best").cells() if r.cell.arch != "-"]
     assert [r.cell.seed for r in cells] == [3]
     searched = list(Store(tmp_path / "out").cells())
