@@ -27,15 +27,20 @@ def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | N
     return torch.rand(tuple(shape), generator=generator, device=like.device, dtype=kind)
 
 
+def root(x: Tensor) -> Tensor:
+    """Square root by way of float64. In float32 it may be MKL's, whose last bits are the processor maker's."""
+    return x.double().sqrt().to(x.dtype)
+
+
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:
     """Root mean square of (B, [T,] U) over the valid positions -> (U,), or (B, U) `by_example`."""
     squared = gradient.square()
     if gradient.dim() == 2:
-        return squared.sqrt() if by_example else squared.mean(0).sqrt()
+        return root(squared if by_example else squared.mean(0))
     valid = torch.ones_like(squared[:, :, 0]) if mask is None else mask.to(squared.dtype)
     if by_example:
-        return ((valid[:, None] @ squared).squeeze(1) / valid.sum(1, keepdim=True).clamp_min(1)).sqrt()
-    return (valid.flatten() @ squared.flatten(0, 1) / valid.sum().clamp_min(1)).sqrt()
+        return root((valid[:, None] @ squared).squeeze(1) / valid.sum(1, keepdim=True).clamp_min(1))
+    return root(valid.flatten() @ squared.flatten(0, 1) / valid.sum().clamp_min(1))
 
 
 def drop_rates(

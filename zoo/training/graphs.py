@@ -6,7 +6,7 @@ row numbers and one replay. Nothing waits for the device inside an epoch; the re
 read once at its end. Recorded or not, the steps are the same: the same operators on the same numbers.
 
 Never run yet, as this project has had no GPU. The logic is tested without one, with a stand-in that
-records a function and calls it again; the tests in tests/zoo/test_graphs.py that need a GPU say so.
+records a function and calls it again; the tests in tests/zoo/training/test_graphs.py that need a GPU say so.
 """
 
 from __future__ import annotations

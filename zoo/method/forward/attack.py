@@ -21,6 +21,7 @@ from torch import Tensor
 from zoo.core.batch import Batch
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import first_places, fixed_shapes
+from zoo.method.rates import root
 
 ATTACKS = ("fgsm", "fgm", "token_linf")
 SCOPES = ("example", "token", "batch", "table")
@@ -85,9 +86,9 @@ def project(
         return torch.maximum(torch.minimum(delta, limit), -limit)
     if scope == "table":
         places = _places_of_each_word(_needed(tokens))
-        norm = (delta.square().sum(2) / places).sum().sqrt()
+        norm = root((delta.square().sum(2) / places).sum())
     else:
-        norm = delta.square().sum(_AXES[scope], keepdim=True).sqrt()
+        norm = root(delta.square().sum(_AXES[scope], keepdim=True))
     return delta * torch.where(norm > epsilon, epsilon / norm.clamp_min(1e-30), 1.0)
 
 
@@ -124,7 +125,7 @@ def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
     valid = mask.to(vectors.dtype)
     count = (valid.sum() * vectors.shape[2]).clamp_min(1)
     squares = torch.linalg.vector_norm(vectors, dim=2).square()  # by word: one pass, no copy
-    return (squares.mul(valid).sum() / count).sqrt()
+    return root(squares.mul(valid).sum() / count)
 
 
 def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
@@ -133,7 +134,7 @@ def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
     scale = gradient.abs().amax(over, keepdim=True)
     usable = torch.isfinite(scale) & (scale > 0)
     scaled = torch.where(usable, gradient / torch.where(usable, scale, 1.0), 0.0)
-    norm = scaled.square().sum(over, keepdim=True).sqrt()
+    norm = root(scaled.square().sum(over, keepdim=True))
     return scaled / torch.where(usable, norm, 1.0)
 
 

@@ -19,6 +19,7 @@ from zoo.method.contract import embed_backward
 from zoo.method.forward.attack import embedding_rms, perturbation, project
 from zoo.method.forward.bi_stage import gradient_of
 from zoo.method.forward.divergence import cross_entropy
+from zoo.method.rates import root
 from zoo.method.trainee import Forward, Trainee
 
 
@@ -44,7 +45,7 @@ class FreeLB(Forward):
         vectors = trainee.model.embed(batch.tokens)
         entries = mask.sum(1)[:, None, None].clamp_min(1) * vectors.shape[2]
         start = 2 * sites.uniform(vectors.detach()) - 1
-        delta = start * self.initial_magnitude / entries.sqrt() * mask[:, :, None]
+        delta = start * self.initial_magnitude / root(entries) * mask[:, :, None]
         total, gradient = torch.zeros_like(vectors[0, 0, 0]).detach(), torch.zeros_like(vectors)
         sites.plan_clean(1, keep_mask=True)
         for step in range(self.ascent_steps):
