@@ -28,7 +28,7 @@ def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | N
 
 
 def root(x: Tensor) -> Tensor:
-    """Square root by way of float64. In float32 it may be MKL's, whose last bits are the processor maker's."""
+    """Square root by way of float64; in float32 it may be MKL's, whose last bits are the processor's own."""
     return x.double().sqrt().to(x.dtype)
 
 

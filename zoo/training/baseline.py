@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from zoo.training.environment import made_by
 from zoo.core.measures import Outcome
 from zoo.core.names import BASELINE
 from zoo.core.result import DONE, Machine, Result, encode_classes, measures_of
 from zoo.training.cell import peak_memory_mb
+from zoo.training.environment import made_by
 
 if TYPE_CHECKING:
     from zoo.core.records import Settings

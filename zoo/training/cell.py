@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zoo.training.environment import machine, made_by, versions
 from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.contract import TextClassifier
 from zoo.models import build_model
 from zoo.text import Corpus, load_vectors
+from zoo.training.environment import machine, made_by, versions
 from zoo.training.graphs import CudaRecorder
 from zoo.training.run import Progress, Run
 from zoo.training.settings import CellFailed, CellSettings

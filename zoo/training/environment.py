@@ -18,9 +18,10 @@ from zoo.core.result import Machine
 if TYPE_CHECKING:
     import torch
 
-# Set before torch is imported, these keep torch's own kernels to AVX2, oneDNN to AVX and MKL to what it computes
-# alike on every x86 processor, so that training is the same bit for bit from Intel's Haswell and AMD's first EPYC
-# on. `python -m zoo.bench portable` shows it on emulated processors; docs/performance.md says the price.
+# Set before torch is imported, these keep torch's own kernels to AVX2, oneDNN to AVX and MKL to what it
+# computes alike on every x86 processor, so that training is the same bit for bit from Intel's Haswell and
+# AMD's first EPYC on. `python -m zoo.bench portable` shows it on emulated processors; docs/performance.md
+# says the price.
 PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX", "MKL_CBWR": "COMPATIBLE"}
 
 
