@@ -35,7 +35,7 @@ TRAINING = TrainSettings(learning_rate=0.05)
 # Settings of the zoo that the reference lacks: where each is compared with a slow form instead.
 LEFT_OUT = {
     "clean": "R-Drop's two clean passes: test_options.py",
-    "sites": "which dropout sites are used: tests/zoo/method/test_step.py",
+    "sites": "which dropout sites are used: tests/zoo/method/test_late_repeat.py",
     "statistic": "attribution: test_options.py",
     "statistic_scope": "rates by example: test_options.py",
     "update_scope": "encoder: tests/zoo/method/test_honest.py",

@@ -289,6 +289,17 @@ def test_every_variant_learns_and_repeats_with_its_seed(settings):
     assert all(np.array_equal(theta[name], again[name]) for name in theta)
 
 
+def test_each_step_has_the_rate_of_the_schedule():
+    one = case(np.random.default_rng(0))
+    settings = SGD._replace(steps=5, warmup=0.4, update="all")
+    for number, factor in enumerate((1 / 2, 1.0, 3 / 4, 2 / 4, 1 / 4)):
+        state = start(one)._replace(step=number)
+        after = flatten(step(one, settings, 0, state)[0].parameters)
+        whole = flatten(step(one, settings._replace(steps=0), 0, state)[0].parameters)
+        moved = after - flatten(one.parameters)
+        assert np.allclose(moved, factor * (whole - flatten(one.parameters)), rtol=1e-9, atol=1e-15)
+
+
 def test_flatten_and_unflatten_are_inverse():
     theta = case(np.random.default_rng(0)).parameters
     back = unflatten(flatten(theta), theta)

@@ -62,3 +62,13 @@ def test_the_schedule_rises_for_six_per_cent_and_falls_to_zero(steps):
     assert (np.diff(factors[: top + 1]) >= 0).all()
     assert (np.diff(factors[top:]) <= 0).all()
     assert factors[-1] <= 2 / steps + 1e-12 or steps < 3
+
+
+def test_the_schedule_in_numbers():
+    """6 % of 24 steps are 1.44: two steps up, so that the second one is the first at the full rate."""
+    factors = [learning_rate_factor(step, 24, 0.06) for step in range(24)]
+    assert factors[:2] == [1 / 2, 1.0]
+    assert factors[2:] == [(24 - step) / 23 for step in range(2, 24)]
+    assert [learning_rate_factor(step, 3, 0.0) for step in range(3)] == [1.0, 2 / 3, 1 / 3]
+    assert [learning_rate_factor(step, 3, 1.0) for step in range(3)] == [1 / 3, 2 / 3, 1.0]
+    assert learning_rate_factor(0, 1, 0.06) == 1.0
