@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+SMALL = ["--epochs", "1", "--set", "embedding=8", "filters=4", "widths=1,2", "max_length=12"]
+
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,3 +28,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with gzip.open(folder / f"{split}.jsonl.gz", "wt", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture
+def base(corpus: Path, tmp_path: Path) -> list[str]:
+    return [
+        "--corpus", str(corpus), "--arch", "textcnn", "--cache-dir", str(corpus.parent / "cache"),
+        "--out", str(tmp_path / "out"), *SMALL,
+    ]  # fmt: skip
