@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
-__all__ = ["ARCHS", "AVERAGE", "BASELINE", "CORPORA", "NO_ARCH", "RECIPES", "display", "in_order"]
+from zoo.core.cards import known_corpora, load_card
+
+__all__ = ["ARCHS", "AVERAGE", "BASELINE", "NO_ARCH", "RECIPES", "corpora", "display", "in_order"]
 
 AVERAGE = "AVG"
 BASELINE = "tfidf_svm"
@@ -20,6 +23,7 @@ RECIPES = {
     "r_at_su": "R-AT-SU",
     "uegr": "UEGR",
     "freelb": "FreeLB",
+    "sam": "SAM",
     "uegr_no_mask": "UEGR, no mask",
     "uegr_blind_mask": "UEGR, blind mask",
     "uegr_uniform": "UEGR, uniform dropout",
@@ -32,26 +36,23 @@ ARCHS = {
     "han": "HAN (two-level)",
     NO_ARCH: "no neural network",
 }
-CORPORA = {
-    "imdb": "IMDB",
-    "ag_news": "AG News",
-    "tnews": "TNEWS",
-    "iflytek": "IFLYTEK",
-    "bbc_news": "BBC News",
-    "zh_reviews": "Chinese reviews",
-    AVERAGE: AVERAGE,
-}
 _BASELINE_NAME = "TF-IDF + linear SVM"
+
+
+@cache
+def corpora() -> dict[str, str]:
+    """The known corpora, as their cards call and order them, and the average over corpora."""
+    return {name: load_card(name).title for name in known_corpora()} | {AVERAGE: AVERAGE}
 
 
 def display(name: str) -> str:
     """The printed name of a recipe, arch or corpus; an unknown one (the user's own) prints as it is."""
     if name == BASELINE:
         return _BASELINE_NAME
-    return RECIPES.get(name) or ARCHS.get(name) or CORPORA.get(name) or name
+    return RECIPES.get(name) or ARCHS.get(name) or corpora().get(name) or name
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Each name once, in the order of print: known ones as above, then others by name, the baseline last."""
-    known = {name: rank for rank, name in enumerate([*ARCHS, *CORPORA, *RECIPES])}
+    known = {name: rank for rank, name in enumerate([*ARCHS, *corpora(), *RECIPES])}
     return tuple(sorted(set(names), key=lambda name: (name == BASELINE, known.get(name, len(known)), name)))

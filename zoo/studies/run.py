@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.core.cards import is_known
 from zoo.core.command import say
 from zoo.core.errors import UserError
 from zoo.core.processes import cores
@@ -18,7 +19,6 @@ from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
-from zoo.text.sources.cards import is_known
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
 from zoo.training.environment import PORTABLE, is_portable, machine

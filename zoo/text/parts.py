@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from zoo.core.cards import LANGUAGES
 from zoo.core.errors import UserError
 from zoo.text.normalise import duplicate_key
 from zoo.text.settings import TextSettings
-from zoo.text.sources.cards import LANGUAGES
 from zoo.text.sources.rows import PART_NAMES, RawCorpus, Rows
 from zoo.text.splits import (
     OWN_TEST_SHARE,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo.core.cards import cards_folder
 from zoo.core.errors import UserError
 from zoo.text import TextSettings, default_length, known_corpora, load_card, load_corpus
-from zoo.text.sources.cards import cards_folder
 from zoo.text.sources.demo import demo_source, package_folder
 
 from .published import write_clue  # type: ignore[import-not-found]
@@ -28,7 +28,7 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of cards to change: a copy of ours."""
     folder = tmp_path / "cards"
     shutil.copytree(cards_folder(), folder)
-    monkeypatch.setattr("zoo.text.sources.cards.cards_folder", lambda: folder)
+    monkeypatch.setattr("zoo.core.cards.cards_folder", lambda: folder)
     return folder
 
 
@@ -174,7 +174,7 @@ def test_class_numbers_are_the_published_ones() -> None:
 def test_cards_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "zoo" / "text"
     shutil.copytree(cards_folder(), package / "cards")
-    monkeypatch.setattr("zoo.text.sources.cards.__file__", str(package / "sources" / "cards.py"))
+    monkeypatch.setattr("zoo.core.cards.__file__", str(package / "sources" / "cards.py"))
     assert cards_folder() == package / "cards"
 
 

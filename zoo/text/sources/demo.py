@@ -9,9 +9,9 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+from zoo.core.cards import Card
 from zoo.core.errors import UserError
 from zoo.text.normalise import duplicate_key
-from zoo.text.sources.cards import Card
 from zoo.text.sources.layouts import layout_of
 from zoo.text.sources.rows import RawCorpus, Rows, Source
 

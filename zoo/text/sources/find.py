@@ -7,9 +7,9 @@ import difflib
 import os
 from pathlib import Path
 
+from zoo.core.cards import Card, is_known, known_corpora, load_card
 from zoo.core.errors import UserError
 from zoo.text.settings import Report
-from zoo.text.sources.cards import Card, is_known, known_corpora, load_card
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.demo import demo_source
 from zoo.text.sources.official import fetched, find_archive, find_in_folder, from_archive

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from zoo.core.cards import Card
 from zoo.core.errors import UserError
-from zoo.text.sources.cards import Card
 from zoo.text.sources.columns import Columns
 from zoo.text.sources.lines import csv_rows
 from zoo.text.sources.rows import LabelTable, RawCorpus, Rows, Source, check_parts, dev_as_test

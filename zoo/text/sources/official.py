@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from zoo.core.cards import Card
 from zoo.core.errors import UserError
 from zoo.text.cache import only_one
 from zoo.text.settings import Report
-from zoo.text.sources.cards import Card
 from zoo.text.sources.fetch import Remote, fetch
 from zoo.text.sources.layouts import layout_of
 from zoo.text.sources.rows import Source

@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from zoo.core.cards import is_known
 from zoo.core.errors import UserError
-from zoo.text.sources.cards import is_known
 from zoo.text.sources.columns import Asked, Columns, choose_columns
 from zoo.text.sources.rows import (
     PART_NAMES,

@@ -75,7 +75,7 @@ class Card:
 def cards_folder() -> Path:
     """Return the folder of the cards: inside the package (from a wheel), else the clone's `data/`."""
     packaged = Path(__file__).parents[1] / "cards"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "data"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "data"
 
 
 def known_corpora(kind: str | None = None) -> tuple[str, ...]:
