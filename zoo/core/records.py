@@ -55,7 +55,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check(f"{self.what} {field.name}", getattr(self, field.name), field)
+            value = getattr(self, field.name)
+            _check(f"{self.what} {field.name}", value, field)
+            # 1 and 1.0 are one value and must be one name.
+            default: Any = field.default
+            if isinstance(default, float):
+                object.__setattr__(self, field.name, float(value))
+            elif isinstance(default, tuple) and default and isinstance(default[0], float):
+                object.__setattr__(self, field.name, tuple(map(float, value)))
 
     def unread(self) -> Iterable[str]:
         """Fields that change nothing with the values of the others; subclasses say which."""

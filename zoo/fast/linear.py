@@ -1,8 +1,8 @@
 """Matrix products and tanh by the faster of the ways that torch has (docs/performance.md).
 
-On a CPU torch hands float32 products to MKL, which runs at less than half speed on processors that are not
-Intel's. oneDNN, which torch brings along for convolutions, does not; the one operator of it that takes plain
-matrices is meant for torch's own compiler, so it is tried once and MKL stays where it does not work.
+On a CPU torch hands float32 products to MKL, which is slower than oneDNN on processors that are not Intel's.
+torch brings oneDNN along for convolutions; the one operator of it that takes plain matrices is meant for
+torch's own compiler, so it is tried once and MKL stays where it does not work.
 """
 
 from __future__ import annotations

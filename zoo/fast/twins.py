@@ -151,7 +151,8 @@ TWINS: dict[str, Twins] = {
     ),
     "rows with a gradient": Twins(
         {"any entry that is not zero": lambda table, _: (table != 0).any(1).nonzero().squeeze(1),
-         "largest entry": lambda table, _: Rows.with_gradient(table).numbers},
+         "largest size": lambda table, _: torch.linalg.vector_norm(table, torch.inf, 1).nonzero().squeeze(1),
+         "largest and smallest entry": lambda table, _: Rows.with_gradient(table).numbers},
         trials.TABLES, (EXACT, EXACT), {f"Finding the rows with a gradient of {_BATCH}": _BIG},
     ),
     "first places": Twins(

@@ -62,7 +62,7 @@ def convert(folder: Path, report: Callable[[str], None]) -> int:
 
 def is_schema1(values: Any) -> bool:
     """Whether this is a result as schema 1 wrote it."""
-    return isinstance(values, Mapping) and {"id", "cell", "status"} <= set(values) and "made_by" not in values
+    return isinstance(values, Mapping) and {"id", "cell", "status"} <= set(values) and "schema" not in values
 
 
 def from_schema1(old: Mapping[str, Any], where: str) -> Result:
@@ -88,21 +88,21 @@ def from_schema1(old: Mapping[str, Any], where: str) -> Result:
         raise UserError(f"{where}: not a result of schema 1 ({error!r})") from None
     converted = {"id", "cell", "corpus", "settings", "attacked", "versions"}
     same = {f.name for f in dataclasses.fields(Result)} & set(old) - converted
-    values = {name: tuple(old[name]) if isinstance(old[name], list) else old[name] for name in same}
-    return Result(
-        **values
-        | {
-            "id": cell_id(dataclasses.asdict(cell), settings.named(), corpus.fingerprint),
-            "cell": cell,
-            "settings": settings.as_json(),
-            "corpus": corpus,
-            "measures": measures,
-            "attacked": attacked,
-            "machine": Machine(old.get("device", ""), threads=old.get("threads")),
-            "made_by": made_by,
-            "versions": versions,
-        }
-    )
+    values: dict[str, Any] = {
+        name: tuple(old[name]) if isinstance(old[name], list) else old[name] for name in same
+    }
+    values |= {
+        "id": cell_id(dataclasses.asdict(cell), settings.named(), corpus.fingerprint),
+        "cell": cell,
+        "settings": settings.as_json(),
+        "corpus": corpus,
+        "measures": measures,
+        "attacked": attacked,
+        "machine": Machine(old.get("device", ""), threads=old.get("threads")),
+        "made_by": made_by,
+        "versions": versions,
+    }
+    return Result(**values)
 
 
 def _network(arch: str, settings: Mapping[str, Any]) -> CellSettings:

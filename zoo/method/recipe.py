@@ -14,6 +14,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, cast
 
+from zoo.core.errors import UserError
+from zoo.core.options import one_of
 from zoo.core.records import Settings
 from zoo.method.backward.selective import Selective
 from zoo.method.forward.bi_stage import BiStage
@@ -64,6 +66,8 @@ class Recipe:
             dropout = None if kind == "none" else dataclasses.replace(recipe.dropout or Dropout(), kind=kind)
             recipe = dataclasses.replace(recipe, dropout=dropout)
         if (update := changes.pop("update", None)) is not None:
+            if update not in ("all", Selective.kind, self.backward and self.backward.kind):
+                raise UserError(f"setting update={update!r}: expected {one_of(update, ('all', 'selective'))}")
             backward = None if update == "all" else recipe.backward or Selective()
             recipe = dataclasses.replace(recipe, backward=backward)
         for name, part in recipe.parts().items():

@@ -57,8 +57,8 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU (default 1)")
     add("--no-graphs", action="store_true", default=None, help="on a GPU: no step replayed as a CUDA graph")
     add(
-        "--portable", action="store_true", default=None,
-        help="bound the vector width, so that several kinds of processor compute the same (slower)",
+        "--portable", action=argparse.BooleanOptionalAction,
+        help="the same numbers on every x86 processor from AVX2 on, slower (default: the preset's)",
     )  # fmt: skip
     add("--keep-weights", action="store_true", default=None, help="write the weights to OUT/weights/")
     add(
@@ -74,7 +74,7 @@ def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> 
     Raises:
         UserError: options that contradict each other, or whatever the study refuses.
     """
-    from zoo.studies.study import Study, Where
+    from zoo.studies.study import Study, Where, places_of_preset
 
     given = {key: value for key, value in vars(options).items() if value is not None}
     if "study" in given:
@@ -92,7 +92,7 @@ def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> 
         axes | chosen,
         changes=_changes(given),
         recipe_preset=given.get("recipe_preset", "paper"),
-        places=Where.from_json(_places(given)),
+        places=places_of_preset(given.get("preset", preset), _places(given)),
     )
 
 

@@ -91,6 +91,12 @@ class Where(Settings):
     rerun_foreign: bool = setting(False)
 
 
+def places_of_preset(preset: str, given: Mapping[str, Any]) -> Where:
+    """The places that are given; whether runs are portable is the preset's where nobody says."""
+    row = lookup(PRESETS, preset, "preset")
+    return Where.from_json({"portable": row.get("portable", False), **given})
+
+
 @dataclass(frozen=True)
 class Study:
     """One study.
@@ -246,7 +252,7 @@ class Study:
             values.get("axes"),
             changes=values.get("changes", {}),
             recipe_preset=values.get("recipe_preset", "paper"),
-            places=Where.from_json(values.get("places", {})),
+            places=places_of_preset(values.get("preset", "demo"), values.get("places", {})),
         )
 
     @classmethod

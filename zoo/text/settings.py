@@ -57,8 +57,6 @@ class TextSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # 1 and 1.0 are one fraction and must be one key.
-        object.__setattr__(self, "fraction", float(self.fraction))
         if self.folds == 1:
             raise UserError(f"{self.what} folds=1: expected 0 (the fixed split) or at least 2")
         if self.fold >= max(self.folds, 1):
