@@ -72,13 +72,13 @@ def build_page(results: Path) -> str:
         "steps": [_steps(steps)],
         "parts": [_parts(steps)],
         "paper": [_steps(paper["rows"], long=False)],
-        "levers": [_levers(levers["levers"])],
+        "levers": [_levers(levers["levers"]), *_load(levers["machine"])],
         "growth": [_growth(growth["growth"])],
         **waiting(waits),
         "gpu": on_a_gpu(results / "gpu.json"),
     }
     return TEMPLATE.read_text(encoding="utf-8").format(
-        **paper["machine"],
+        **{name: paper["machine"][name] for name in ("processor", "system", "python", "torch", "threads")},
         batch=settings["batch"],
         vocabulary=f"{settings['vocabulary']:,}",
         classes=settings["classes"],
@@ -189,6 +189,13 @@ def _parts(rows: list[Row]) -> Table:
             slow = row["straightforward_parts_ms"]
             lines.append([f"{name}, straightforward", *(f"{slow[part]:.0f}" for part in parts), ""])
     return table(("arch, length, recipe", *parts, "data"), lines)
+
+
+def _load(machine: dict[str, Any]) -> list[Block]:
+    """How busy the machine was, where that was recorded."""
+    if "load" not in machine:
+        return []
+    return [Text(f"Measured at a load of {machine['load']:.1f} on {machine['cores']} cores.")]
 
 
 def _levers(levers: list[dict[str, Any]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from bench.cases import Case, Feed, make_batches, make_trainee, units
 from bench.parts import step_parts
 from bench.timing import Measured, Times, interleaved, peak_memory_mb, ratio, timed
 from bench.twin import Twin
+from zoo.core.processes import cores
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.step import train_step
 
@@ -171,6 +173,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],  # of the last minute: what else ran
+        "cores": cores(),
     }
 
 

@@ -15,9 +15,11 @@ from bench import files
 from bench.cases import Case, Feed, make_split, units
 from bench.files import read
 from bench.growth import fit
+from bench.levers import BY_PROCESS, levers
 from bench.report import build_page, write_report
 from bench.table import as_text
 from zoo import bench as door
+from zoo.fast.twins import TWINS
 from zoo.models import ARCHS
 from zoo.recipes import RECIPES
 
@@ -229,6 +231,16 @@ def test_the_fit_recovers_a_line() -> None:
 @needs_results
 def test_the_committed_page_is_made_from_the_committed_measurements() -> None:
     assert (DOCS / "performance.md").read_text(encoding="utf-8") == build_page(RESULTS)
+
+
+@needs_results
+def test_the_committed_levers_are_those_of_the_table() -> None:
+    measured = {lever["title"]: lever for lever in read(RESULTS / "levers.json")["levers"]}
+    expected = {title: kept for title, kept, *_ in (*levers(), *BY_PROCESS)}
+    assert {title: lever["kept"] for title, lever in measured.items()} == expected
+    for row in TWINS.values():
+        for title in row.timed:
+            assert [variant["variant"] for variant in measured[title]["variants"]] == list(row.forms)
 
 
 @needs_results
