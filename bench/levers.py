@@ -169,7 +169,7 @@ ABOVE: list[tuple[str, str, Callable[[], Variants]]] = [
     ),
 ]
 _KEPT, _HUGE = "zoo, memory kept", {"THP_MEM_ALLOC_ENABLE": "1"}
-_WIDTH: ByProcess = {"as wide as it is": (_KEPT, {}), "bounded to AVX2 (--portable)": (_KEPT, PORTABLE)}
+_WIDTH: ByProcess = {"as wide as it is": (_KEPT, {}), "the same on all (--portable)": (_KEPT, PORTABLE)}
 BY_PROCESS: list[tuple[str, str, Case, ByProcess]] = [
     (
         "UEGR step of textcnn, length 256: memory",
