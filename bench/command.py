@@ -154,8 +154,9 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
     torch.set_num_threads(options.threads)
     with Progress() as progress:
         found = work(progress)
+    # A folder of this machine says nothing to a reader of the file.
     settings = {
-        k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("json", "out")
+        k: "DIR" if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("json", "out")
     }
     text = json.dumps({"machine": machine(), "settings": settings, **found}, indent=1)
     if options.json:
