@@ -13,7 +13,7 @@ block each, with an empty line between; a block that begins with # is a remark:
     - the text to find, which stands once in the file
     + the text to put in its place
 
-`tests` are what pytest takes: files, or single tests of them (tests/zoo/core/test_records.py::test_bounds),
+`tests` are what pytest takes: files, or single tests of them (tests/zoo/core/test_records.py::test_x[a b]),
 with spaces between. An error costs what its tests cost, so name the few that should see it. Exit code 2: an
 error cannot be planted, does not load, or its tests do not pass without it.
 """
@@ -25,6 +25,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -43,8 +44,8 @@ COPIED = ("uegr_ref", "zoo", "bench", "tests", "data", "pyproject.toml")
 LINKED = ("docs", "results", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt")
 # Imported once: every run of tests is a fork that finds them there. Nothing of ours is among them.
 PRELOADED = (
-    "numpy", "scipy.stats", "sklearn.svm", "sklearn.feature_extraction.text", "torch", "safetensors.torch",
-    "filelock", "matplotlib.figure", "rich.console", "hypothesis.strategies", "pytest",
+    "numpy", "scipy.stats", "sklearn.svm", "sklearn.feature_extraction.text", "torch", "torch._dynamo",
+    "safetensors.torch", "filelock", "matplotlib.figure", "rich.console", "hypothesis.strategies", "pytest",
 )  # fmt: skip
 OURS = ("uegr_ref", "zoo", "bench")
 TIMEOUT, TIMEOUT_SOUND = 60.0, 300.0
@@ -96,9 +97,8 @@ def read(part: str) -> list[Mutant]:
             continue
         name, file, *tests = head.split(" | ")
         old, new = ("\n".join(line[2:] for line in lines if line[0] == sign) for sign in "-+")
-        mutants.append(
-            Mutant(part, name, file, tuple(tests[0].split() if tests else [own_test(file)]), old, new)
-        )
+        named = re.split(" (?=tests/)", tests[0]) if tests else [own_test(file)]
+        mutants.append(Mutant(part, name, file, tuple(named), old, new))
     return mutants
 
 
