@@ -4,6 +4,7 @@
     python -m zoo.bench levers [--out F]   what each fast path gains over its slow twin
     python -m zoo.bench growth [--out F]   how the cost grows with length, vocabulary, classes, K and batch
     python -m zoo.bench waits [--out F]    what a user waits for beside the steps
+    python -m zoo.bench portable [--out F] the same weights on this processor and on emulated ones
     python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
     python -m zoo.bench report             rebuild docs/performance.md from results/performance/
 
@@ -37,6 +38,7 @@ STUDIES = {
     "levers": "What each fast path gains over its slow twin.",
     "growth": "How the cost of a step grows with length, vocabulary, classes, batch and K.",
     "waits": "What a user waits for beside the steps; and workers against threads.",
+    "portable": "Whether training is the same bit for bit on this processor and on emulated ones.",
     "gpu": "Steps on a GPU: ordinary and as CUDA graphs, several cells at once, and Table IV from that.",
 }
 # Bounds of the numbers: (least, largest).
@@ -63,7 +65,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `python -m zoo.bench levers`, `growth`, `waits`, `gpu`, `report`.",
+        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
@@ -203,6 +205,10 @@ def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -
         return measure_gpu(
             options.arch, options.length, options.sizes, options.cells, options.rounds, progress
         )
+    if name == "portable":
+        from bench.portable import measure_portable
+
+        return measure_portable(progress)
     from bench.growth import measure_growth
 
     return measure_growth(options.rounds, progress)

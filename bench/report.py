@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.files import read
 from bench.growth import by_series, fit
-from bench.report_waits import on_a_gpu, waiting
+from bench.report_waits import on_a_gpu, same_weights, waiting
 from bench.table import number, shown, table
 from zoo.core.errors import UserError
 from zoo.report.blocks import Block, List, Table, Text, markdown
@@ -75,6 +75,7 @@ def build_page(results: Path) -> str:
         "levers": [_levers(levers["levers"]), *_load(levers["machine"])],
         "growth": [_growth(growth["growth"])],
         **waiting(waits),
+        "portable": same_weights(read(results / "portable.json")["portable"]),
         "gpu": on_a_gpu(results / "gpu.json"),
     }
     return TEMPLATE.read_text(encoding="utf-8").format(
@@ -93,7 +94,7 @@ def build_page(results: Path) -> str:
 def _command(path: Path) -> str:
     """The command line that made a file, from the settings in it."""
     found = read(path)
-    study = next((name for name in ("levers", "growth", "waits", "gpu") if name in found), "")
+    study = next((name for name in ("levers", "growth", "waits", "portable", "gpu") if name in found), "")
     words = ["python -m zoo.bench", study]
     for name, value in found["settings"].items():
         if value in (None, False, []) or (name, value) in DEFAULTS or (study and name == "threads"):

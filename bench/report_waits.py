@@ -57,6 +57,26 @@ def waiting(waits: dict[str, Any]) -> dict[str, list[Block]]:
     }
 
 
+def same_weights(rows: list[dict[str, Any]]) -> list[Block]:
+    """Whether each processor's weights are those of this one, as it is and under --portable."""
+    here = rows[0]
+
+    def same(row: dict[str, Any], how: str) -> str:
+        answers = {arch: row[how]["weights"][arch] == digest for arch, digest in here[how]["weights"].items()}
+        if len(set(answers.values())) == 1:
+            return "the same" if all(answers.values()) else "others"
+        return ", ".join(f"{arch} {'the same' if equal else 'others'}" for arch, equal in answers.items())
+
+    lines = [
+        [row["processor"], row["as_it_is"]["width"], same(row, "as_it_is"), same(row, "portable")]
+        for row in rows[1:]
+    ]
+    return [
+        Text(f"Weights against those of this processor ({here['as_it_is']['width']}), emulated by QEMU:"),
+        table(("Processor", "vectors", "as it is", "--portable"), lines),
+    ]
+
+
 def on_a_gpu(path: Path) -> list[Block]:
     """What was measured on a GPU, or that nothing was."""
     if not path.exists():

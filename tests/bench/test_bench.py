@@ -16,9 +16,12 @@ from bench.cases import Case, Feed, make_split, units
 from bench.files import read
 from bench.growth import fit
 from bench.levers import BY_PROCESS, levers
+from bench.portable import measure_portable
 from bench.report import build_page, write_report
+from bench.report_waits import same_weights
 from bench.table import as_text
 from zoo import bench as door
+from zoo.core.errors import UserError
 from zoo.fast.twins import TWINS
 from zoo.models import ARCHS
 from zoo.recipes import RECIPES
@@ -248,3 +251,24 @@ def test_the_report_writes_the_page_and_its_figure(tmp_path: Path) -> None:
     page, figure = write_report(RESULTS, tmp_path)
     assert figure.name in page.read_text(encoding="utf-8")
     assert figure.read_text(encoding="utf-8").count("<path") > 50
+
+
+def test_without_an_emulator_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.portable.shutil.which", lambda name: None)
+    with pytest.raises(UserError, match="qemu-x86_64: not found; expected the emulator"):
+        measure_portable(lambda line: None)
+
+
+def test_a_processor_whose_weights_differ_is_told_apart() -> None:
+    def row(name: str, portable: str, plain: str) -> dict[str, object]:
+        made = {"width": "AVX2", "weights": {"textcnn": portable, "bilstm": portable}}
+        return {
+            "processor": name,
+            "portable": made,
+            "as_it_is": made | {"weights": {"textcnn": "a", "bilstm": plain}},
+        }
+
+    _, table = same_weights([row("here", "x", "b"), row("equal", "x", "c"), row("other", "y", "b")])
+    assert [list(line[2:]) for line in table.rows] == [
+        ["textcnn the same, bilstm others", "the same"], ["the same", "others"],
+    ]  # fmt: skip
