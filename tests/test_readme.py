@@ -35,10 +35,10 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
 
 @pytest.mark.slow
 def test_the_main_job_ends_with_the_table_of_the_readme(tmp_path: Path) -> None:
-    """Runs it as printed, on this machine; rows and columns must be the README's, numbers near them.
+    """Runs it as printed, on this machine. The demo is portable: the README's numbers, to the last digit.
 
-    A float summed in another order ends elsewhere after some hundred steps, hence the tolerance: the exact
-    numbers are compared by `test_the_table_is_made_from_the_committed_results`.
+    Where the processor is of another kind than all that the portable mode covers (no x86, no AVX2), a float
+    summed in another order ends elsewhere after some hundred steps; there rows, columns and nearness are all.
     """
     command = shlex.split(CONSOLE[0].split("&& .venv/bin/python ")[1])
     run = subprocess.run(
@@ -53,14 +53,17 @@ def test_the_main_job_ends_with_the_table_of_the_readme(tmp_path: Path) -> None:
     (table,) = answer["table"]
     printed = readme_table()
     assert [row["name"] for row in table["rows"]] == [row[0] for row in printed]
+    kinds = {cell["machine"]["processor"] for cell in answer["cells"]}
+    tolerance = 0.051 if kinds == {"AVX2 (portable)"} else 8.0
     for row, cells in zip(table["rows"], printed, strict=True):
         for corpus, text in zip(table["corpora"], cells[1:], strict=False):
-            assert 100 * row["scores"][corpus]["accuracy"] == pytest.approx(float(text), abs=8.0), row["name"]
+            accuracy = 100 * row["scores"][corpus]["accuracy"]
+            assert accuracy == pytest.approx(float(text), abs=tolerance), row["name"]
 
 
 def readme_table() -> list[list[str]]:
     block = README.split("<!-- table: results/demo -->")[1].split("<!-- end -->")[0]
-    rows = [line.strip("| ").split(" | ") for line in block.strip().splitlines()]
+    rows = [line.strip("| ").split(" | ") for line in block.strip().splitlines() if line.startswith("|")]
     return [[cell.strip("* ") for cell in row] for row in rows[2:]]
 
 

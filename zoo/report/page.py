@@ -7,6 +7,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
     results/demo/        cells of the demo
+    results/demo_wide/   its cells once more, with --no-portable
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from zoo.grid.store import Store
 from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
+from zoo.report.machines import kinds_apart
 from zoo.report.sections import grid
 from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, build_tables
@@ -49,9 +51,8 @@ Every number, verdict and list below comes from those files. A difference that d
 is shown exactly as one that does.
 
 Repeated on one kind of processor, a run is the same bit for bit. Kinds differ in the last digit of a sum,
-and training enlarges that: with AVX2 in place of AVX-512, 6 of the demo's 14 networks gave another
-accuracy, one by 1.9 points. So two decimals of one run say little, several seeds tell more, and only runs
-of one kind are paired."""
+and training enlarges that, unless runs are portable (`--portable`). So two decimals of one run say little,
+several seeds tell more, and only runs of one kind are paired."""
 
 _STATEMENTS = """\
 Each statement says that one recipe is above another, on average over the corpora (AVG). It is held
@@ -106,6 +107,9 @@ def build_page(results: Path, docs: Path) -> str:
         blocks += [*_tables(build_tables(tuned, paper=True), "tuned"), *verdicts(findings(tuned))]
     if demo.groups:
         blocks += [Heading("The demo"), *setup(demo), *_tables(build_tables(demo), "demo")]
+        wide = _cells(results / "demo_wide")
+        if apart := kinds_apart(demo.done(), wide.done()):
+            blocks += [Text(apart)]
     notes = docs / NOTES
     if notes.exists():
         blocks += [Heading("What could be the cause")]

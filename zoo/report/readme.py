@@ -7,7 +7,8 @@ from pathlib import Path
 from zoo.core.names import display
 from zoo.evidence.statistics import Spread
 from zoo.grid.store import Store
-from zoo.report.blocks import MISSING, Table, markdown
+from zoo.report.blocks import MISSING, Block, Table, Text, markdown
+from zoo.report.machines import kinds_apart
 from zoo.report.panels import EMPHASISED, cost_text
 from zoo.report.tables import build_tables
 
@@ -15,7 +16,10 @@ BEGIN, END = "<!-- table: results/demo -->", "<!-- end -->"
 
 
 def demo_table(folder: Path) -> str:
-    """The demo as one Markdown table: accuracy by corpus, and of all other measures the mean over corpora."""
+    """The demo as one Markdown table: accuracy by corpus, and of all other measures the mean over corpora.
+
+    Below it, how far the same cells on another kind of processor (`<folder>_wide`) are from it.
+    """
     (table,) = build_tables(Store(folder).cells())
     main, *others = table.measures
 
@@ -33,7 +37,11 @@ def demo_table(folder: Path) -> str:
     )
     header = (main.heading, *map(display, table.columns), *(m.heading for m in others), "Cost of a step")
     strong = tuple(i for i, row in enumerate(table.rows) if row.method.recipe == EMPHASISED)
-    return markdown([Table(header, rows, strong=strong)]).strip()
+    blocks: list[Block] = [Table(header, rows, strong=strong)]
+    wide = folder.with_name(f"{folder.name}_wide")
+    if apart := kinds_apart(Store(folder).cells(), Store(wide).cells()):
+        blocks.append(Text(apart))
+    return markdown(blocks).strip()
 
 
 def main() -> None:
