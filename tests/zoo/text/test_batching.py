@@ -44,6 +44,18 @@ def test_order_depends_on_seed_and_epoch_and_not_on_the_global_generators() -> N
     assert order(1, 0) != first
 
 
+def test_long_and_short_batches_come_in_any_order() -> None:
+    """In each epoch the longest batch stands elsewhere: no epoch goes from short texts to long ones."""
+    lengths = np.random.default_rng(0).permutation(64 * 8) + 1
+    places = []
+    for epoch in range(6):
+        longest = [int(lengths[rows].max()) for rows in batch_rows(lengths, 8, seed=0, epoch=epoch)]
+        assert sorted(longest) == list(range(8, 64 * 8 + 1, 8)), "one pool, sorted before it was cut"
+        places.append(longest.index(64 * 8))
+        assert abs(np.corrcoef(longest, np.arange(64))[0, 1]) < 0.5
+    assert len(set(places)) > 3
+
+
 @given(lengths_lists, st.integers(1, 16))
 def test_unshuffled_batches_go_up_in_length(lengths: list[int], size: int) -> None:
     rows = np.concatenate(batch_rows(np.array(lengths), size, seed=0, epoch=0, shuffle=False))

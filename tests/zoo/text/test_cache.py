@@ -6,14 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import zoo.text.cache as cache
-from zoo.text import Corpus, TextSettings, load_corpus, load_texts
+from zoo.text import Corpus, RawCorpus, TextSettings, load_corpus, load_texts
+from zoo.text.loading import _tokens
+from zoo.text.settings import silent
+from zoo.text.tokenise import Tokens
 
 Pairs = list[tuple[str, str]]
 
@@ -60,7 +64,7 @@ def test_every_module_of_the_package_is_in_the_code_version(
     version = cache.code_version.__wrapped__
     before = version()
     modules = [path for path in package.rglob("*.py") if path.stem != "batching"]
-    assert {"rows.py", "loading.py", "cards.py"} < {path.name for path in modules}
+    assert {"rows.py", "loading.py", "layouts.py"} < {path.name for path in modules}
     for module in modules:
         original = module.read_bytes()
         module.write_bytes(original + b"# more\n")
@@ -130,6 +134,51 @@ def test_tokens_are_kept_for_other_settings(
     monkeypatch.undo()
     fresh = load_corpus(str(folder), TextSettings(folds=3, fold=1), cache_dir=tmp_path / "other")
     assert kept.fingerprint == fresh.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"texts": ["a bad film", "a good play"]},
+        {"texts": ["a good film", "a bad film"]},
+        {"texts": ["a bad film"]},
+        {"language": "zh"},
+        {"name": "characters"},
+        {"max_length": 2},
+        {"version": "jieba 99"},
+    ],
+)
+def test_kept_tokens_are_those_of_the_same_texts_cut_the_same_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Whatever else is asked for is cut anew, and comes out as it does without a cache."""
+    monkeypatch.setattr("zoo.text.loading.KEEP_TOKENS_SECONDS", 0.0)
+
+    def tokens(
+        folder: Path | None, texts: Sequence[str], language: str, name: str, max_length: int, version: str
+    ) -> Tokens:
+        monkeypatch.setattr("zoo.text.loading.tokeniser_version", lambda tokeniser: version)
+        corpus = RawCorpus("films", language, ("bad", "good"), {})
+        return _tokens(corpus, list(texts), name, max_length, silent, folder)
+
+    usual = {"texts": ["a bad film", "a good film"], "language": "en", "name": "words", "max_length": 9}
+    usual["version"] = ""
+    tokens(tmp_path, **usual)
+    found, fresh = (tokens(folder, **usual | change) for folder in (tmp_path, None))
+    assert found.forms == fresh.forms
+    assert found.ids.tolist() == fresh.ids.tolist()
+    assert len(list((tmp_path / "tokens").glob("*.npz"))) == 2
+    monkeypatch.setattr("zoo.text.loading.tokenise_rows", lambda *_: pytest.fail("tokenised twice"))
+    assert tokens(tmp_path, **usual).ids.tolist() == [0, 1, 2, 0, 3, 2]
+
+
+def test_another_version_of_the_tokeniser_prepares_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+    monkeypatch.setattr("zoo.text.loading.tokeniser_version", lambda tokeniser: f"{tokeniser} 99")
+    load_corpus(str(folder), TextSettings(), cache_dir=tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "prepared").glob("*.npz"))) == 2
 
 
 def test_raw_texts_are_those_of_the_prepared_rows(folder: Path, tmp_path: Path) -> None:

@@ -47,11 +47,18 @@ def test_folder_and_archive_give_the_same_corpus(name: str, tmp_path: Path) -> N
 
 
 def test_labels_follow_the_card(tmp_path: Path) -> None:
-    corpus = load_corpus("tnews", TextSettings(), write_clue("tnews", tmp_path).parent, tmp_path / "cache")
-    assert corpus.test.labels.tolist() == [i % 3 for i in range(60)]
+    for name in ("tnews", "iflytek"):
+        corpus = load_corpus(name, TextSettings(), write_clue(name, tmp_path).parent, tmp_path / "cache")
+        assert corpus.test.labels.tolist() == [i % 3 for i in range(60)]
     write_ag_news(tmp_path)
     corpus = load_corpus("ag_news", TextSettings(), tmp_path, tmp_path / "cache")
     assert corpus.test.labels.tolist() == [i % 4 for i in range(60)]
+
+
+def test_a_text_of_ag_news_is_title_and_description(tmp_path: Path) -> None:
+    write_ag_news(tmp_path)
+    texts = load_texts("ag_news", TextSettings(), tmp_path, tmp_path / "cache")["test"].texts
+    assert texts == [f'test "title" {i} about, {i} and\\more' for i in range(60)]
 
 
 def test_imdb_classes_are_those_of_their_folders(tmp_path: Path) -> None:
@@ -173,6 +180,10 @@ def test_archive_bombs_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("zoo.text.sources.unpack.MOST_BYTES", 1_000_000)
     with pytest.raises(UserError, match="1,000,000 bytes"):
         unpack(big, tmp_path / "target", lambda path: True)
+    parts = tar_of(tmp_path / "parts.tar.gz", *(member(f"{i}.txt", size=300_000) for i in range(4)))
+    with pytest.raises(UserError, match="1,000,000 bytes"):
+        unpack(parts, tmp_path / "target", lambda path: True)
+    unpack(parts, tmp_path / "three", lambda path: path.name != "3.txt")
     monkeypatch.setattr("zoo.text.sources.unpack.MOST_FILES", 2)
     many = tar_of(tmp_path / "many.tar.gz", *(member(f"{i}.txt") for i in range(3)))
     with pytest.raises(UserError, match="more than 2 files"):

@@ -54,6 +54,34 @@ def test_whole_number_labels_are_ordered_by_value(tmp_path: Path) -> None:
     assert load(path, tmp_path).labels == tuple(map(str, range(12)))
 
 
+def test_the_order_of_the_rows_gives_no_class_another_number(tmp_path: Path) -> None:
+    """A file that was shuffled, or whose parts were exchanged, has the same classes."""
+    names = ["c", "a", "b"]
+    for turn in range(3):
+        order = names[turn:] + names[:turn]
+        path = write_csv(tmp_path / f"{turn}.csv", [(f"text {i}", order[i % 3]) for i in range(60)])
+        assert load(path, tmp_path).labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, suffix: str) -> None:
+    rows = [(f"text {i} is {'good' if i % 2 else 'bad'}", str(i % 2)) for i in range(40)]
+    delimiter = "\t" if suffix == "tsv" else ","
+    objects = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    content = {
+        "jsonl": "\n".join(objects),
+        "json": f"[{', '.join(objects)}]",
+    }.get(suffix, "\n".join(map(delimiter.join, [("text", "label"), *rows])))
+    corpora = []
+    for folder, mark in (("plain", ""), ("marked", "\ufeff")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / f"mine.{suffix}"
+        path.write_text(mark + content, "utf-8")
+        corpora.append(load(path, tmp_path / folder))
+    assert corpora[0].fingerprint == corpora[1].fingerprint
+    assert corpora[0].notes == corpora[1].notes
+
+
 def test_very_long_cell_and_byte_order_mark(tmp_path: Path, films: Callable[..., Pairs]) -> None:
     pairs = [*films(40), ("long " * 100_000, "pos")]
     path = write_csv(tmp_path / "mine.csv", pairs)

@@ -11,15 +11,18 @@ from zoo.text.splits import cut, fold_numbers, stratified_fraction, stratified_o
 labels_lists = st.lists(st.integers(0, 4), min_size=1, max_size=200)
 
 
-@given(labels_lists, st.integers(0, 3))
-def test_every_prefix_of_the_order_is_stratified(labels: list[int], seed: int) -> None:
-    array = np.array(labels)
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=5).filter(any), st.integers(0, 3))
+def test_every_prefix_of_the_order_is_stratified(sizes_of_classes: list[int], seed: int) -> None:
+    """The r-th row of a class of s rows stands at the share (r + 1/2) / s: half a row for the class itself,
+    and its part of half a row for each class in what the share of a prefix is."""
+    array = np.repeat(np.arange(len(sizes_of_classes)), sizes_of_classes)
     order = stratified_order(array, np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(len(array)))
     sizes = np.bincount(array, minlength=5)
     for count in range(len(array) + 1):
         found = np.bincount(array[order[:count]], minlength=5)
-        assert np.all(np.abs(found - count * sizes / len(array)) <= np.count_nonzero(sizes))
+        share = sizes / len(array)
+        assert np.all(np.abs(found - count * share) <= 0.5 + share * np.count_nonzero(sizes) / 2 + 1e-9)
 
 
 @given(labels_lists, st.integers(0, 3))
@@ -49,6 +52,16 @@ def test_cut_keeps_equal_texts_together_and_every_class_in_the_rest(
     texts = [{keys[i] for i in part} for part in parts]
     assert sum(map(len, texts)) == len(set(keys))
     assert set(labels[parts[2]]) == set(labels)
+
+
+def test_cut_leaves_a_row_of_every_rare_class() -> None:
+    """Ten classes with one text and ten with two beside a large one: each stays in what is left."""
+    labels = np.array([0] * 40 + list(range(1, 11)) + 2 * list(range(11, 21)))
+    keys = [bytes([row]) for row in range(len(labels))]
+    for seed in range(10):
+        *cuts, rest = cut(keys, labels, [14, 7], np.random.default_rng(seed))
+        assert set(labels[rest]) == set(range(21))
+        assert all(len(part) for part in cuts)
 
 
 def test_cut_takes_the_asked_number_of_distinct_texts() -> None:
