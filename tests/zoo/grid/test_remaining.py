@@ -66,11 +66,12 @@ def test_the_pace_is_that_of_the_cells_and_not_of_the_wall(remaining: Remaining,
 
 
 def test_a_kind_of_cell_that_was_seen_has_its_own_pace(remaining: Remaining, clock: Clock) -> None:
-    for number, seconds in ((0, 10), (2, 60)):
+    """A second a unit in two cells, two in a third: at the pace of all, 1.6 a unit, 48 would be left."""
+    for number, seconds in ((0, 10), (1, 10), (2, 60)):
         remaining.take("start", number, 0.0)
         clock.now += seconds
         remaining.take("done", number, 1.0)
-    assert remaining.seconds() == pytest.approx(10 + 60)
+    assert remaining.seconds() == pytest.approx(60)
 
 
 def test_a_cell_in_progress_has_gone_on_since_its_last_epoch(remaining: Remaining, clock: Clock) -> None:
@@ -92,6 +93,16 @@ def test_a_failed_cell_is_over_and_teaches_no_pace(remaining: Remaining, clock: 
     assert remaining.share() == pytest.approx(10 / 80)
 
 
+def test_what_a_failed_cell_had_left_was_not_trained(remaining: Remaining, clock: Clock) -> None:
+    """Half of it in five seconds: a second a unit, and 70 units are left."""
+    remaining.take("start", 0, 0.0)
+    for share, seconds in ((0.1, 1), (0.2, 1), (0.5, 3)):
+        clock.now += seconds
+        remaining.take("epoch", 0, share)
+    remaining.take("failed", 0, 0.0)
+    assert remaining.seconds() == pytest.approx(70)
+
+
 def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: Clock) -> None:
     jobs = [job(made, "uegr", 0, 1.0, f"alpha={alpha}") for alpha in (1, 4)]
     assert cell_labels(jobs, None)[1] == "imdb texthan uegr s0 alpha=4"
@@ -108,6 +119,20 @@ def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: C
     assert len(lines) == 2
     assert lines[0].startswith("[1/2] imdb texthan uegr s0 alpha=1  50.00 %      3 s")
     assert lines[1] == "[2/2] imdb texthan uegr s0 alpha=4 failed: the loss"
+
+
+def test_the_counter_is_of_the_cells_to_run(made, capsys, clock: Clock) -> None:
+    """Cells that were there already are no part of it, nor of the remaining time."""
+    jobs = [job(made, "uegr", seed, 1.0) for seed in range(5)]
+    progress = GridProgress(jobs, [jobs[1].id, jobs[4].id], clock)
+    for number in (4, 1):
+        progress.send(("start", number, {}))
+        clock.now += 10
+        progress.send(("done", number, {"accuracy": 0.5, "seconds": 10.0}))
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("[1/2] imdb texthan uegr s4 ")
+    assert first.endswith("left 0:10")
+    assert last.startswith("[2/2] imdb texthan uegr s1 ")
 
 
 def test_labels_that_are_too_long_lose_what_all_share_and_stay_apart(made) -> None:

@@ -142,6 +142,19 @@ def test_an_interrupted_conversion_goes_on(tmp_path: Path) -> None:
     assert len(list(Store(tmp_path).cells())) == 2
 
 
+def test_a_disk_that_fills_up_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, old())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(store: Store, result: object) -> None:
+        raise UserError("no space left")
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(UserError, match="no space left"):
+        convert(tmp_path, lambda line: None)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_two_results_that_are_one_cell_today_are_not_chosen_between(tmp_path: Path) -> None:
     twin = old(settings={**old()["settings"], "model": {**MODEL, "filters": 7}})
     write(tmp_path, old(), {**twin, "id": "bbc_news-texthan-uegr-s0-ffffffff"})

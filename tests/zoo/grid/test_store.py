@@ -183,6 +183,20 @@ CLAIM = """
 """
 
 
+def test_hidden_files_are_no_results(tmp_path: Path, made: Callable[..., Result]) -> None:
+    """Some systems lay one beside every file."""
+    store = Store(tmp_path)
+    path = store.write(made())
+    (tmp_path / f"._{path.name}").write_bytes(b"\x00\x05")
+    assert [result.id for result in store.cells()] == [made().id]
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a/b", "/a", "."])
+def test_the_name_of_a_cell_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="expected the name of a cell, without a folder"):
+        Store(tmp_path).path(name)
+
+
 def test_exactly_one_of_several_processes_gets_a_claim_and_its_death_frees_it(tmp_path):
     runners = [_python(CLAIM, tmp_path) for _ in range(3)]
     try:

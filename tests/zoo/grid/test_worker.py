@@ -1,0 +1,63 @@
+"""What a worker runs, what it tells of a cell, and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from zoo.grid.plan import Job, Places
+from zoo.grid.store import Store
+from zoo.grid.worker import outcome, run_job, work
+from zoo.training.settings import CellFailed
+
+
+def test_progress_shows_the_score_on_validation(made) -> None:
+    """Whoever watches a run, and stops it or changes it by what is seen, has not seen the test part."""
+    result = made(validation_accuracy=0.8, measures={"accuracy": 0.75})
+    assert outcome(3, result) == ("done", 3, {"accuracy": 0.8, "seconds": 3.0})
+    failed = made(status="failed", reason="the loss is nan", measures={}, validation_accuracy=None)
+    assert outcome(3, failed) == ("failed", 3, {"reason": "the loss is nan"})
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CellFailed("the loss is nan"), "the loss is nan"),
+        (MemoryError(), "MemoryError"),
+        (ValueError("a bug"), "ValueError: a bug"),
+    ],
+)
+def test_a_failure_is_written_as_one(made, tmp_path, monkeypatch, error: Exception, reason: str) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("zoo.grid.worker._result", fails)
+    events = []
+    job = Job(made(status="failed", measures={}, predictions="", truth=""), None, "imdb", 1.0)  # type: ignore[arg-type]
+    run_job(job, Places(tmp_path), events.append, 0)
+    (written,) = Store(tmp_path).cells()
+    assert (written.id, written.done, written.reason) == (job.id, False, reason)
+    assert bool(written.traceback) == isinstance(error, ValueError)
+    assert [event[0] for event in events] == ["start", "failed"]
+
+
+def test_a_cell_that_another_runner_finishes_just_before_the_claim_is_not_run_again(
+    made, tmp_path, monkeypatch
+) -> None:
+    """Between the look at the folder and the claim there is time for another runner."""
+    store, result = Store(tmp_path), made()
+    claim = Store.claim
+
+    @contextmanager
+    def late(self: Store, cell_id: str) -> Iterator[bool]:
+        store.write(result)
+        with claim(self, cell_id) as mine:
+            yield mine
+
+    monkeypatch.setattr(Store, "claim", late)
+    monkeypatch.setattr("zoo.grid.worker.run_job", lambda *a: pytest.fail("it ran a second time"))
+    job = Job(result, None, "imdb", 1.0)  # type: ignore[arg-type]
+    work([job], Places(tmp_path), lambda event: None, {job.id: None})
+    assert store.done(job.id)
