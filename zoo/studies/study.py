@@ -123,9 +123,10 @@ class Study:
 
     @classmethod
     def of(cls, preset: str, axes: Mapping[str, Any] | None = None, **others: Any) -> Self:
-        """A study of a preset; axes that are absent are the preset's, or the defaults of `Axes`."""
+        """A study of a preset; what is absent is the preset's, or the default of `Axes`."""
         row = lookup(PRESETS, preset, "preset")
         given = {"corpora": row["corpora"], "seeds": row["seeds"], **(axes or {})}
+        others.setdefault("places", places_of_preset(preset, {}))
         return cls(preset=preset, axes=Axes.from_json(given), **others)
 
     @property
