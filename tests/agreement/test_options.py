@@ -71,6 +71,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "saliency of the epoch before": {"saliency": "epoch"},
     "the same, min-max": {"saliency": "epoch", "normalise": "log_minmax"},
     "saliency of samples": {"saliency": "per_sample", "normalise": "log_minmax"},
+    "saliency of samples, summed divergence": {"saliency": "per_sample", "normalise": "log_minmax",
+                                               "divergence_reduction": "sum"},
     "min-max": {"normalise": "minmax"},
     "log min-max": {"normalise": "log_minmax"},
     "each tensor for itself": {"normalise_scope": "tensor", "normalise": "log_minmax"},

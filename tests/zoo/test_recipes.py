@@ -156,7 +156,7 @@ def changed(**overrides: str) -> Recipe:
         (lambda: Selective(rescale=1), r"rescale=1: expected True or False"),
         (lambda: Dropout(sites="pooled"), r"sites='pooled': expected a tuple"),
         (lambda: Dropout(gamma=float("inf")), r"gamma=inf: expected a finite number"),
-        (lambda: recipe_from_json({"forward": {"kind": "sam"}}), r"unknown part of a recipe 'forward sam'"),
+        (lambda: recipe_from_json({"forward": {"kind": "nil"}}), r"unknown part of a recipe 'forward nil'"),
         (lambda: recipe_from_json({"fowrard": None}), r"unknown part of a recipe 'fowrard'"),
         (lambda: recipe_from_json({"dropout": {"rate": 0.1}}), r"unknown dropout setting 'rate'"),
     ],

@@ -1,16 +1,23 @@
-"""One tiny problem that every architecture and every recipe trains on: 3 classes, 24 texts, 20 words."""
+"""Tiny problems that every architecture and every recipe trains on: batches and a corpus of 20 words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from zoo.core.batch import Batch
 from zoo.core.records import Settings
+from zoo.core.result import Cell, Result
 from zoo.method.contract import TextClassifier
 from zoo.models import MODELS, build_model
+from zoo.recipes import RECIPES
+from zoo.text import Corpus, Split, TextSettings
+from zoo.training.cell import train_cell
+from zoo.training.settings import CellSettings, TrainSettings
 
 CLASSES, WORDS = 3, 20
 LINE = 4  # words a line of `han`
@@ -49,3 +56,38 @@ def by_sentence(flat: Batch, padding: int = 0) -> Batch:
     extra = -flat.tokens.shape[1] % LINE + padding * LINE
     pad = torch.nn.functional.pad
     return Batch(pad(flat.tokens, (0, extra)), pad(flat.mask, (0, extra)), flat.labels, flat.index)
+
+
+def part(rows: int, seed: int) -> Split:
+    """Texts of 3 to 8 words; the class is that of the first word."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(3, 9, rows)
+    ids = rng.integers(2, WORDS, lengths.sum()).astype(np.int32)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    starts = np.zeros(len(ids), bool)
+    starts[offsets[:-1]] = True
+    return Split(ids, offsets, (ids[offsets[:-1]] % CLASSES).astype(np.int64), starts)
+
+
+def corpus(**parts: Split) -> Corpus:
+    """120 texts to train on, 40 to validate, 60 to test, or the parts given."""
+    words = ("<pad>", "<unk>", *(f"w{i}" for i in range(2, WORDS)))
+    own = {"train": part(120, 0), "validation": part(40, 1), "test": part(60, 2), **parts}
+    return Corpus(
+        name="toy", language="en", labels=("a", "b", "c"), words=words, fingerprint="0", notes=(), **own
+    )
+
+
+def cell_settings(recipe: str = "uegr", arch: str = "textcnn", **train: Any) -> CellSettings:
+    """Settings of a cell of two epochs; `train` changes those of the training."""
+    options = {"epochs": 2, "learning_rate": 0.02, **train}
+    return CellSettings(RECIPES[recipe], sizes(arch), TrainSettings(**options), TextSettings())
+
+
+def run_cell(
+    recipe: str = "uegr", arch: str = "textcnn", seed: int = 0, keep: Path | None = None, **train: Any
+) -> Result:
+    """The result of a cell of the tiny corpus."""
+    head = Result("name", Cell("toy", arch, recipe, seed), "failed")
+    chosen = cell_settings(recipe, arch, **train)
+    return train_cell(head, chosen, corpus(), torch.device("cpu"), keep=keep)

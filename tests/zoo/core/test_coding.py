@@ -58,6 +58,16 @@ def test_a_corpus_named_by_a_path_gives_a_file_name():
     assert name.startswith("my_data_reviews_1.csv-none-uegr-s3-")
 
 
+def test_fold_0_is_a_fold_and_stands_in_the_name():
+    assert cell_id({**CELL, "fold": 0}, SETTINGS, "abc").startswith("imdb-texthan-uegr-s3-f0-")
+
+
+def test_two_paths_that_are_written_alike_are_two_corpora():
+    names = [cell_id({**CELL, "corpus": corpus}, {}, "") for corpus in ("my/data", "my data")]
+    assert names[0][:-8] == names[1][:-8]
+    assert names[0] != names[1]
+
+
 def test_canonical_json_makes_plain_types():
     value = {"b": (1, np.float32(0.5)), "a": float("nan"), "c": Path("x"), "d": np.int64(2), "e": "é"}
     assert canonical_json(value) == '{"a":null,"b":[1,0.5],"c":"x","d":2,"e":"\\u00e9"}'

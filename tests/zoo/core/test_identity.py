@@ -137,6 +137,25 @@ def test_what_does_not_move_the_name_does_not_move_the_weights(recipe: str) -> N
             assert torch.equal(trained(new, "bilstm"), weights), f"{recipe}: {change} is not in the name"
 
 
+# Limits that are read and yet change nothing where nothing reaches them.
+NOT_REACHED = {"dropout.q_min", "dropout.q_max", "forward.maximum_norm"}
+
+
+@pytest.mark.parametrize("recipe", ["standard", "dropout", "at", "r_drop", "uegr_no_js", "freelb", "sam"])
+def test_what_moves_the_name_moves_the_weights(recipe: str) -> None:
+    """The other way round: no cell is named, and run again, for a setting that it does not read."""
+    base = settings_of(recipe)
+    before, weights = name(base), trained(base, "bilstm")
+    named, effective = set(), set()
+    for change, new in changed_everywhere(base):
+        field = change.split("=")[0]
+        if field.split(".")[0] in base.recipe.parts() and name(new) != before and field not in effective:
+            named.add(field)
+            if not torch.equal(trained(new, "bilstm"), weights):
+                effective.add(field)
+    assert named - effective <= NOT_REACHED
+
+
 def test_a_part_that_is_absent_names_nothing() -> None:
     """A plain BiLSTM is not named by FreeLB's steps, by the mask, or by the lines of a HAN."""
     named = settings_of("standard", "bilstm").named()

@@ -59,6 +59,20 @@ def test_the_encoder_is_all_but_the_words_and_the_classifier() -> None:
         selected_parameters(Bag(None, out="top"), "encoder")
 
 
+def test_the_update_of_the_encoder_leaves_the_rest_alone() -> None:
+    """With next to nothing kept, words and classifier have their whole gradient, all else has none."""
+    model = tiny.model("texthan").train()
+    recipe = RECIPES["uegr"].changed(update_scope="encoder", keep="constant", keep_constant=1e-9)
+    trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+    trainee.forward.gradients(trainee, tiny.batch())
+    before = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    trainee.backward.apply(trainee.touched())
+    for name, parameter in model.named_parameters():
+        outside = name.startswith(("embedding", "classifier"))
+        wanted = before[name] if outside else torch.zeros_like(before[name])
+        assert torch.equal(parameter.grad, wanted), name
+
+
 @pytest.mark.parametrize(
     ("drop", "recipe", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,7 +10,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import tiny
 from zoo.core.errors import UserError
-from zoo.method.contract import check_contract, dropout_sites
+from zoo.method.contract import active_sites, check_contract, dropout_sites
+from zoo.method.recipe import Recipe
+from zoo.method.sites import Dropout
+from zoo.method.step import prepare
 from zoo.models import MODELS, build_model
 from zoo.models.layers import AdditiveAttention, BiRecurrent, last_states
 
@@ -132,6 +136,98 @@ def test_attention_can_be_looked_at() -> None:
 def test_a_model_without_the_two_calls_is_refused_with_the_remedy() -> None:
     with pytest.raises(UserError, match=r"add a method embed\(tokens\)"):
         check_contract(nn.Linear(2, 2))
+
+
+def test_the_scale_of_the_initial_weights() -> None:
+    """Word vectors N(0, 0.1^2), zero at padding; the attention's context N(0, 1 / U). Six standard errors."""
+    torch.manual_seed(0)
+    n = 400 * 64
+    words = build_model("textcnn", 401, 2, tiny.sizes("textcnn", embedding=64), seed=0).embed(
+        torch.arange(401)
+    )
+    words = words.detach()
+    assert (words[0] == 0).all()
+    assert float(words[1:].std()) == pytest.approx(0.1, rel=6 / (2 * n) ** 0.5)
+    context = torch.stack([AdditiveAttention(100).context.detach() for _ in range(200)])
+    assert float(context.std()) == pytest.approx(0.1, rel=6 / (2 * context.numel()) ** 0.5)
+
+
+def test_initial_vectors_are_taken_as_they_are(arch: str) -> None:
+    vectors = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    model = build_model(arch, 9, 2, tiny.sizes(arch), seed=3, vectors=vectors)
+    assert np.array_equal(model.embedding.weight.detach().numpy(), vectors)
+    plain = build_model(arch, 9, 2, tiny.sizes(arch), seed=3)
+    assert torch.equal(model.classifier.weight, plain.classifier.weight), "all else is that of the seed"
+
+
+SITES = {
+    "bilstm": (("embedding", "layer1", "pooled"), ("layer1", "pooled")),
+    "texthan": (("embedding", "layer1", "pooled"), ("layer1", "pooled")),
+    "textcnn": (("embedding", "pooled"), ("pooled",)),
+    "han": (("embedding", "sentences", "pooled"), ("sentences", "pooled")),
+}
+
+
+def test_the_sites_in_use_are_the_default_ones(arch: str) -> None:
+    """And a forward pass meets every site, once and in the order of the table."""
+    model, (every, default) = tiny.model(arch), SITES[arch]
+    assert active_sites(model, ()) == default
+    met: list[str] = []
+    for name, site in model.sites.items():
+        site.register_forward_hook(lambda *_, name=name: met.append(name))
+    batch = laid_out(arch, (7, 3, 12, 1))
+    model.eval()(batch.tokens, batch.mask)
+    assert tuple(met) == every
+
+
+def test_what_stands_at_padding_does_not_matter(arch: str) -> None:
+    model = tiny.model(arch).eval()
+    batch = laid_out(arch, (7, 3, 12, 1))
+    clean = model.embed(batch.tokens).detach()
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0), dtype=clean.dtype)
+    full = clean + noise * ~batch.mask[:, :, None]
+    torch.testing.assert_close(
+        model.classify(full, batch.mask), model.classify(clean, batch.mask), rtol=0, atol=1e-12
+    )
+
+
+def test_textcnn_is_its_definition_text_by_text() -> None:
+    """Largest answer of each filter over the windows inside the text, at least 0."""
+    model, lengths = tiny.model("textcnn").eval(), (7, 3, 12, 1)
+    batch = tiny.batch(lengths)
+    vectors = model.embed(batch.tokens).detach()
+    wanted = []
+    for text, length in zip(vectors, lengths, strict=True):
+        pooled = []
+        for width, convolution in zip(model.widths, model.convolutions, strict=True):
+            words = torch.cat([text[:length], text.new_zeros(max(0, width - length), text.shape[1])])
+            windows = words.unfold(0, width, 1)  # (N, D, W)
+            answers = torch.einsum("ndw,fdw->nf", windows, convolution.weight) + convolution.bias
+            pooled.append(answers.clamp_min(0).max(0).values)
+        wanted.append(torch.cat(pooled))
+    torch.testing.assert_close(model.trunk(vectors, batch.mask), torch.stack(wanted), rtol=0, atol=1e-12)
+
+
+def test_attention_pools_the_states() -> None:
+    """TextHAN's features are the sum over the tokens of weight times state; the weights are not equal."""
+    model, batch = tiny.model("texthan").eval(), tiny.batch((7, 3, 12, 1))
+    vectors = model.embed(batch.tokens)
+    states, weights = model.states(vectors, batch.mask), model.attend(batch.tokens, batch.mask)
+    wanted = torch.einsum("bt,btu->bu", weights, states)
+    torch.testing.assert_close(model.trunk(vectors, batch.mask), wanted, rtol=0, atol=1e-12)
+    assert weights[0].max() > 1.0001 * weights[0][batch.mask[0]].min()
+
+
+def test_empty_sentences_take_no_part_in_the_statistic() -> None:
+    """Three empty sentences more after each text, and the gradient norms are the same."""
+    averages = []
+    for padding in (0, 3):
+        model = tiny.model("han").train()
+        trainee = prepare(model, Recipe(dropout=Dropout("mean", base_rates=(0.0,))))
+        trainee.forward.gradients(trainee, laid_out("han", (7, 3, 12, 1), padding))
+        averages.append(trainee.sites.active["sentences"].average.clone())
+    assert averages[0].any()
+    torch.testing.assert_close(*averages)
 
 
 def test_every_model_is_in_the_table() -> None:

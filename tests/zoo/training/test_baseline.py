@@ -8,7 +8,7 @@ from sklearn.svm import LinearSVC
 from zoo.core.identity import cell_id
 from zoo.core.result import Cell, Result
 from zoo.text import Corpus, Split, TextSettings
-from zoo.training.baseline import baseline_settings, run_baseline
+from zoo.training.baseline import _choose, baseline_settings, run_baseline
 
 
 def _split(rows: list[list[int]], labels: list[int]) -> Split:
@@ -86,6 +86,16 @@ def test_it_equals_scikit_learn_on_the_written_texts():
         )
     assert {t["strength"]: t["validation_accuracy"] for t in result.strengths} == pytest.approx(scores)
     assert result.parameters == train.shape[1] + 1
+
+
+def test_the_smallest_of_the_best_strengths_is_taken():
+    """Told apart by its first word, every strength is right; the row of the first one is then used."""
+    train, labels = np.array([[1.0, 0.0], [0.0, 1.0]] * 10), np.array([0, 1] * 10)
+    best, tried, _ = _choose(train, labels, train, labels, [0.5, 2.0, 8.0])
+    assert [point["validation_accuracy"] for point in tried] == [1.0, 1.0, 1.0]
+    assert best.C == 0.5
+    # Turned around, none is right; still the first one, and not the last that was fitted.
+    assert _choose(train, labels, train, 1 - labels, [2.0, 0.5])[0].C == 2.0
 
 
 def test_the_test_part_has_no_say():

@@ -41,3 +41,11 @@ def test_matrices_decay_and_vectors_do_not() -> None:
         torch.testing.assert_close(p.detach(), before[name] * factor)
     schedule = make_schedule(optimizer, 10, 0.2)
     assert schedule.get_last_lr()[0] == pytest.approx(0.05)
+
+
+def test_every_setting_of_the_optimizer_is_its_own() -> None:
+    chosen = TrainSettings(learning_rate=0.2, weight_decay=0.3, beta1=0.4, beta2=0.5, adam_epsilon=0.6)
+    matrices, vectors = make_optimizer(tiny.model("textcnn"), chosen).param_groups
+    for group in (matrices, vectors):
+        assert (group["lr"], group["betas"], group["eps"]) == (0.2, (0.4, 0.5), 0.6)
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)

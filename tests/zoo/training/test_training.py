@@ -9,56 +9,24 @@ from sklearn.metrics import f1_score
 
 import tiny
 from zoo.core.measures import Outcome, accuracy, macro_f1
-from zoo.core.result import Cell, Result, decode_classes
-from zoo.recipes import RECIPES
-from zoo.text import Corpus, Split, TextSettings
-from zoo.training.cell import train_cell
+from zoo.core.result import decode_classes
 from zoo.training.run import Run
-from zoo.training.settings import CellFailed, CellSettings, TrainSettings
+from zoo.training.settings import CellFailed, CellSettings
 
 CPU = torch.device("cpu")
 
 
-def part(rows: int, seed: int) -> Split:
-    """Texts of 3 to 8 words; the class is that of the first word."""
-    rng = np.random.default_rng(seed)
-    lengths = rng.integers(3, 9, rows)
-    ids = rng.integers(2, tiny.WORDS, lengths.sum()).astype(np.int32)
-    offsets = np.concatenate([[0], lengths.cumsum()])
-    starts = np.zeros(len(ids), bool)
-    starts[offsets[:-1]] = True
-    return Split(ids, offsets, (ids[offsets[:-1]] % tiny.CLASSES).astype(np.int64), starts)
-
-
-def corpus() -> Corpus:
-    words = ("<pad>", "<unk>", *(f"w{i}" for i in range(2, tiny.WORDS)))
-    parts = {"train": part(120, 0), "validation": part(40, 1), "test": part(60, 2)}
-    return Corpus(
-        name="toy", language="en", labels=("a", "b", "c"), words=words, fingerprint="0", notes=(), **parts
-    )
-
-
-def settings(recipe: str = "uegr", arch: str = "textcnn", **train) -> CellSettings:
-    options = {"epochs": 2, "learning_rate": 0.02, **train}
-    return CellSettings(RECIPES[recipe], tiny.sizes(arch), TrainSettings(**options), TextSettings())
-
-
-def run_cell(recipe: str = "uegr", arch: str = "textcnn", seed: int = 0, **train) -> Result:
-    head = Result("name", Cell("toy", arch, recipe, seed), "failed")
-    return train_cell(head, settings(recipe, arch, **train), corpus(), CPU)
-
-
 def test_a_cell_is_a_function_of_its_seed(arch: str) -> None:
-    first, again, other = (run_cell(arch=arch, seed=s) for s in (0, 0, 1))
+    first, again, other = (tiny.run_cell(arch=arch, seed=s) for s in (0, 0, 1))
     assert first.curve == again.curve
     assert first.predictions == again.predictions
     assert first.curve != other.curve
 
 
 def test_predictions_stand_in_the_order_of_the_split() -> None:
-    result = run_cell("standard", epochs=12, learning_rate=0.05)
+    result = tiny.run_cell("standard", epochs=12, learning_rate=0.05)
     truth = decode_classes(result.truth)
-    assert (truth == corpus().test.labels).all()
+    assert (truth == tiny.corpus().test.labels).all()
     predictions = decode_classes(result.predictions)
     assert float((predictions == truth).mean()) == result.measures["accuracy"]
     assert result.measures["accuracy"] > 0.6, "scrambled rows would stay near one third"
@@ -71,16 +39,17 @@ def test_selection_reads_validation_alone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(
         Run, "predict", lambda self, split: (read.append(len(split)), original(self, split))[1]
     )
-    result = run_cell(epochs=4)
+    result = tiny.run_cell(epochs=4)
     assert read == [40, 40, 40, 40, 60]
     accuracies = [entry["validation_accuracy"] for entry in result.curve]
     assert result.validation_accuracy == max(accuracies)
     assert result.best_epoch == accuracies.index(max(accuracies)) + 1
-    assert run_cell(epochs=4, selection="last").best_epoch == 4
+    assert tiny.run_cell(epochs=4, selection="last").best_epoch == 4
 
 
 def test_recipes_of_one_seed_share_weights_and_batches() -> None:
-    first = [Run(_model(s), 0, s, corpus(), CPU) for s in (settings("standard"), settings("uegr"))]
+    chosen = tiny.cell_settings("standard"), tiny.cell_settings("uegr")
+    first = [Run(_model(s), 0, s, tiny.corpus(), CPU) for s in chosen]
     weights = [torch.cat([p.detach().flatten() for p in run.model.parameters()]) for run in first]
     assert torch.equal(*weights)
     orders = [[b.index.tolist() for b in run.steps.batches(run.corpus.train, 16, 1)] for run in first]
@@ -94,7 +63,7 @@ def _model(chosen: CellSettings):
 
 
 def test_every_term_is_recorded_each_epoch() -> None:
-    for entry in run_cell().curve:
+    for entry in tiny.run_cell().curve:
         assert entry["loss"] == pytest.approx(
             entry["loss_clean"] + entry["loss_adversarial"] + 0.5 * entry["divergence"], rel=1e-5
         )
@@ -102,13 +71,13 @@ def test_every_term_is_recorded_each_epoch() -> None:
         assert entry["drop_rate"]["pooled"] == pytest.approx(0.2, abs=1e-6)
         assert 0 < entry["perturbation"] <= 0.1 + 1e-6
         assert 0 <= entry["learning_rate"] <= 0.02
-    assert "kept_share" not in run_cell("dropout").curve[0]
-    assert "drop_rate" not in run_cell("standard").curve[0]
+    assert "kept_share" not in tiny.run_cell("dropout").curve[0]
+    assert "drop_rate" not in tiny.run_cell("standard").curve[0]
 
 
 def test_a_loss_that_is_not_finite_fails_the_cell() -> None:
     with pytest.raises(CellFailed, match="the loss is"):
-        run_cell(learning_rate=1e30)
+        tiny.run_cell(learning_rate=1e30)
 
 
 def test_macro_f1_is_that_of_scikit_learn() -> None:
@@ -122,8 +91,8 @@ def test_the_attack_can_only_find_what_is_there(monkeypatch: pytest.MonkeyPatch)
     """epsilon 0 is the clean accuracy; a real attack lowers it on a model that is right."""
     from zoo.training import robustness
 
-    chosen = settings("standard", epochs=12, learning_rate=0.05)
-    run = Run(_model(chosen), 0, chosen, corpus(), CPU)
+    chosen = tiny.cell_settings("standard", epochs=12, learning_rate=0.05)
+    run = Run(_model(chosen), 0, chosen, tiny.corpus(), CPU)
     run.fit(lambda share, entry: None)
     clean = accuracy(run.predict(run.corpus.test))
 
@@ -137,7 +106,7 @@ def test_the_attack_can_only_find_what_is_there(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_han_gets_its_sentences() -> None:
-    chosen = settings("standard")
-    run = Run(tiny.model("han", double=False), 0, chosen, corpus(), CPU)
+    chosen = tiny.cell_settings("standard")
+    run = Run(tiny.model("han", double=False), 0, chosen, tiny.corpus(), CPU)
     for batch in run.steps.batches(run.corpus.train, 16, epoch=1):
         assert batch.tokens.shape[1] % tiny.LINE == 0

@@ -43,7 +43,7 @@ class FreeLB(Forward):
         """Leaves the mean of the A gradients in `.grad`; terms as `BiStage.gradients` has them."""
         mask, sites = batch.mask, trainee.sites
         vectors = trainee.model.embed(batch.tokens)
-        entries = mask.sum(1)[:, None, None].clamp_min(1) * vectors.shape[2]
+        entries = mask.sum(1)[:, None, None].clamp_min(1).to(vectors) * vectors.shape[2]
         start = 2 * sites.uniform(vectors.detach()) - 1
         delta = start * self.initial_magnitude / root(entries) * mask[:, :, None]
         total, gradient = torch.zeros_like(vectors[0, 0, 0]).detach(), torch.zeros_like(vectors)
