@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from zoo import tune
 from zoo.core.errors import UserError
 from zoo.grid import worker
 from zoo.grid.store import Store
+from zoo.settings import PRESETS
 from zoo.studies import run
 from zoo.training.cell import train_cell
 from zoo.training.settings import CellFailed
@@ -27,7 +29,7 @@ def films(tmp_path: Path) -> list[str]:
     sizes = ["--set", "embedding=8", "filters=4", "widths=1,2"]
     return [
         "--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(tmp_path / "films.csv"),
-        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), *sizes,
+        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--no-portable", *sizes,
     ]  # fmt: skip
 
 
@@ -144,3 +146,96 @@ def test_the_choice_reads_no_test_result(films: list[str], capsys: Capture, monk
     monkeypatch.setattr(run, "results_of", blind)
     assert tune.main(search) == 0
     assert json.loads(capsys.readouterr().out) == chosen
+
+
+def made_up(monkeypatch: pytest.MonkeyPatch, scores: Mapping[tuple[str, int], float | None]) -> None:
+    """Nothing is trained: validation as said for each (learning rate, seed), test the other way round.
+
+    None: the cell failed, and its last epoch's accuracy is still there.
+    """
+
+    def results(planned: run.Plan) -> list:
+        found = []
+        for job in planned.jobs:
+            rate = "" if job.is_reference else f"{job.settings.train.learning_rate:g}"
+            score = 0.99 if job.is_reference else scores[rate, job.cell.seed]
+            status = "failed" if score is None else "done"
+            value = 0.99 if score is None else score
+            found.append(
+                replace(job.head, status=status, validation_accuracy=value, measures={"accuracy": 1 - value})
+            )
+        return found
+
+    monkeypatch.setattr(run, "run_plan", lambda planned: None)
+    monkeypatch.setattr(run, "results_of", results)
+
+
+def searched(films: list[str], capsys: Capture, code: int = 0) -> tuple[object, dict[str, float | None]]:
+    search = [*films, "--recipe", "standard", "--seeds", "7", "8", "--json"]
+    assert tune.main([*search, "--vary", "learning_rate=0.02,0.05"]) == code
+    found = json.loads(capsys.readouterr().out)["standard"]
+    rows = {row["setting"].get("learning_rate", "default"): row["validation"] for row in found["settings"]}
+    return found["best"], rows
+
+
+DEFAULT = f"{PRESETS['demo']['train']['learning_rate']:g}"
+
+
+def test_a_score_is_the_mean_on_validation_over_all_seeds(
+    films: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first seed, by the better of two parts, or with the reference row, another would be chosen."""
+    scores = {(DEFAULT, 7): 0.5, (DEFAULT, 8): 0.5, ("0.02", 7): 0.9, ("0.02", 8): 0.2}
+    made_up(monkeypatch, {**scores, ("0.05", 7): 0.6, ("0.05", 8): 0.7})
+    best, rows = searched(films, capsys)
+    assert rows == pytest.approx({"default": 0.5, "0.02": 0.55, "0.05": 0.65})
+    assert best == {"learning_rate": "0.05"}
+
+
+def test_a_setting_with_one_failed_seed_has_no_score(
+    films: list[str], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {(DEFAULT, 7): 0.5, (DEFAULT, 8): 0.5, ("0.02", 7): 0.9, ("0.02", 8): None}
+    made_up(monkeypatch, {**scores, ("0.05", 7): 0.4, ("0.05", 8): 0.4})
+    best, rows = searched(films, capsys, code=1)
+    assert rows == {"default": 0.5, "0.02": None, "0.05": 0.4}
+    assert best == {}, "the default is the best of those that have a score"
+
+
+def test_differences_are_to_the_default(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    scored(monkeypatch, {"learning_rate=1e-2": 0.02, "base_rates=0.1": -0.01})
+    assert tune.main(["--recipe", "dropout", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["dropout"]["settings"]
+    found = {tuple(row["setting"].items()): row["difference"] for row in rows}
+    assert found[()] == 0
+    assert found[("learning_rate", "1e-2"),] == pytest.approx(0.02)
+    assert found[("base_rates", "0.1"),] == pytest.approx(-0.01)
+
+
+def test_what_does_not_help_is_not_put_together(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    gains = {f"{name}={value}": -0.1 for name in tune.GRID for value in tune.GRID[name]}
+    scored(monkeypatch, gains)
+    assert tune.main(["--recipe", "dropout", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["dropout"]
+    assert found["best"] == {}
+    assert all(len(row["setting"]) <= 1 for row in found["settings"])
+    scored(monkeypatch, {**gains, "base_rates=0.4": 0.1})
+    assert tune.main(["--recipe", "dropout", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dropout"]["best"] == {"base_rates": "0.4"}
+
+
+def test_the_best_is_trained_at_its_setting_with_new_seeds(
+    films: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {DEFAULT: 0.5, "0.02": 0.6, "0.05": 0.4}
+    made_up(monkeypatch, {(rate, seed): score for rate, score in rates.items() for seed in (3, 4, 7)})
+    plans: list[run.Plan] = []
+    monkeypatch.setattr(run, "run_plan", plans.append)
+    search = [*films, "--recipe", "standard", "--seeds", "7", "--vary", "learning_rate=0.02,0.05"]
+    assert tune.main([*search, "--best-out", str(tmp_path / "best"), "--best-seeds", "3", "4"]) == 0
+    networks = [job for job in plans[-1].jobs if not job.is_reference]
+    assert {(job.cell.seed, job.settings.train.learning_rate) for job in networks} == {(3, 0.02), (4, 0.02)}
+    assert plans[-1].places.out == tmp_path / "best"
+    assert all(job.cell.seed == 7 for plan in plans[:-1] for job in plan.jobs)
+    assert tune.main([*search, "--best-out", str(tmp_path / "more"), "--best-seeds", "3", "7"]) == 2
+    assert "--best-seeds 7: also a seed of the search" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zoo.core.errors import UserError
 from zoo.models import ARCHS, MODELS
-from zoo.recipes import RECIPES, recipe_fields
+from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_fields, resolve_recipe
 from zoo.settings import PRESETS
 from zoo.studies import listing
 from zoo.studies.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
@@ -224,11 +224,33 @@ def test_a_long_name_of_a_folder_is_cut_and_stays_its_own() -> None:
         "gamma": 0.345678,
         "threshold": 0.4,
     }
-    names = {
-        Study.of("demo", changes={**long, "sharpness": s, "weight_decay": 0.2}).out().name for s in (2, 3)
-    }
-    assert len(names) == 2
+    last = ({"sharpness": 2.0}, {"sharpness": 3.0}, {"weight_decay": 0.25}, {"weight_decay": 0.35})
+    names = {Study.of("demo", changes={**long, "weight_decay": 0.2, **more}).out().name for more in last}
+    assert len(names) == 4
     assert max(map(len, names)) <= 100
+
+
+def test_a_study_that_is_changed_keeps_what_it_had() -> None:
+    study = Study.of("demo", {"seeds": [3]}, changes={"epochs": 3, "alpha": 4.0}, recipe_preset="rat_code")
+    changed = study.changed({"archs": ("textcnn",)}, alpha=2.0, beta1=0.8)
+    assert changed.changes == {"epochs": 3, "alpha": 2.0, "beta1": 0.8}
+    assert (changed.seeds, changed.archs, changed.recipe_preset) == ((3,), ("textcnn",), "rat_code")
+    assert study.changes == {"epochs": 3, "alpha": 4.0}
+
+
+@pytest.mark.parametrize("reading", RECIPE_PRESETS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_reading_of_the_paper_reaches_the_cells(reading: str, recipe: str) -> None:
+    study = Study.of("demo", {"recipes": [recipe]}, recipe_preset=reading)
+    text = study.text("bbc_news", 0)
+    assert study.settings("texthan", recipe, text).recipe == resolve_recipe(recipe, reading)
+
+
+def test_every_study_of_a_folder_has_a_file_of_its_own(tmp_path: Path) -> None:
+    studies = [Study.of("demo", {"seeds": [seed]}) for seed in (0, 1, 0)]
+    paths = [study.write(tmp_path) for study in studies]
+    assert [Study.read(path) for path in paths] == studies
+    assert len(set(paths)) == 2
 
 
 def test_values_as_typed_read_back() -> None:
