@@ -33,6 +33,9 @@ def test_results_are_grouped_in_the_order_of_print(result, failed):
     assert list(grouped.get("bilstm", "imdb", Method("dropout")).done) == [Run(0, 1)]
     assert list(grouped.get("texthan", "imdb", Method("tfidf_svm")).done) == [Run(0)]
     assert grouped.get("texthan", "imdb", Method("none")).every == ()
+    assert [r.cell.arch for r in grouped.done()] == ["bilstm", "texthan", "texthan", "texthan", NO_ARCH]
+    assert NO_ARCH not in {r.cell.arch for r in grouped.done(networks=True)}
+    assert len(list(grouped.done(networks=True))) == 4
     assert Cells.of(grouped) is grouped
     assert Cells.of(cells[::-1]) == grouped
 

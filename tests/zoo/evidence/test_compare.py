@@ -186,6 +186,8 @@ def test_cost_is_the_geometric_mean_of_paired_ratios(result):
     assert costs(plain, [result("uegr", machine=Machine("another GPU", threads=1))]) is None
     assert costs(plain, [result("uegr", processor="AVX512")]) is None
     assert costs(plain, [result("uegr", machine=Machine("cpu", threads=2))]) is None
+    busy = {"step_cpu_seconds": 0.03, "step_seconds": 9.0}  # the machine did something else meanwhile
+    assert costs(plain, [result("uegr", **busy)]) == pytest.approx(3)
     # No CPU time (CUDA): the wall time of both, which the fixture makes twice the CPU time.
     assert costs(plain, [result("uegr", step_cpu_seconds=None, step_seconds=0.06)]) == pytest.approx(3)
 

@@ -227,12 +227,12 @@ def test_few_runs_and_few_texts_give_no_more_false_verdicts_than_the_level(runs:
 
 
 def test_average_by_hand():
-    one, two = known(0.02, Part(1e-4, 2), 3e-4, 3), known(0.04, Part(2e-4, 4), 0.0, 5)
+    one, two = known(0.02, Part(1e-4, 2), 3e-4, 3), known(0.04, Part(2e-4, 9), 0.0, 5)
     mean = average([one, two])
     assert mean.difference == pytest.approx(0.03)
     assert mean.seeds_part.variance == pytest.approx(3e-4 / 4)
     assert mean.examples_part.variance == pytest.approx(3e-4 / 4)
-    assert mean.seeds_part.degrees == pytest.approx((3e-4) ** 2 / (1e-8 / 2 + 4e-8 / 4))
+    assert mean.seeds_part.degrees == pytest.approx((3e-4) ** 2 / (1e-8 / 2 + 4e-8 / 9))  # 9.5, not 2 + 9
     assert (mean.seeds, mean.runs) == (3, 3)
     t, z = stats.t.ppf(0.975, mean.seeds_part.degrees), stats.norm.ppf(0.975)
     assert mean.high == pytest.approx(0.03 + math.sqrt((t**2 + z**2) * 3e-4 / 4))
