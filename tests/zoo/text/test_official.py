@@ -185,9 +185,10 @@ def test_archive_bombs_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         unpack(parts, tmp_path / "target", lambda path: True)
     unpack(parts, tmp_path / "three", lambda path: path.name != "3.txt")
     monkeypatch.setattr("zoo.text.sources.unpack.MOST_FILES", 2)
-    many = tar_of(tmp_path / "many.tar.gz", *(member(f"{i}.txt") for i in range(3)))
-    with pytest.raises(UserError, match="more than 2 files"):
-        unpack(many, tmp_path / "target", lambda path: True)
+    for size in (3, 0):
+        many = tar_of(tmp_path / "many.tar.gz", *(member(f"{i}.txt", size=size) for i in range(3)))
+        with pytest.raises(UserError, match="more than 2 files"):
+            unpack(many, tmp_path / "target", lambda path: True)
     assert not (tmp_path / "target").exists()
 
 

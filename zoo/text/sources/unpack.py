@@ -41,7 +41,9 @@ def unpack(archive: Path, target: Path, wanted: Callable[[PurePosixPath], bool])
                 destination = temporary / path
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 with destination.open("xb") as out:
-                    while chunk := stream.read(_CHUNK):
+                    chunk: bytes | None = None
+                    while chunk != b"":  # an empty file counts too
+                        chunk = stream.read(_CHUNK)
                         written += len(chunk)
                         # Counted as it is written: the size an archive states of itself proves nothing.
                         if files > MOST_FILES or written > MOST_BYTES:
