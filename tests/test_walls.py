@@ -130,14 +130,3 @@ def test_there_is_no_circle() -> None:
 def test_files_stay_small() -> None:
     long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 330}
     assert long == {}
-
-
-def test_a_batch_meets_at_most_ten_files_from_its_corpus_to_the_weights() -> None:
-    """The walk of one batch under the default method, file by file: each imports the next or is handed it."""
-    walk = [
-        "zoo.training.run", "zoo.training.steps", "zoo.text.batching", "zoo.method.step",
-        "zoo.method.forward.bi_stage", "zoo.method.trainee", "zoo.models.textcnn", "zoo.method.sites",
-        "zoo.method.backward.selective", "zoo.training.optim",
-    ]  # fmt: skip
-    assert len(walk) <= 10
-    assert set(walk) <= set(modules())
