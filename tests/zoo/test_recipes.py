@@ -167,6 +167,14 @@ def test_a_wrong_setting_is_one_line_with_the_near_miss(call, message: str) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_a_change_of_kind_keeps_the_other_settings_of_the_part() -> None:
+    odd = RECIPES["uegr"].changed(base_rates=(0.1, 0.3), statistics="ema", threshold=0.2)
+    other = odd.changed(dropout="rank", update="selective")
+    assert other.flat() == odd.flat() | {"dropout": "rank"}
+    assert odd.changed(dropout="none").dropout is None
+    assert odd.changed(update="all").backward is None
+
+
 def test_an_override_without_its_part_is_left_out() -> None:
     recipe = resolve_recipe("dropout", overrides={"threshold": "0.3", "epsilon": "0.3"})
     assert recipe.backward is None

@@ -18,10 +18,10 @@ from zoo.core.result import Cell, CorpusInfo, Machine, Result, encode_classes
 FILE = "runs/demo/a.json"
 
 
-def sound() -> dict[str, Any]:
-    """The JSON of a finished cell of 4 texts and 2 classes."""
+def finished(**changes: Any) -> Result:
+    """A finished cell of 4 texts and 2 classes."""
     truth, predictions = np.array([0, 1, 0, 1]), np.array([0, 1, 0, 0])
-    result = Result(
+    made = Result(
         "a",
         Cell("imdb", "texthan", "uegr", 0),
         "done",
@@ -42,19 +42,23 @@ def sound() -> dict[str, Any]:
         seconds={"total": 3.0},
         made_by={"version": "0.1.0", "commit": None},
     )
-    values: dict[str, Any] = json.loads(json.dumps(plain(result.as_json())))
+    return dataclasses.replace(made, **changes)
+
+
+def sound(**changes: Any) -> dict[str, Any]:
+    """Its JSON."""
+    values: dict[str, Any] = json.loads(json.dumps(plain(finished(**changes).as_json())))
     return {"schema": 2, **values}
 
 
 def test_what_is_sound_comes_back_as_it_was() -> None:
-    result = Result.from_json(sound(), FILE)
-    assert (
-        result.as_json() == Result.from_json(json.loads(json.dumps(plain(result.as_json()))), FILE).as_json()
-    )
-    assert result.cell == Cell("imdb", "texthan", "uegr", 0)
-    assert result.corpus is not None
-    assert result.corpus.test_rows == 4
-    assert result.curve[0]["drop_rate"] == {"pooled": 0.2}
+    assert Result.from_json(sound(), FILE) == finished()
+
+
+def test_nought_is_a_value_like_any_other() -> None:
+    """It is not left out of the file as what is empty is."""
+    noughts = {"validation_accuracy": 0.0, "parameters": 0, "step_seconds": 0.0, "peak_memory_mb": 0.0}
+    assert Result.from_json(sound(**noughts), FILE) == finished(**noughts)
 
 
 def test_a_failed_cell_needs_no_predictions() -> None:
@@ -87,6 +91,7 @@ WRONG = [
     ("measures.accuracy", True, "measures.accuracy is True"),
     ("measures.macro_f1", -0.1, "measures.macro_f1 is -0.1"),
     ("measures.attacked_accuracy", 1.0, "attacked.accuracy is stored as 1, the predictions give 0.5"),
+    ("measures.accuracy", 0.7501, "accuracy is stored as 0.7501, the predictions give 0.75"),
     ("validation_accuracy", 80, "validation_accuracy is 80, expected a number from 0 to 1"),
     ("validation_accuracy", None, "a done cell without validation_accuracy"),
     ("best_epoch", 0, "best_epoch is 0"),
@@ -96,6 +101,7 @@ WRONG = [
     ("predictions", CLASSES, "class 7, expected 0 to 1"),
     ("truth", "", "truth are no classes"),
     ("truth", CLASSES, "class 7, expected 0 to 1"),
+    ("truth", encode_classes(np.array([0, 1, 0, 2])), "class 2, expected 0 to 1"),
     ("corpus", None, "a done cell without corpus"),
     ("corpus.test_rows", 5, "truth has 4 texts, expected the 5"),
     ("corpus.test_rows", "4", "corpus.test_rows is '4'"),

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zoo.fast import ranks
-from zoo.fast.ranks import HISTOGRAM_ERROR, histogram_ranks, plain_ranks, rank_normalise, sorted_ranks
+from zoo.fast.ranks import (
+    HISTOGRAM_ERROR,
+    count_nonzero,
+    histogram_ranks,
+    plain_ranks,
+    rank_normalise,
+    sorted_ranks,
+)
 from zoo.fast.trials import LONG_SALIENCIES
 
 FEW = st.sampled_from([0.0, 1.0, 2.0, 1e-35, 1e35])
@@ -66,6 +73,23 @@ def test_the_histogram_serves_gradients(kind: str) -> None:
 def test_the_histogram_declines_what_it_would_get_wrong(kind: str) -> None:
     assert histogram_ranks(spread(kind)) is None
     assert torch.equal(rank_normalise(spread(kind)), plain_ranks(spread(kind)))
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.002, 0.005, 0.02])
+def test_the_histogram_keeps_its_bound_however_full_a_bin_is(share: float) -> None:
+    """Some of the entries lie within one bin, next to each other; more than its bound, and it declines."""
+    saliency = spread("normal")
+    few = int(share * len(saliency))
+    steps = torch.arange(few) * 4096 // max(few, 1)
+    saliency[:few] = (torch.tensor([1.0]).view(torch.int32) + steps.int()).view(torch.float32)
+    found = histogram_ranks(saliency)
+    assert (found is None) == (share > HISTOGRAM_ERROR)
+    if found is not None:
+        assert (found - plain_ranks(saliency)).abs().max() <= HISTOGRAM_ERROR / 2 + 1e-6
+
+
+def test_more_entries_than_single_precision_can_count() -> None:
+    assert count_nonzero(torch.ones((1 << 24) + 1)) == (1 << 24) + 1
 
 
 def test_float64_and_short_vectors_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,16 @@ def test_it_knows_the_rows_that_it_has_filled_until_others_write() -> None:
     assert keeper.touched(table.weight) is None
 
 
+def test_the_rows_of_a_step_are_not_those_of_the_steps_before() -> None:
+    table, keeper = nn.Embedding(V, D), WordGradient()
+    for step in range(4):
+        table.weight.grad = None
+        keeper.add(table, *case(step))
+        rows = keeper.touched(table.weight)
+        assert rows is not None
+        assert rows.numbers.tolist() == sorted(set(case(step)[0].flatten().tolist()))
+
+
 def test_in_fixed_shapes_every_step_has_autograds_gradient_too() -> None:
     table, keeper = nn.Embedding(V, D), WordGradient()
     for step in range(3):

@@ -145,12 +145,17 @@ def test_per_sample_saliency_needs_its_squares() -> None:
         SelectiveUpdate([parameter]).apply(squares=[torch.ones(3)])
 
 
-def test_further_passes_leave_the_statistics_alone() -> None:
+@pytest.mark.parametrize("adversarial", [0, 2])
+def test_further_passes_leave_the_statistics_alone(adversarial: int) -> None:
     """The backward passes of single examples are no observations: the statistic is what it is without."""
     averages = []
     for saliency in ("batch", "per_sample"):
         model = tiny.model("textcnn").train()
-        trainee = prepare(model, RECIPES["uegr"].changed(saliency=saliency), torch.Generator().manual_seed(2))
+        trainee = prepare(
+            model,
+            RECIPES["uegr"].changed(saliency=saliency, adversarial=adversarial),
+            torch.Generator().manual_seed(2),
+        )
         trainee.forward.gradients(trainee, tiny.batch())
         averages.append(trainee.sites.active["pooled"].average.clone())
         seen = trainee.sites.watches["pooled"]

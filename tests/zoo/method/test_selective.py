@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from zoo.fast.rows import Rows
 from zoo.method.backward.selective import Selective, SelectiveUpdate
 
 
@@ -111,6 +113,38 @@ def test_epoch_options() -> None:
     update.new_epoch()
     assert update.last_epoch is not None
     assert update.last_epoch.tolist() == [pytest.approx(5.0), pytest.approx(2.0)], first
+
+
+TOUCHED = {"rank": {}, "min-max": {"normalise": "minmax"}, "log min-max": {"normalise": "log_minmax"},
+           "running": {"saliency": "ema"}, "epoch": {"saliency": "epoch"}, "held": {"resample": "epoch"},
+           "by tensor": {"normalise_scope": "tensor"}, "on the update": {"mask_on": "update"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOUCHED)
+def test_to_know_the_touched_rows_changes_the_cost_and_nothing_else(name: str) -> None:
+    """Three batches in two epochs, each with other rows of a table; every entry has its own noise."""
+    found = []
+    for known in (False, True):
+        table, vector = nn.Parameter(torch.ones(6, 2).double()), nn.Parameter(torch.ones(3).double())
+        update = SelectiveUpdate([table, vector], Selective(threshold=0.3, **TOUCHED[name]))
+        random = torch.Generator().manual_seed(0)
+        for step, numbers in enumerate(([1, 4], [0, 1, 5], [2, 4])):
+            if step != 1:
+                update.new_epoch()
+            rows = torch.tensor(numbers)
+            table.grad = torch.zeros_like(table)
+            table.grad[rows] = torch.randn(len(rows), 2, generator=random).double()
+            vector.grad = torch.randn(3, generator=random).double()
+            noise = torch.rand(6, 2, generator=random).double(), torch.rand(3, generator=random).double()
+
+            def uniform(p: torch.Tensor, noise: Any = noise, rows: torch.Tensor = rows) -> torch.Tensor:
+                words = noise[0] if len(p) == 15 else noise[0][rows]
+                return torch.cat([words.flatten(), noise[1]])
+
+            update.uniform = uniform  # type: ignore[method-assign]
+            update.step(torch.optim.SGD([table, vector], lr=0.1), {table: Rows(rows)} if known else None)
+        found.append(torch.cat([table.detach().flatten(), vector.detach()]))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-12)
 
 
 def test_in_front_of_any_optimizer_it_reaches_the_optimum() -> None:

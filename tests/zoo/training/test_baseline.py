@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -100,10 +102,43 @@ def test_the_smallest_of_the_best_strengths_is_taken():
 
 def test_the_test_part_has_no_say():
     corpus = _corpus("en")
-    other = Corpus(**{**corpus.__dict__, "test": _split([[2]], [0])})
-    first, second = (run(c) for c in (corpus, other))
+    # The same first texts; then n-grams that no other part has, under the other label.
+    rows = [corpus.test.row(r).tolist() for r in range(20)]
+    own = _split([*rows, *[[4, 4, 4, 6, 6, 3, 3]] * 200], [*(1 - corpus.test.labels[:20]), *[1] * 200])
+    first, second = (run(c) for c in (corpus, replace(corpus, test=own)))
     assert first.strengths == second.strengths
     assert first.parameters == second.parameters
+    assert np.array_equal(first.classes()[1][:20], second.classes()[1][:20])
+
+
+def test_words_count_by_their_logarithm():
+    """A class that hangs on how often a word comes: the predictions are scikit-learn's, text by text."""
+    rng = np.random.default_rng(0)
+
+    def part(count: int) -> Split:
+        rows = [rng.choice([2, 3, 4, 5, 6], 40, p=rng.dirichlet(np.ones(5))).tolist() for _ in range(count)]
+        return _split(rows, [int(row.count(3) + rng.normal() > row.count(4)) for row in rows])
+
+    corpus = replace(_corpus("en"), train=part(200), validation=part(80), test=part(200))
+    best = run(corpus)
+
+    def texts(split: Split) -> list[str]:
+        return [" ".join(corpus.words[i] for i in split.row(r)) for r in range(len(split))]
+
+    predictions = {}
+    for sublinear in (True, False):
+        vectorizer = TfidfVectorizer(
+            token_pattern=r"\S+", lowercase=False, ngram_range=(1, 2), sublinear_tf=sublinear,
+            dtype=np.float32,
+        )  # fmt: skip
+        train = vectorizer.fit_transform(texts(corpus.train))
+        strength = max(best.strengths, key=lambda t: (t["validation_accuracy"], -t["strength"]))["strength"]
+        machine = LinearSVC(C=strength, dual=True, random_state=0, max_iter=2000).fit(
+            train, corpus.train.labels
+        )
+        predictions[sublinear] = machine.predict(vectorizer.transform(texts(corpus.test)))
+    assert np.array_equal(best.classes()[1], predictions[True])
+    assert not np.array_equal(predictions[True], predictions[False])
 
 
 def test_its_name_has_the_text_and_the_machine_that_reads_it():

@@ -5,6 +5,7 @@ Without a GPU a stand-in records a function and calls it again. What needs one i
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -267,6 +268,19 @@ def test_a_shape_is_recorded_once_after_a_few_ordinary_steps() -> None:
     assert recorder.replayed == sum(count - ORDINARY for count in often.values())
     assert steps.done == 200
     assert int(steps.number) == 200
+
+
+def test_a_tail_batch_stays_an_ordinary_step() -> None:
+    """However often it comes: a graph for it would be one a size, used once an epoch."""
+    part = split()
+    trainee = prepare(tiny.model("textcnn", double=False).train(), RECIPES["standard"])
+    longer = dataclasses.replace(SETTINGS, epochs=3 * ORDINARY)
+    steps = GraphedSteps(trainee, longer, part, 0, CPU, StandIn(torch.Generator()))
+    for epoch in range(longer.epochs):
+        steps.epoch(epoch)
+    assert len(part) % SETTINGS.batch_size, "there is a tail"
+    assert steps.replays
+    assert {size for size, _ in steps.replays} == {SETTINGS.batch_size}
 
 
 def test_the_schedule_on_the_device_is_the_schedule() -> None:

@@ -112,6 +112,7 @@ def test_selection_takes_the_first_of_equal_epochs(monkeypatch: pytest.MonkeyPat
 def test_the_saved_weights_are_the_selected_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scores(monkeypatch, 0.2, 0.9, 0.5)
     result = tiny.run_cell("dropout", keep=tmp_path / "weights.safetensors", epochs=3)
+    assert (result.validation_accuracy, result.best_epoch) == (0.9, 2)
     scores(monkeypatch, 0.2, 0.9, 0.5)
     made = new_run(epochs=3)
     made.fit(lambda share, entry: None)
