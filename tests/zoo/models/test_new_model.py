@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -43,7 +45,8 @@ class MeanOfWords(TextClassifier):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_trains_it(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models._CLASSES, "mean", f"{__name__}:MeanOfWords")
+    monkeypatch.setitem(sys.modules, "made_up", SimpleNamespace(MeanOfWords=MeanOfWords))
+    monkeypatch.setitem(models._CLASSES, "mean", "made_up:MeanOfWords")
     monkeypatch.setitem(
         sys.modules, __name__, sys.modules.get(__name__) or sys.modules[MeanOfWords.__module__]
     )
