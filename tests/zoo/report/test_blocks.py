@@ -146,3 +146,12 @@ def test_csv_has_nine_digits_and_nothing_for_none():
     assert text == 'a,b,c\n0.333333333,,2\n"x,y",1e-20,True\n'
     assert list(csv.reader(io.StringIO(text)))[2] == ["x,y", "1e-20", "True"]
     assert csv_text([]) == ""
+
+
+def test_every_sign_that_means_something_to_latex_is_escaped() -> None:
+    """An unescaped per cent sign takes the rest of the line with it."""
+    signs = "&%$#_{}"
+    text = latex([Table((signs, "a"), ((signs, "1"),), title=signs), Text(signs), List((signs,))])
+    for sign in signs:
+        assert text.count(f"\\{sign}") >= 5, sign
+    assert "\\textbackslash{}\\textasciitilde{}\\textasciicircum{}" in latex([Text("\\~^")])

@@ -55,6 +55,22 @@ def test_the_figure_shows_every_place(result, failed, drawn):
     # The paper's numbers stand in the rows of their recipes, not between them.
     assert len(triangles) == 4
     assert {y for _, y in triangles} <= {text.get_position()[1] for text in axes.texts}
+    printed = {
+        round(100 * score.paper_difference, 2)
+        for row in build_tables(cells, paper=True)[0].rows
+        for score in (*row.scores, row.average)
+        if score.estimate and score.paper_difference is not None
+    }
+    assert {x for x, _ in triangles} == printed
+    # Each dot stands in the row of its method, below the name of its corpus.
+    names = {text.get_position()[1]: text.get_text() for text in axes.texts if text.get_position()[0] < 0}
+    rows, where = {}, ""
+    for y, name in sorted(names.items()):
+        where = name if name in ("IMDB", "TNEWS", "AVG") else where
+        rows[y] = (where, name)
+    assert {x: rows[y] for x, y in dots} == {
+        -1.0: ("TNEWS", "AT"), -0.62: ("AVG", "AT"), -0.25: ("IMDB", "AT"), 7.5: ("IMDB", "UEGR"),
+    }  # fmt: skip
     left, right = axes.get_xlim()
     assert left <= -1
     assert right >= 7.5
@@ -76,6 +92,9 @@ def test_the_baseline_is_drawn_or_named_at_the_edge(result, drawn):
     texts = [text.get_text() for text in far.texts]
     assert "TF-IDF + linear SVM" in texts
     assert "+50.2" in texts
+    assert (len(points(far, ">")), len(points(far, "<"))) == (2, 0), (
+        "both ends of its line leave to the right"
+    )
     assert [x for x, _ in points(far, "o")] == [2.5]
     assert far.get_xlim() == near.get_xlim()
 
@@ -102,16 +121,7 @@ def test_nothing_to_draw_is_no_file(tmp_path, result):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_very_long_whiskers_end_in_an_arrow(tmp_path, result, monkeypatch):
-    import matplotlib.axes
-
-    markers = []
-    plot = matplotlib.axes.Axes.plot
-    monkeypatch.setattr(
-        matplotlib.axes.Axes,
-        "plot",
-        lambda self, *args, **kwargs: (markers.append(kwargs.get("marker")), plot(self, *args, **kwargs))[1],
-    )
+def test_very_long_whiskers_end_in_an_arrow(result, drawn):
     quiet = [
         result(r, c, seed=s, n=1000, wrong=range(w))
         for s in (0, 1)
@@ -123,8 +133,9 @@ def test_very_long_whiskers_end_in_an_arrow(tmp_path, result, monkeypatch):
         for s in (0, 1)
         for r, w in (("dropout", 50), ("uegr", 50))
     ]
-    draw_differences(build_tables(quiet), tmp_path / "quiet", "Quiet")
-    assert "<" not in markers
-    draw_differences(build_tables(quiet + wild), tmp_path / "wild", "Wild")
-    assert "<" in markers
-    assert ">" in markers
+    (axes,) = drawn(quiet).axes
+    assert points(axes, "<") == points(axes, ">") == []
+    (axes,) = drawn(quiet + wild).axes
+    left, right = (round(float(end), 2) for end in axes.get_xlim())
+    assert {x for x, _ in points(axes, "<")} == {left}
+    assert {x for x, _ in points(axes, ">")} == {right}

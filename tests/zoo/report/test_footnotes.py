@@ -33,6 +33,32 @@ def test_few_are_needed_at_a_glance(small):
     )
 
 
+def test_what_is_needed_comes_first(small):
+    (table,) = build_tables(small)
+    glances = [note.glance for note in footnotes(table)]
+    assert glances == sorted(glances, reverse=True)
+    assert len(set(glances)) == 2
+
+
+def test_seeds_of_one_fold_are_runs_of_a_fold(result):
+    cells = [result(r, seed=s, fold=0) for r in ("dropout", "uegr") for s in (0, 1)]
+    assert "over 2 runs (seeds and folds)." in notes_of(cells, glance=True)
+
+
+def test_a_baseline_that_names_one_class_is_no_network_without_skill(result):
+    cells = [result(r, wrong=range(3)) for r in ("dropout", "uegr")]
+    half = result("tfidf_svm", "imdb", "-", wrong=range(1, 100, 2))
+    assert "naming the largest class" not in notes_of([*cells, half])
+    assert "naming the largest class" in notes_of([*cells, result("at", wrong=range(1, 100, 2))])
+
+
+def test_a_run_that_was_made_elsewhere_is_named_once(result):
+    cells = [result(r, seed=s, processor="AVX2") for r in ("dropout", "uegr") for s in (0, 1)]
+    text = notes_of([*cells[:3], result("uegr", seed=1, processor="AVX512")], glance=True)
+    assert "1 run not compared: Dropout ran on another kind of processor" in text
+    assert "count in a mean but in no difference" not in text
+
+
 def test_shared_notes_stand_once_for_all_models(result):
     cells = [result(r, arch=a, seed=s) for r in ("dropout", "uegr") for a in "ab" for s in (0, 1)]
     cells.append(result("at", arch="b", wrong=range(50, 100)))

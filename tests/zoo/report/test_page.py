@@ -6,11 +6,15 @@ import json
 import pytest
 
 from zoo.evidence.cells import Cells
+from zoo.evidence.statements import findings
 from zoo.grid.store import Store
 from zoo.report.blocks import markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.page import NOTES, build_page, main
 from zoo.report.setup import changed_settings, setup
+from zoo.report.tables import build_tables
+from zoo.report.tuning import tuning
+from zoo.report.verdicts import highest, verdicts
 
 TUNE = {
     "dropout": {"best": {}, "settings": [{"setting": {}, "validation": 0.7, "difference": 0.0}]},
@@ -72,6 +76,59 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
     assert names == ["quick.png", "quick.svg"]
     assert "(figures/quick.svg)" in text
     assert str(folders[1] / "results.md") in capsys.readouterr().out
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading of the third level."""
+    return text.split(f"### {heading}\n")[1].split("\n### ")[0].split("\n## ")[0]
+
+
+def test_accuracy_robustness_and_controls_stand_apart(result):
+    attacked = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms", "rows": 200}
+    results = [
+        result(
+            r,
+            c,
+            seed=s,
+            n=400,
+            wrong=range(w + s),
+            attacked=attacked,
+            measures={"attacked_accuracy": 1 - w / 100},
+        )
+        for r, w in (("dropout", 40), ("uegr_no_mask", 20), ("uegr", 10))
+        for c in ("imdb", "tnews")
+        for s in (0, 1)
+    ]
+    text = markdown(verdicts(findings(results)))
+    whole, robust, control = (
+        "the whole method helps",
+        "the whole method makes robust",
+        "inside UEGR the selective",
+    )
+    for heading, own in (("Accuracy", whole), ("Robustness", robust), ("Controls", control)):
+        for reading in (whole, robust, control):
+            assert (reading in section(text, heading)) == (reading == own), (heading, reading)
+
+
+def test_the_highest_is_the_highest_of_the_networks(result):
+    """The reference row, with every answer right, stands apart."""
+    reference = [result("tfidf_svm", corpus, "-", n=400) for corpus in ("imdb", "tnews")]
+    text = markdown(highest(build_tables([*cells(result), *reference], paper=True)))
+    for model in ("BiLSTM", "TextCNN"):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {model} |")]
+        assert row.startswith(f"| {model} | UEGR 97.38 | TF-IDF + linear SVM 100.00 | UEGR ")
+
+
+def test_the_papers_difference_is_inside_or_outside_of_the_interval(result):
+    """About 1.7 points in the paper: outside of an interval around 7.5, inside of one around 1.7."""
+    for wrong, where in ((10, "outside"), (33, "inside")):
+        found = findings(
+            result(r, c, "bilstm", seed=s, n=400, wrong=range(w + s))
+            for r, w in (("dropout", 40), ("uegr", wrong))
+            for c in ("imdb", "ag_news", "tnews", "iflytek")
+            for s in (0, 1)
+        )
+        assert f"(+1.70, {where})" in markdown(verdicts(found))
 
 
 def test_other_numbers_other_verdicts(folders):
@@ -211,3 +268,23 @@ def test_diagnostics_are_means_of_the_last_epochs(result, failed):
 | UEGR | 0.300 (epoch 1.5 of 2) | 0.900 (epoch 2.0 of 2) |
 """
     )
+
+
+def test_diagnostics_are_of_one_model_each(result):
+    results = [
+        result("uegr", arch=arch, curve=({"epoch": 1, "loss_clean": loss, "kept_share": loss},), best_epoch=1)
+        for arch, loss in (("bilstm", 0.25), ("textcnn", 0.75))
+    ]
+    first, second = markdown(diagnostics(Cells.of(results))).split("### TextCNN")
+    for text, own, other in ((first, "0.250", "0.750"), (second, "0.750", "0.250")):
+        assert text.count(own) == 3
+        assert other not in text
+        assert "0.500" not in text
+
+
+def test_a_setting_that_failed_is_told_from_one_that_was_not_tried(tmp_path):
+    rows = [{"setting": {}, "validation": 0.7, "difference": 0.0}]
+    bad = {"setting": {"alpha": "4"}, "validation": None, "difference": None}
+    answer = {"dropout": {"best": {}, "settings": rows}, "uegr": {"best": {}, "settings": [*rows, bad]}}
+    (tmp_path / "tune.json").write_text(json.dumps(answer))
+    assert "| alpha 4 | – | failed |" in markdown(tuning(tmp_path))

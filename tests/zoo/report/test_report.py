@@ -77,6 +77,15 @@ def test_text_and_json(grid):
     assert "IMDB: 1,000 training and 100 test texts." in texthan["footnotes"]
 
 
+def test_the_papers_numbers_are_there_where_they_are_asked_for(grid):
+    for paper in (False, True):
+        places = [
+            p for t in table_json(grid, paper=paper) for row in t["rows"] for p in row["scores"].values()
+        ]
+        assert any(place["paper_accuracy"] is not None for place in places) == paper
+        assert ("(90.71)" in terminal_report(grid, paper=paper)) == paper
+
+
 def test_the_terminal_has_few_notes_and_all_on_request(grid):
     text = terminal_report(grid)
     assert text.count("\n- ") == 2

@@ -13,6 +13,7 @@ import pytest
 from zoo.core.names import RECIPES, in_order
 from zoo.evidence.intervals import average
 from zoo.evidence.paper import paper
+from zoo.evidence.statistics import holm
 from zoo.report.blocks import csv_text
 from zoo.report.tables import as_dict, build_tables, long_form
 
@@ -98,6 +99,42 @@ def test_the_average_difference_takes_the_degrees_of_freedom_of_both(result):
     parts = [e.seeds_part.variance for e in (first, second)]
     degrees = sum(parts) ** 2 / (parts[0] ** 2 / 3 + parts[1] ** 2 / 1)
     assert row.average.estimate.seeds_part.degrees == pytest.approx(degrees)
+
+
+def test_an_average_has_no_more_than_its_columns_have(result, failed):
+    """One run on TNEWS has no spread, and AT is not there: neither is an average over IMDB alone."""
+    cells = [result(r, "imdb", seed=s) for r in ("dropout", "uegr", "at") for s in (0, 1)]
+    cells += [result(r, "tnews", wrong=[s]) for s, r in enumerate(("dropout", "uegr"))]
+    (table,) = build_tables([*cells, failed("at", "tnews")])
+    rows = rows_of(table)
+    assert [score.main.sd is None for score in table.places(rows["UEGR"])] == [False, True, True]
+    assert [score.estimate is None for score in table.places(rows["UEGR"])] == [False, False, False]
+    assert [score.estimate is None for score in table.places(rows["AT"])] == [False, True, True]
+    assert rows["AT"].average.main is None
+
+
+def test_a_table_has_the_comparisons_of_its_model_and_counts_those_of_all(result):
+    """Holm's correction is for the whole report; a run of the other model without partner is not its own."""
+    cells = [
+        result(r, c, a, s, n=400, wrong=range(20 * (r == "dropout") + s))
+        for r in ("dropout", "uegr", "at")
+        for c in ("imdb", "tnews")
+        for a in ("bilstm", "textcnn")
+        for s in (0, 1)
+    ]
+    cells += [result("uegr", "imdb", "bilstm", seed=9, n=400), result("tfidf_svm", "imdb", "-", n=400)]
+    tables = build_tables(cells)
+    for table in tables:
+        assert {key.arch for key in table.comparisons} == {table.arch}
+        assert table.claims == 2 * 2 * 2
+        (alone,) = build_tables(r for r in cells if r.cell.arch in (table.arch, "-"))
+        assert [row.scores[0].estimate for row in alone.rows] == [
+            row.scores[0].estimate for row in table.rows
+        ]
+    found = [row for row in long_form(tables) if row["p_holm"] is not None]
+    assert [row["p_holm"] for row in found] == holm([row["p"] for row in found])
+    assert len(found) == 8
+    assert [row["p_holm"] for row in found] != [row["p"] for row in found]
 
 
 def test_the_cost_of_an_average_is_geometric(result):
