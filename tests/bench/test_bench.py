@@ -203,6 +203,7 @@ def test_passes_of_each_method() -> None:
     assert [passes(r, shared=True) for r in ("standard", "at", "r_drop", "uegr")] == [1, 2, 1, 2]
     assert passes("uegr", adversarial=5) == 6
     assert passes("uegr", attack_steps=3) == 5
+    assert passes("uegr", shared=True, attack_steps=3) == 4
     assert passes("freelb", ascent_steps=3) == 3
 
 

@@ -105,3 +105,11 @@ def test_one_setting_has_one_value() -> None:
 def test_at_least_one_cell_at_a_time(option: str, number: str) -> None:
     with pytest.raises(UserError, match=f"{option} {number}: expected at least 1"):
         study(option, number)
+
+
+@pytest.mark.parametrize("option", [*SAID, *PLACES])
+def test_no_option_has_a_shorter_name(option: str) -> None:
+    """What is short for one option today would be another's name tomorrow."""
+    values = (SAID.get(option) or PLACES[option])[0]
+    with pytest.raises(UserError, match="unrecognized arguments"):
+        ablate.parse([option[:-1], *values])

@@ -117,3 +117,16 @@ def test_failed_cells_end_with_1_and_stay_in_the_report(
     assert "failed" in out
     found = {result.cell.recipe: result.done for result in Store(tmp_path / "out").cells()}
     assert found == {"standard": False, "tfidf_svm": True}
+
+
+def test_an_interrupted_run_ends_with_130_and_shows_what_there_is(
+    ran: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(planned: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.studies.run.run_plan", interrupted)
+    code, out, err = said([*ran, "--recipe", "dropout", "uegr"], capsys)
+    assert code == 130
+    assert "interrupted: finished cells are kept" in err
+    assert "Dropout" in out

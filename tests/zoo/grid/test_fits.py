@@ -22,3 +22,10 @@ def test_what_training_needs_is_16_bytes_a_parameter(arch: str, monkeypatch: pyt
     monkeypatch.setattr(fits, "memory", lambda: needed - 1)
     with pytest.raises(UserError, match=f"model {arch} with .* training needs .* GiB, this machine has"):
         fits.check_fits(arch, settings, 50, 3)
+
+
+def test_a_site_that_the_model_lacks_is_refused(arch: str) -> None:
+    recipe = RECIPES["dropout"].changed(sites=("layer9",))
+    settings = CellSettings(recipe, MODELS[arch].Sizes(), TrainSettings(), TextSettings())
+    with pytest.raises(UserError, match="has no such site; expected one of"):
+        fits.check_fits(arch, settings, 50, 3)
