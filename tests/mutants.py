@@ -4,6 +4,7 @@
     python tests/mutants.py --json          one object: planted, caught, seconds, mutants
     python tests/mutants.py --part method   only the errors of tests/planted/method.txt
     python tests/mutants.py fgsm js         only the errors whose name contains one of the words
+    python tests/mutants.py --sample 150 --seed X   so many of them, drawn by X: what CI does, X being the commit
 
 Each copy runs the tests named beside its error, up to the first failure. Before that every test named
 anywhere runs once on the code as it is, where it must pass. The errors stand in tests/planted/<part>.txt, one
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -297,6 +299,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("words", nargs="*", help="only the errors whose name contains one of these")
     parser.add_argument("--part", nargs="+", choices=parts, default=parts, help="only these files of errors")
+    parser.add_argument("--sample", type=int, help="only so many of them, drawn by --seed")
+    parser.add_argument("--seed", default="", help="of the sample: any text")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="at a time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -311,6 +315,9 @@ def main() -> int:
         if problem := misplaced(mutant):
             print(f"{mutant.part}: {mutant.name}: {problem}", file=sys.stderr)
             return 2
+    if options.sample is not None:
+        drawn = set(sorted(chosen, key=lambda m: drawn_by(options.seed, m))[: options.sample])
+        chosen = [mutant for mutant in chosen if mutant in drawn]
     start = time.monotonic()
     os.environ.update(ENVIRONMENT)
     for name in PRELOADED:
@@ -336,6 +343,11 @@ def main() -> int:
         rows = planted(chosen, outcomes(chosen, sound, options.workers), say)
     seconds = round(time.monotonic() - start, 1)
     return report(rows, seconds, options.json)
+
+
+def drawn_by(seed: str, mutant: Mutant) -> bytes:
+    """The place of an error in the draw of this seed; another error in the files changes no other's place."""
+    return hashlib.sha256(f"{seed}/{mutant.part}/{mutant.name}".encode()).digest()
 
 
 def planted(chosen: list[Mutant], tried: Iterator[tuple[Mutant, Outcome]], say: Any) -> list[dict[str, Any]]:
