@@ -125,12 +125,14 @@ def _check(searches: Sequence[Search], best_out: Path | None, best_seeds: Sequen
     """Every value, seed and place is checked before the first cell runs."""
     from zoo.studies import run
 
+    run.check_folder(run.places_of(searches[0].study))
     for search in searches:
         for name, values in search.grid.items():
             for value in values:
                 run.check_here(_study(search.study, ((name, value),)), run.places_of(search.study))
         if best_out is not None:
             study = _at(search.study.changed({"seeds": tuple(best_seeds)}), best_out)
+            run.check_folder(run.places_of(study))
             run.check_here(study, run.places_of(study))
 
 
@@ -204,13 +206,11 @@ def _validation(search: Search, settings: Sequence[Setting]) -> Scores:
     jobs: dict[str, Any] = {}
     owner: dict[Setting, list[str]] = {}
     for setting in settings:
-        study = _study(search.study, setting)
-        planned = run.plan(study)
-        owner[setting] = [job.id for job in planned.jobs if not job.is_reference]
+        networks = [job for job in run.jobs_of(_study(search.study, setting)) if not job.is_reference]
+        owner[setting] = [job.id for job in networks]
         label = " ".join(f"{name}={value}" for name, value in setting) or "default"
-        for job in planned.jobs:
-            if not job.is_reference:
-                jobs.setdefault(job.id, replace(job, variant=label))
+        for job in networks:
+            jobs.setdefault(job.id, replace(job, variant=label))
     say(f"{search.recipe}: {len(settings)} settings, {len(jobs)} cells")
     planned = run.of_jobs(search.study, list(jobs.values()))
     if planned.pending:
@@ -235,9 +235,8 @@ def _train_best(search: Search, best: Setting, out: Path, seeds: Sequence[int]) 
     if planned.pending:
         study.write(out)
     run.run_plan(planned)
-    return len(run.results_of(planned)) < len(planned.jobs) or not all(
-        result.done for result in run.results_of(planned)
-    )
+    results = run.results_of(planned)
+    return len(results) < len(planned.jobs) or not all(result.done for result in results)
 
 
 if __name__ == "__main__":

@@ -132,14 +132,23 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
         for fold in range(max(1, study.folds)):
             text = study.text(source, fold)
             corpus = load_corpus(source, text, places.data, places.cache, report)
-            if sources.setdefault(corpus.name, source) != source:
-                raise UserError(
-                    f"corpora {sources[corpus.name]} and {source} have one name, {corpus.name}: their cells "
-                    "could not be told apart; expected files or folders of different names"
-                )
+            check_name(sources, corpus.name, source)
             where = fold if study.folds else None
             jobs += _jobs_of(study, source, corpus, text, where, vectors)
     return jobs
+
+
+def check_name(sources: dict[str, str], name: str, source: str) -> None:
+    """Note in `sources` (name -> source) that a corpus of this name comes from there.
+
+    Raises:
+        UserError: another one has the name already.
+    """
+    if sources.setdefault(name, source) != source:
+        raise UserError(
+            f"corpora {sources[name]} and {source} have one name, {name}: their cells could not be told "
+            "apart; expected files or folders of different names"
+        )
 
 
 def _jobs_of(
@@ -179,8 +188,8 @@ class _Vectors:
 
     def fingerprint(self, settings: CellSettings, corpus: Corpus, seed: int) -> str:
         """'' for vectors that are made; '+' and 16 hex digits for a file's, which is tried on the corpus."""
-        vectors = settings.train.vectors
-        if vectors in ("random", "word2vec"):
+        vectors, path = settings.train.vectors, settings.train.vectors_file
+        if path is None:
             return ""
         size: int = settings.model.embedding  # type: ignore[attr-defined]
         if (corpus.fingerprint, size) not in self._tried:
@@ -188,7 +197,7 @@ class _Vectors:
             self._tried.add((corpus.fingerprint, size))
         if vectors not in self._known:
             try:
-                with Path(vectors).expanduser().open("rb") as file:
+                with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 raise UserError(

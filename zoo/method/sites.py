@@ -18,7 +18,7 @@ from torch import Tensor
 from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.method.dropout import AdaptiveDropout, Pass
-from zoo.method.rates import drop_rates, gradient_norm, uniform
+from zoo.method.rates import KINDS, drop_rates, gradient_norm, uniform
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Dropout(Settings):
 
     what: ClassVar[str] = "dropout setting"
 
-    kind: str = setting("uniform", choices=("uniform", "mean", "rank", "logistic", "inverse", "layer"))
+    kind: str = setting("uniform", choices=(*KINDS, "layer"))
     # Of the clean pass, then of pass 1 .. K; the last one repeats.
     base_rates: tuple[float, ...] = setting((0.2,), low=0, below=1)
     sites: tuple[str, ...] = setting(

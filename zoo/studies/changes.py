@@ -10,7 +10,9 @@ from typing import Any
 from zoo.core.errors import UserError
 from zoo.core.options import lookup, one_of, parse_setting
 from zoo.core.records import Settings
+from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
+from zoo.method.sites import Dropout
 from zoo.models import ARCHS, MODELS
 from zoo.recipes import recipe_fields, resolve_recipe
 from zoo.settings import PRESETS
@@ -19,8 +21,8 @@ from zoo.training.settings import CellSettings, TrainSettings
 
 # The parts of a recipe that a change may bring in or take out.
 SWITCHES = {
-    "dropout": ("none", "uniform", "mean", "rank", "logistic", "inverse", "layer"),
-    "update": ("all", "selective"),
+    "dropout": ("none", *next(f for f in fields(Dropout) if f.name == "kind").metadata["choices"]),
+    "update": ("all", Selective.kind),
 }
 NOT_CHANGES = ("folds", "fold")  # an axis
 

@@ -14,7 +14,7 @@ from zoo.core.processes import cores
 from zoo.core.result import Result
 from zoo.grid.fits import check_fits
 from zoo.grid.local import run_grid
-from zoo.grid.plan import Job, Places, plan_jobs
+from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
@@ -75,14 +75,22 @@ def workers_of(study: Study, places: Places) -> int:
     return max(1, where.cells_per_gpu) * torch.cuda.device_count() if places.device == "cuda" else cores()
 
 
+def check_folder(places: Places) -> None:
+    """A file of the results folder that no report could read is found out before training, not after.
+
+    Raises:
+        UserError: there is one.
+    """
+    for _ in Store(places.out).cells():
+        pass
+
+
 def check_here(study: Study, places: Places) -> None:
     """Everything that can be known before a text is read: corpora, vectors, memory.
 
     Raises:
         UserError: something is not there, or cannot be held.
     """
-    for _ in Store(places.out).cells():
-        pass  # a file of the folder that no report could read is found out before training, not after
     sources: dict[str, str] = {}
     data, cache = resolve_data_dir(places.data), resolve_cache_dir(places.cache)
     for path in (data, cache):
@@ -93,15 +101,11 @@ def check_here(study: Study, places: Places) -> None:
         name = corpus
         if not is_known(corpus):
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
-        if sources.setdefault(name, corpus) != corpus:
+        check_name(sources, name, corpus)
+        train = study.settings(study.archs[0], study.recipes[0], text).train
+        if train.vectors_file is not None and not train.vectors_file.is_file():
             raise UserError(
-                f"corpora {sources[name]} and {corpus} have one name, {name}: their cells could not be told "
-                "apart; expected files or folders of different names"
-            )
-        vectors = study.settings(study.archs[0], study.recipes[0], text).train.vectors
-        if vectors not in ("random", "word2vec") and not Path(vectors).expanduser().is_file():
-            raise UserError(
-                f"vectors {vectors!r}: no such kind or file; expected random, word2vec or a file of vectors"
+                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec or a file of vectors"
             )
         for arch, recipe in itertools.product(study.archs, study.recipes):
             # The least vocabulary and number of classes: what is too large even so is refused at once.
@@ -114,9 +118,19 @@ def plan(study: Study, report: Report = say) -> Plan:
     Raises:
         UserError: anything that would stop it later.
     """
+    check_folder(places_of(study))
+    return of_jobs(study, jobs_of(study, report))
+
+
+def jobs_of(study: Study, report: Report = say) -> list[Job]:
+    """Check a study against this machine, prepare its corpora, list its cells; the results are not looked at.
+
+    Raises:
+        UserError: anything that would stop it later.
+    """
     places = places_of(study)
     check_here(study, places)
-    return of_jobs(study, plan_jobs(study, places, report))
+    return plan_jobs(study, places, report)
 
 
 def of_jobs(study: Study, jobs: Sequence[Job]) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.core.records import Settings, setting
@@ -34,9 +35,14 @@ class TrainSettings(Settings):
         "best", choices=("best", "last")
     )  # weights of the best validation epoch, or the last
 
+    @property
+    def vectors_file(self) -> Path | None:
+        """The file of word vectors; None where they are made."""
+        return None if self.vectors in ("random", "word2vec") else Path(self.vectors).expanduser()
+
     def unread(self) -> Iterable[str]:
         """A file of vectors is named by its content, which is data, not by its path."""
-        if self.vectors not in ("random", "word2vec"):
+        if self.vectors_file is not None:
             yield "vectors"
 
 
