@@ -67,9 +67,8 @@ class Recipe:
             recipe = dataclasses.replace(recipe, dropout=dropout)
         if (update := changes.pop("update", None)) is not None:
             if update not in ("all", Selective.kind, self.backward and self.backward.kind):
-                raise UserError(
-                    f"setting update={update!r}: expected {one_of(update, ('all', Selective.kind))}"
-                )
+                choices = ("all", Selective.kind)
+                raise UserError(f"setting update={update!r}: expected {one_of(update, choices)}")
             backward = None if update == "all" else recipe.backward or Selective()
             recipe = dataclasses.replace(recipe, backward=backward)
         for name, part in recipe.parts().items():

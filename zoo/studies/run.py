@@ -105,7 +105,8 @@ def check_here(study: Study, places: Places) -> None:
         train = study.settings(study.archs[0], study.recipes[0], text).train
         if train.vectors_file is not None and not train.vectors_file.is_file():
             raise UserError(
-                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec or a file of vectors"
+                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec "
+                "or a file of vectors"
             )
         for arch, recipe in itertools.product(study.archs, study.recipes):
             # The least vocabulary and number of classes: what is too large even so is refused at once.
