@@ -28,8 +28,12 @@ def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | N
 
 
 def root(x: Tensor) -> Tensor:
-    """Square root by way of float64; in float32 it may be MKL's, whose last bits are the processor's own."""
-    return x.double().sqrt().to(x.dtype)
+    """Square root by way of float64; in float32 it may be MKL's, whose last bits are the processor's own.
+
+    Of whole numbers it is in float64: their own type would cut it off.
+    """
+    exact = x.double().sqrt()
+    return exact.to(x.dtype) if x.is_floating_point() else exact
 
 
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core import names
 from zoo.core.errors import UserError
+from zoo.models import ARCHS
 
 if TYPE_CHECKING:
     from zoo.studies.study import Study
@@ -33,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--study", type=Path, metavar="FILE.json", help="a study from a file (see --dry-run --json)")
     add("--preset", help=f"sizes and corpora, see --list (default {preset})")
-    add("--arch", **several, help=f"models: {', '.join(_archs())}, or all (default {archs})")
+    add("--arch", **several, help=f"models: {', '.join(ARCHS)}, or all (default {archs})")
     add(
         "--corpus", **several, help="corpora by name, or a folder or file of your own (default: the preset's)"
     )
@@ -139,7 +140,3 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
     if chosen.pop("no_graphs", False):
         chosen["graphs"] = False
     return chosen
-
-
-def _archs() -> list[str]:
-    return [name for name in names.ARCHS if name != names.NO_ARCH]

@@ -17,7 +17,7 @@ from zoo.method.dropout import AdaptiveDropout
 from zoo.method.forward.attack import attack as find_delta
 from zoo.method.forward.attack import perturbation, project
 from zoo.method.forward.bi_stage import BiStage
-from zoo.method.rates import drop_rates, uniform
+from zoo.method.rates import drop_rates, root, uniform
 from zoo.method.step import prepare, train_step
 from zoo.models.texthan import TextHAN
 from zoo.recipes import RECIPES
@@ -222,3 +222,12 @@ def test_a_generator_that_nobody_gave_is_decided_by_the_seed_of_torch() -> None:
         assert torch.equal(torch.get_rng_state(), state)
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.equal(*weights)
+
+
+def test_a_root_is_that_of_numpy_and_whole_numbers_are_not_cut_off() -> None:
+    for kind in (torch.int64, torch.float16, torch.float32, torch.float64):
+        x = torch.tensor([0, 2, 24, 2**10], dtype=kind)
+        wanted = torch.tensor([math.sqrt(v) for v in x.tolist()], dtype=torch.float64)
+        found = root(x)
+        assert found.dtype == (kind if kind.is_floating_point else torch.float64)
+        assert torch.equal(found, wanted.to(found.dtype))
