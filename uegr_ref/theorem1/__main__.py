@@ -125,6 +125,10 @@ def adamw_rows(seed: int) -> list[dict[str, float]]:
     ]
 
 
+# The columns that say which case a row is: threshold, sharpness, entries, batch, least keep probability.
+CASE = (("a", 3, ".1f"), ("b", 2, "d"), ("n", 2, "d"), ("|B|", 3, "d"), ("min p", 7, ".1e"))
+
+
 def lines(result: dict[str, Any], seed: int) -> Iterator[str]:
     """Compute everything into `result`, and yield what is printed as it comes."""
     yield "Theorem 1: E[m/p g] = g, and by how much the variance grows"
@@ -142,21 +146,10 @@ def _exact_part(result: dict[str, Any], seed: int) -> Iterator[str]:
    growth        total variance of the masked update, in that of the unmasked one
 """
     table = Table(
-        *(
-            ("a", 3, ".1f"),
-            ("b", 2, "d"),
-            ("n", 2, "d"),
-            ("|B|", 3, "d"),
-            ("min p", 7, ".1e"),
-            ("cases", 6, ",d"),
-        ),
-        *(
-            ("mean", 6, ".0e"),
-            ("cov", 6, ".0e"),
-            ("mean*", 6, ".0e"),
-            ("cov*", 6, ".0e"),
-            ("growth", 8, ".3g"),
-        ),
+        *CASE,
+        ("cases", 6, ",d"),
+        *((name, 6, ".0e") for name in ("mean", "cov", "mean*", "cov*")),
+        ("growth", 8, ".3g"),
     )
     yield table.head()
     rows = result["enumeration"] = []
@@ -182,16 +175,9 @@ def _sampled_part(result: dict[str, Any], seed: int) -> Iterator[str]:
    sees          smallest bias of the mean that is not missed, in the mean, at the largest and the least p
 """
     table = Table(
-        *(
-            ("a", 3, ".1f"),
-            ("b", 2, "d"),
-            ("n", 2, "d"),
-            ("|B|", 3, "d"),
-            ("min p", 7, ".1e"),
-            ("mean", 5, ".2f"),
-        ),
-        *(("cov", 5, ".2f"), ("of limit", 8, ".0%"), ("alarms", 6, "d"), ("sees, max p", 11, ".1%")),
-        ("min p", 6, ".0%"),
+        *CASE,
+        *(("mean", 5, ".2f"), ("cov", 5, ".2f"), ("of limit", 8, ".0%"), ("alarms", 6, "d")),
+        *(("sees, max p", 11, ".1%"), ("min p", 6, ".0%")),
     )
     yield table.head()
     rows = result["monte_carlo"] = []

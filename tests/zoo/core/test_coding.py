@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
-import sys
-import textwrap
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,21 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from process import python_process
 
 from zoo.core.identity import canonical_json, cell_id
 from zoo.core.result import decode_classes, encode_classes
 
 CELL = {"corpus": "imdb", "arch": "texthan", "recipe": "uegr", "seed": 3, "fold": None}
 SETTINGS = {"train": {"epochs": 2, "rate": 0.001}, "text": {"words": True}}
-
-
-def _python(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
 
 
 def test_a_cell_is_named_by_what_it_is_and_a_hash_of_all_that_decides_it():
@@ -49,7 +37,7 @@ def test_a_cell_is_named_by_what_it_is_and_a_hash_of_all_that_decides_it():
 
 def test_the_hash_does_not_depend_on_the_process():
     code = f"from zoo.core.identity import cell_id; print(cell_id({CELL!r}, {SETTINGS!r}, 'abc'))"
-    runs = [_python(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "4294967295")]
+    runs = [python_process(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "4294967295")]
     assert {run.communicate()[0].strip() for run in runs} == {cell_id(CELL, SETTINGS, "abc")}
 
 

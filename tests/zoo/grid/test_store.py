@@ -5,26 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from process import python_process
 
 from zoo.core.errors import UserError
 from zoo.core.result import Result
 from zoo.grid.store import Store
-
-
-def _python(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
 
 
 def test_write_read_done(tmp_path: Path, made: Callable[..., Result]):
@@ -113,7 +104,7 @@ def test_killed_in_the_middle_of_writing_leaves_no_half_result(tmp_path):
     """
     store = Store(tmp_path)
     for moment in range(8):
-        writer = _python(code, tmp_path)
+        writer = python_process(code, tmp_path)
         assert writer.stdout is not None
         assert writer.stdout.readline().strip() == "writing"
         time.sleep(0.01 + 0.013 * moment)
@@ -198,7 +189,7 @@ def test_the_name_of_a_cell_leads_nowhere_else(tmp_path: Path, name: str) -> Non
 
 
 def test_exactly_one_of_several_processes_gets_a_claim_and_its_death_frees_it(tmp_path):
-    runners = [_python(CLAIM, tmp_path) for _ in range(3)]
+    runners = [python_process(CLAIM, tmp_path) for _ in range(3)]
     try:
         answers = [runner.stdout.readline().strip() for runner in runners if runner.stdout]
         assert sorted(answers) == ["False", "False", "True"]
