@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from .support.console import run as run_command
 from .support.grammar import GRAMMARS, LABELS, Corpus, corpora
 
 TRAIN, TEST = 600, 1000
+WIDTH = 80  # of what is printed
 BATCH_SIZE = 20
 DIMENSIONS = HIDDEN = 24
 TEST_EPSILON = 0.1  # of the attack on the trained model, as a share of the embedding's RMS
@@ -100,37 +102,42 @@ def lines(result: dict[str, Any], languages: list[str], epochs: int, seed: int) 
     """Train everything into `result`, and yield what is printed as it comes."""
     yield f"""UEGR in NumPy: a small classifier of hotel reviews, trained with and without it
 
-   L_clean, L_adv, JS     terms of the loss (6) in nats, means over the epoch
-   kept                   share of the gradient's entries that the mask of (9) lets through
-   q embedded, q hidden   least and largest drop probability of a unit, at the two dropout sites
-   train, test            accuracy; attacked: on the test texts after an fgsm step of {TEST_EPSILON:g} RMS"""
+   L_clean, L_adv, JS   terms of the loss (6) in nats, means over the epoch
+   kept                 share of the gradient's entries that the mask (9) keeps
+   train, test          accuracy
+   attacked             accuracy on test reviews after an fgsm step of {TEST_EPSILON:g} RMS"""
     table = Table(
         *(("epoch", 5, "d"), ("L_clean", 7, ".4f"), ("L_adv", 7, ".4f"), ("JS", 7, ".5f"), ("L", 7, ".4f")),
-        *(("kept", 6, ".1%"), ("q embedded", 10, ">s"), ("q hidden", 9, ">s")),
-        *(("train", 6, ".1%"), ("test", 6, ".1%"), ("attacked", 8, ".1%")),
+        *(("kept", 6, ".1%"), ("train", 6, ".1%"), ("test", 6, ".1%"), ("attacked", 8, ".1%")),
     )
     runs = result["runs"] = []
     for language in languages:
         (train, _), words = corpora(language, (TRAIN, TEST), np.random.default_rng([seed, 0]))
         yield f"\n{language}: {TRAIN} reviews to train on, {TEST} to test on, {len(words)} words. The first:"
-        yield f"   {train.texts[0]}   ({LABELS[int(train.labels[0])]})"
+        first = f"{train.texts[0]} ({LABELS[int(train.labels[0])]})"
+        yield textwrap.fill(first, WIDTH, initial_indent="   ", subsequent_indent="   ")
         for method in METHODS:
             yield f"\n{TITLES[method]}\n{table.head()}"
             rows = []
             for row in run(language, method, epochs, seed):
                 rows.append(row)
-                cells = dict(row)
-                dropped = [f"{q['least']:.2f}-{q['most']:.2f}" for q in cells.pop("drop_rate").values()]
-                values = list(cells.values())
-                yield table.row(*values[:6], *dropped, *values[6:])
+                yield table.row(*(value for name, value in row.items() if name != "drop_rate"))
             settings = METHODS[method]._asdict()
             runs.append({"language": language, "method": method, "settings": settings, "epochs": rows})
-    yield "\nAfter the last epoch: accuracy on the test reviews, and under attack"
-    last = Table(("corpus", 8, "s"), ("method", 6, "s"), ("test", 6, ".1%"), ("attacked", 8, ".1%"))
+    yield """
+After the last epoch: accuracy on the test reviews, and under attack; q: least
+and largest drop probability of a unit, at the two dropout sites"""
+    last = Table(
+        *(("corpus", 8, "s"), ("method", 6, "s"), ("test", 6, ".1%"), ("attacked", 8, ".1%")),
+        *(("q embedded", 10, ">s"), ("q hidden", 9, ">s")),
+    )
     yield last.head()
     for one in runs:
         row = one["epochs"][-1]
-        yield last.row(one["language"], one["method"], row["test_accuracy"], row["attacked_accuracy"])
+        dropped = [f"{q['least']:.2f}-{q['most']:.2f}" for q in row["drop_rate"].values()]
+        yield last.row(
+            one["language"], one["method"], row["test_accuracy"], row["attacked_accuracy"], *dropped
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,15 @@ def test_the_verification_of_theorem_1_holds_and_says_so():
     text = python("-m", "uegr_ref.theorem1")
     assert "The theorem holds" in text
     assert f"{result['monte_carlo_max_z']:.2f} standard errors" in text
+
+
+@pytest.mark.parametrize("options", [["uegr_ref", "--epochs", "1"], ["uegr_ref.theorem1"]])
+def test_what_the_commands_print_fits_a_terminal_of_80_columns(options):
+    def columns(line: str) -> int:
+        """A wide character, as of Chinese, takes two."""
+        return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in line)
+
+    assert max(map(columns, python("-m", *options).splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,10 @@ def _exact_part(result: dict[str, Any], seed: int) -> Iterator[str]:
     yield """
 1  Exactly: the sum over every batch and every mask, no randomness.
 
-   mean, cov     largest error against (17) and (18), the largest entry scaled to 1: rounding, nothing else
-   mean*, cov*   the same, with p from the ranks of the same batch as in Algorithm 1
-   growth        total variance of the masked update, in that of the unmasked one
+   mean, cov     largest error against (17) and (18), the largest entry scaled
+                 to 1: rounding, nothing else
+   mean*, cov*   the same, with p from the ranks of the batch as in Algorithm 1
+   growth        total variance of the masked update, in that of the unmasked
 """
     table = Table(
         *CASE,
@@ -161,18 +162,22 @@ def _exact_part(result: dict[str, Any], seed: int) -> Iterator[str]:
     result["below_unmasked"] = sum(row["below_unmasked"] for row in rows)
     yield f"""
    Largest error {result["enumeration_max_abs_error"]:.0e}. Of {2 * len(rows)} covariances \
-{result["bound_violations"]} violate the bound (19), and {result["below_unmasked"]} lie
-   anywhere below the unmasked one: the mask adds variance and never removes any."""
+{result["bound_violations"]} violate the bound (19), and
+   {result["below_unmasked"]} lie anywhere below the unmasked one: the mask adds variance and never
+   removes any."""
 
 
 def _sampled_part(result: dict[str, Any], seed: int) -> Iterator[str]:
     yield f"""
-2  By sampling: {DRAWS:,} batches of Gaussian gradients, each with its own mask, in every row.
+2  By sampling: in every row {DRAWS:,} batches of Gaussian gradients, each with
+   its own mask.
 
    mean, cov     largest deviation from (17) and (18), in standard errors
-   of limit      largest deviation, in that which raises an alarm; the limits are proven, not asymptotic,
-                 and the chance of any false alarm in the whole table is at most {FALSE_ALARM_RATE:g}
-   sees          smallest bias of the mean that is not missed, in the mean, at the largest and the least p
+   of limit      largest deviation, in that which raises an alarm; the limits
+                 are proven, not asymptotic, and the chance of any false alarm
+                 in the whole table is at most {FALSE_ALARM_RATE:g}
+   sees          smallest bias of the mean that is not missed, in the mean, at
+                 the largest and the least p
 """
     table = Table(
         *CASE,
@@ -189,15 +194,17 @@ def _sampled_part(result: dict[str, Any], seed: int) -> Iterator[str]:
     result["monte_carlo_alarms"] = sum(row["alarms"] for row in rows)
     yield f"""
    Largest deviation {result["monte_carlo_max_z"]:.2f} standard errors, {result["monte_carlo_alarms"]} alarms.
-   Sampling is all but blind where p is small: there only the sums of part 1 can tell."""
+   Sampling is all but blind where p is small: there only the sums of part 1
+   can tell."""
 
 
 def _adamw_part(result: dict[str, Any], seed: int) -> Iterator[str]:
     yield """
-3  Where it stops: the mean step under masks for a constant gradient, in unmasked steps.
+3  Where it stops: the mean step under masks for a constant gradient, in
+   unmasked steps.
 
-   AdamW is handed a gradient with the right mean, but its step is not linear in it: the mean step
-   shrinks by about sqrt(p), with 1/p or without.
+   AdamW is handed a gradient with the right mean, but its step is not linear in
+   it: the mean step shrinks by about sqrt(p), with 1/p or without.
 """
     table = Table(
         *(("p", 4, ".2f"), ("SGD, 1/p", 8, ".3f"), ("AdamW, 1/p", 10, ".3f"), ("AdamW, no 1/p", 13, ".3f")),
