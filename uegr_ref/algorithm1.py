@@ -162,14 +162,16 @@ def train_step(
     if settings.resample == "epoch":
         m, p = state.epoch_mask or (m, p)
 
-    # 11  theta <- theta - eta m/p g, or theta <- theta + m/p step
-    masked = gradient if settings.mask_on == "update" else select(gradient, m, p, settings)
-    after, moments = optimise(theta, masked, state.moments, state.step, settings)
-    if settings.mask_on == "update":
+    # 11  theta <- theta - eta m/p g; or m/p on AdamW's step, or in its first moment alone
+    masked, touched = select(gradient, m, p, settings), gradient != 0
+    handed = gradient if settings.mask_on == "update" else masked
+    unmasked = gradient if settings.mask_on == "first_moment" else None
+    after, moments = optimise(theta, handed, state.moments, state.step, settings, unmasked)
+    if settings.mask_on == "update":  # without a gradient there is nothing to select by, so nothing is masked
         step = flatten(after) - flatten(theta)
-        after = unflatten(flatten(theta) + select(step, m, p, settings), theta)
+        step = np.where(touched, select(step, m, p, settings), step)
+        after = unflatten(flatten(theta) + step, theta)
 
-    touched = gradient != 0
     report = Report(
         loss=loss,
         loss_clean=cross_entropy(clean_logits, labels),

@@ -1,14 +1,14 @@
 """SGD, of which Theorem 1 speaks, and AdamW, which the paper trains with. Nothing is changed in place.
 
     sgd      theta <- theta - eta ghat
-    adamw    u <- b1 u + (1-b1) ghat;  v <- b2 v + (1-b2) ghat^2
+    adamw    u <- b1 u + (1-b1) ghat;  v <- b2 v + (1-b2) ghat^2,  or g^2 where a g is given
              theta <- theta - eta ( (u / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + lambda theta )
 
     eta           learning_rate     times `learning_rate_factor`: up in the warm-up, then down
     lambda        weight_decay      decoupled from ghat, so it moves masked entries too; biases do not decay
     b1, b2, eps   beta1, beta2, adam_epsilon
 
-ghat is whatever gradient is handed over, masked and rescaled or not.
+ghat is whatever gradient is handed over, masked and rescaled or not; g is the one before the mask.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def sgd(parameters: Parameters, gradient: Parameters, learning_rate: float) -> P
     beta1="number in [0, 1)",
     beta2="number in [0, 1)",
     adam_epsilon="number in [0, inf)",
+    unmasked="each floats",
 )
 def adamw(
     parameters: Parameters,
@@ -62,11 +63,13 @@ def adamw(
     beta1: float = 0.9,
     beta2: float = 0.999,
     adam_epsilon: float = 1e-8,
+    unmasked: Parameters | None = None,
 ) -> tuple[Parameters, Moments]:
-    """One step of AdamW and its new state. weight_decay: not on names ending in "bias"."""
+    """One step of AdamW and its new state. weight_decay: not on names ending in "bias". unmasked: g."""
     b1, b2, t = beta1, beta2, moments.steps + 1
     first = {name: b1 * u + (1 - b1) * gradient[name] for name, u in moments.first.items()}
-    second = {name: b2 * v + (1 - b2) * gradient[name] ** 2 for name, v in moments.second.items()}
+    scale = gradient if unmasked is None else unmasked
+    second = {name: b2 * v + (1 - b2) * scale[name] ** 2 for name, v in moments.second.items()}
 
     def stepped(name: str, value: Floats) -> Floats:
         direction = (first[name] / (1 - b1**t)) / (np.sqrt(second[name] / (1 - b2**t)) + adam_epsilon)

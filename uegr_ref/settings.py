@@ -51,7 +51,7 @@ class Settings(NamedTuple):
     p_floor: float = 0.0
     rescale: bool = True  # by 1/p
     resample: str = "step"  # when a new mask is drawn
-    mask_on: str = "gradient"  # or on the optimizer's update
+    mask_on: str = "gradient"  # or on the optimizer's update, or on its first moment alone
 
     # --- training
     optimizer: str = "adamw"
@@ -101,7 +101,7 @@ SETTINGS: dict[str, Spec] = {
     "p_floor": "number in [0, 1]",
     "rescale": "flag",
     "resample": "one of step, epoch",
-    "mask_on": "one of gradient, update",
+    "mask_on": "one of gradient, update, first_moment",
     "optimizer": "one of adamw, sgd",
     "learning_rate": "number in [0, inf)",
     "weight_decay": "number in [0, inf)",

@@ -144,13 +144,18 @@ def select(entries: Floats, m: Bools, p: Floats, settings: Settings) -> Floats:
 
 
 def optimise(
-    theta: Parameters, gradient: Floats, moments: Moments, step: int, settings: Settings
+    theta: Parameters,
+    gradient: Floats,
+    moments: Moments,
+    step: int,
+    settings: Settings,
+    unmasked: Floats | None = None,
 ) -> tuple[Parameters, Moments]:
-    """One step of the optimizer along a flat gradient (d,)."""
+    """One step of the optimizer along a flat gradient (d,); `unmasked` is for AdamW's second moment."""
     ghat = unflatten(gradient, theta)
     warming = learning_rate_factor(step, settings.steps, settings.warmup) if settings.steps else 1.0
     eta = settings.learning_rate * warming
     if settings.optimizer == "sgd":
         return sgd(theta, ghat, eta), moments
     adam = settings.weight_decay, settings.beta1, settings.beta2, settings.adam_epsilon
-    return adamw(theta, ghat, moments, eta, *adam)
+    return adamw(theta, ghat, moments, eta, *adam, None if unmasked is None else unflatten(unmasked, theta))

@@ -9,6 +9,12 @@ from typing import Any
 # model.
 _SMALL_RECURRENT = {"embedding": 64, "hidden": 32, "layers": 1}
 _QUICK_RECURRENT = {"embedding": 64, "hidden": 48, "layers": 1}
+_QUICK_MODELS = {
+    "bilstm": _QUICK_RECURRENT,
+    "texthan": _QUICK_RECURRENT,
+    "textcnn": {"embedding": 64, "filters": 48, "widths": (2, 3, 4)},
+    "han": {"embedding": 64, "hidden": 32},
+}
 _PAPER_CORPORA, _SIX_SEEDS = ("imdb", "ag_news", "tnews", "iflytek"), (0, 1, 2, 3, 4, 5)
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -32,14 +38,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "portable": True,
         "text": {"max_length": 128, "max_vocabulary": 20_000},
         "fractions": {"imdb": 0.1, "ag_news": 0.1, "tnews": 0.1, "iflytek": 0.3},
-        "model": {
-            "bilstm": _QUICK_RECURRENT,
-            "texthan": _QUICK_RECURRENT,
-            "textcnn": {"embedding": 64, "filters": 48, "widths": (2, 3, 4)},
-            "han": {"embedding": 64, "hidden": 32},
-        },
+        "model": _QUICK_MODELS,
         # Word2Vec trained on a tenth of a corpus is worse than random vectors on validation (decisions.md).
         "train": {"epochs": 5, "learning_rate": 3e-3},
+    },
+    # Some 2,000 texts of six corpora, as a user might bring them, to choose settings by (`zoo.study defaults`).
+    "slices": {
+        "corpora": (*_PAPER_CORPORA, "bbc_news", "zh_reviews"),
+        "seeds": (0, 1, 2),
+        "portable": True,
+        "text": {"max_length": 128, "max_vocabulary": 10_000},
+        "fractions": {"imdb": 0.08, "ag_news": 0.05, "tnews": 0.05, "iflytek": 0.4, "zh_reviews": 0.2},
+        "model": _QUICK_MODELS,
+        "train": {"epochs": 6, "batch_size": 32, "learning_rate": 3e-3},
     },
     "paper": {
         "corpora": _PAPER_CORPORA,

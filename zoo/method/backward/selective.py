@@ -3,8 +3,9 @@
     s = g^2        stilde = rank(s) / (n - 1)        p = sigmoid(2 b (stilde - a))
     m ~ Bernoulli(p),   g <- m g / p                 E[m g / p | g] = g (Theorem 1)
 
-It edits `.grad` between `backward()` and `step()`, in front of any optimizer. Clip gradients before it,
-never after: clipping afterwards breaks unbiasedness.
+It acts between `backward()` and `step()`, in front of any optimizer: on `.grad`, or where `mask_on` says
+(`zoo.method.backward.places`). Clip gradients before it, never after: clipping afterwards breaks
+unbiasedness.
 
 Exact zeros take no part in the ranking: a batch leaves 95 % and more of an embedding table untouched, and
 ranking those zeros would push every real gradient to the top, which switches the selection off.
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from zoo.core.records import setting
 from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
-from zoo.fast.word_gradient import keeps_zero_rows
+from zoo.method.backward.places import PLACES, Entries, flat
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
 from zoo.method.trainee import Backward
@@ -82,7 +83,7 @@ class Selective(Backward):
     resample: str = setting("step", choices=("step", "epoch"))
     # encoder: word vectors and classifier are always updated.
     update_scope: str = setting("all", choices=("all", "encoder"))
-    mask_on: str = setting("gradient", choices=("gradient", "update"))  # or on the optimizer's step
+    mask_on: str = setting("gradient", choices=("gradient", *PLACES))  # `zoo.method.backward.places`
 
     def unread(self) -> Iterable[str]:
         """A constant keep probability asks for no saliency; each estimator has its own settings."""
@@ -174,11 +175,15 @@ class SelectiveUpdate:
         touched: Mapping[Tensor, Rows] | None = None,
         squares: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """The optimizer's step with the mask before or after it; returns the record of `apply`."""
-        if self.settings.mask_on == "update":
-            return self._masked_step(optimizer, squares)
-        record = self.apply(touched, squares)
-        optimizer.step()
+        """The optimizer's step with the mask where `mask_on` says; returns the record of `apply`."""
+        place = PLACES.get(self.settings.mask_on)
+        if place is None:
+            record = self.apply(touched, squares)
+            optimizer.step()
+            return record
+        entries, gradient = self._entries(touched, squares)
+        factor, record = self._factor(gradient, entries.sizes, squares)
+        place(optimizer, entries, gradient, factor)
         return record
 
     @torch.no_grad()
@@ -197,49 +202,31 @@ class SelectiveUpdate:
         Returns:
             `kept_share` (share of the non-zero entries kept) and `mean_keep_probability`, scalars.
         """
+        entries, gradient = self._entries(touched, squares)
+        factor, record = self._factor(gradient, entries.sizes, squares)
+        entries.put(lambda p: p.grad, gradient * factor)
+        return record
+
+    def _entries(
+        self, touched: Mapping[Tensor, Rows] | None, squares: list[Tensor] | None
+    ) -> tuple[Entries, Tensor]:
+        """What the mask is drawn for, and its gradient (n,), in float32 at least."""
         rows = {} if touched is None or self.dense or squares is not None else touched
-        active = [(p.grad, rows.get(p)) for p in self.parameters if p.grad is not None]
-        pieces = [grad if table is None else table.take(grad) for grad, table in active]
-        if not pieces:
+        entries = Entries([(p, rows.get(p)) for p in self.parameters if p.grad is not None])
+        return entries, entries.take(lambda p: p.grad)
+
+    def _factor(
+        self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """m / p (n,), and the record."""
+        if not sizes:
             zero = torch.zeros(())
-            return {"kept_share": zero, "mean_keep_probability": zero}
-        sizes = [piece.numel() for piece in pieces]
-        gradient = _flat(pieces)
+            return gradient, {"kept_share": zero, "mean_keep_probability": zero}
         keep, p = self._draw(gradient, sizes, squares)
-        # m / p first: finite whatever p, so a product, ten times as fast as torch.where, gives no 0 * inf.
-        masked = gradient * (keep / p if self.settings.rescale else keep)
-        for (grad, table), piece, new in zip(active, pieces, masked.split(sizes), strict=True):
-            with keeps_zero_rows(grad):
-                if table is None:
-                    grad.copy_(new.view_as(piece))
-                else:
-                    table.put(grad, new.view_as(piece).to(grad.dtype))
         real = gradient.sign().abs_()  # 1 where not zero; unlike `!=` these are vectorised
         count = real.sum().clamp_min(1)
-        return {
-            "kept_share": masked.sign().abs_().sum() / count,
-            "mean_keep_probability": torch.dot(p, real) / count,
-        }
-
-    @torch.no_grad()
-    def _masked_step(
-        self, optimizer: torch.optim.Optimizer, squares: list[Tensor] | None
-    ) -> dict[str, Tensor]:
-        """mask_on = update: theta <- old + m / p * (new - old), p from the saliency of the gradient."""
-        parameters = [p for p in self.parameters if p.grad is not None]
-        before = [p.clone() for p in parameters]
-        sizes = [p.numel() for p in parameters]
-        gradient = _flat([p.grad for p in parameters if p.grad is not None])
-        with torch.enable_grad():
-            optimizer.step()
-        keep, p = self._draw(gradient, sizes, squares)
-        scale = keep / p if self.settings.rescale else keep
-        for parameter, old, factor in zip(parameters, before, scale.split(sizes), strict=True):
-            move = parameter - old
-            parameter.copy_(old + move * factor.view_as(old).to(old.dtype))
-        real = gradient.sign().abs_()
-        count = real.sum().clamp_min(1)
-        return {
+        # m / p first: finite whatever p, so a product, ten times as fast as torch.where, gives no 0 * inf.
+        return keep / p if self.settings.rescale else keep, {
             "kept_share": torch.dot(keep, real) / count,
             "mean_keep_probability": torch.dot(p, real) / count,
         }
@@ -271,7 +258,7 @@ class SelectiveUpdate:
         if self.settings.keep == "constant":
             return gradient  # nobody asks
         if squares is not None:
-            return _flat(squares)
+            return flat(squares)
         if self.settings.saliency == "batch" and self.settings.normalise == "rank":
             return gradient.abs()  # ranks as g^2 does, and does not underflow
         s = gradient.square()
@@ -285,9 +272,3 @@ class SelectiveUpdate:
             self.steps += 1
             return s if self.last_epoch is None else self.last_epoch
         return s
-
-
-def _flat(pieces: list[Tensor]) -> Tensor:
-    """All entries end to end, in float32 at least: ranks and draws in 8 bits of mantissa are no ranks."""
-    flat = torch.cat([piece.flatten() for piece in pieces])
-    return flat if flat.dtype.itemsize >= 4 else flat.float()

@@ -1,0 +1,124 @@
+"""What a study of variants says: each variant against the reference, corpus by corpus and over all of them.
+
+A setting is chosen for corpora that nobody has seen, so corpora are what the interval of the mean is over:
+the mean difference of each corpus (over models and seeds) is one value, and t has as many degrees of freedom
+as there are corpora less one. Unit: fractions of 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.core.result import Result
+
+Measure = Callable[[Result], float | None]
+Place = tuple[str, str, int]  # arch, corpus, seed
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant under one learning rate.
+
+    Args:
+        means: of the measure on each corpus, over models and seeds; None where a run is missing or failed.
+        differences: to the reference under the same rate, paired by model and seed.
+    """
+
+    variant: str
+    rate: float
+    means: Mapping[str, float | None]
+    differences: Mapping[str, float | None]
+
+    @property
+    def mean(self) -> float | None:
+        """Over the corpora, each with the same weight; None with a gap."""
+        return _mean(list(self.means.values()))
+
+    @property
+    def difference(self) -> float | None:
+        """The mean difference over the corpora; None with a gap."""
+        return _mean(list(self.differences.values()))
+
+    @property
+    def half_width(self) -> float | None:
+        """Of the 95 % interval of `difference` over corpora; None from fewer than two, or with a gap."""
+        values = [value for value in self.differences.values() if value is not None]
+        if len(values) < 2 or len(values) < len(self.differences):
+            return None
+        from scipy.special import stdtrit
+
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        return float(stdtrit(len(values) - 1, 0.975)) * error
+
+    @property
+    def worst(self) -> tuple[str, float] | None:
+        """The corpus with the lowest difference, and that."""
+        known = {name: value for name, value in self.differences.items() if value is not None}
+        return min(known.items(), key=lambda item: item[1]) if known else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "variant": self.variant, "learning_rate": self.rate, "means": dict(self.means),
+            "mean": self.mean, "differences": dict(self.differences), "difference": self.difference,
+            "half_width": self.half_width,
+        }  # fmt: skip
+
+
+def rows(
+    measure: Measure,
+    reference: str,
+    owners: Mapping[tuple[str, float], Sequence[str]],
+    results: Mapping[str, Result],
+) -> list[Row]:
+    """A row for every variant and learning rate, in the order of `owners`.
+
+    Args:
+        owners: (variant, learning rate) -> ids of its cells.
+        results: those that are there, by id.
+    """
+    values = {key: _values(measure, ids, results) for key, ids in owners.items()}
+    made = []
+    for (variant, rate), own in values.items():
+        against = values.get((reference, rate), {})
+        corpora = dict.fromkeys(corpus for _, corpus, _ in own)
+        made.append(
+            Row(
+                variant,
+                rate,
+                {c: _mean([v for place, v in own.items() if place[1] == c]) for c in corpora},
+                {c: _mean([_less(v, against.get(p)) for p, v in own.items() if p[1] == c]) for c in corpora},
+            )
+        )
+    return made
+
+
+def best(found: Sequence[Row], variant: str) -> Row | None:
+    """The row of a variant's best learning rate by the mean of the measure; None where none has a mean."""
+    own = [row for row in found if row.variant == variant and row.mean is not None]
+    return max(own, key=lambda row: row.mean or 0.0, default=None)
+
+
+def _values(measure: Measure, ids: Sequence[str], results: Mapping[str, Result]) -> dict[Place, float | None]:
+    found: dict[Place, float | None] = {}
+    for name in ids:
+        result = results.get(name)
+        if result is None:
+            continue
+        cell = result.cell
+        found[cell.arch, cell.corpus, cell.seed] = measure(result) if result.done else None
+    return found
+
+
+def _less(value: float | None, other: float | None) -> float | None:
+    return None if value is None or other is None else value - other
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None

@@ -1,0 +1,87 @@
+"""The answer of a study (`zoo.evidence.answers`) as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.core.names import display, in_order
+from zoo.evidence.answers import Row
+from zoo.report.blocks import MISSING, Block, Table, Text
+
+_READING = """\
+Means over models and seeds; AVG over corpora. The difference is to {reference} at the same learning rate, \
+with a 95 % interval over corpora, as a setting is chosen for corpora that nobody has seen."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One measure of a study: what it is, whether the choice may rest on it, and its rows."""
+
+    title: str
+    rows: Sequence[Row]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"measure": self.title, "rows": [row.as_json() for row in self.rows]}
+
+
+def blocks(parts: Sequence[Part], asks: str, reference: str) -> list[Block]:
+    """The question, then two tables a measure: its means, and the differences to the reference."""
+    found: list[Block] = [Text(asks), Text(_READING.format(reference=reference))]
+    for part in parts:
+        if any(row.means for row in part.rows):
+            found += [_means(part), _differences(part, reference)]
+    return found
+
+
+def _means(part: Part) -> Table:
+    corpora = in_order(name for row in part.rows for name in row.means)
+    return Table(
+        ("Method", "Rate", *map(display, corpora), "AVG"),
+        tuple(
+            (
+                row.variant,
+                f"{row.rate:g}",
+                *(_percent(row.means.get(name)) for name in corpora),
+                _percent(row.mean),
+            )
+            for row in part.rows
+        ),
+        f"{part.title}, %",
+    )
+
+
+def _differences(part: Part, reference: str) -> Table:
+    rows = [row for row in part.rows if row.variant != reference]
+    corpora = in_order(name for row in rows for name in row.differences)
+    return Table(
+        ("Method", "Rate", *map(display, corpora), "AVG", "95% interval"),
+        tuple(
+            (
+                row.variant,
+                f"{row.rate:g}",
+                *(_points(row.differences.get(name)) for name in corpora),
+                _points(row.difference),
+                _interval(row),
+            )
+            for row in rows
+        ),
+        f"{part.title}: difference to {reference}, points",
+    )
+
+
+def _percent(value: float | None) -> str:
+    return MISSING if value is None else f"{100 * value:.1f}"
+
+
+def _points(value: float | None) -> str:
+    return MISSING if value is None else f"{100 * value:+.1f}"
+
+
+def _interval(row: Row) -> str:
+    if row.difference is None or row.half_width is None:
+        return MISSING
+    low, high = row.difference - row.half_width, row.difference + row.half_width
+    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"

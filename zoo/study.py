@@ -1,0 +1,169 @@
+"""Answer a question by training what it needs: `python -m zoo.study defaults --data-dir DIR`.
+
+    python -m zoo.study --list        the questions, with their cells
+    python -m zoo.study NAME          run what is missing of one, then print its answer
+
+The answer is about the validation part, since settings are chosen by it. With `--test` it also says what the
+same networks do on the test part, once the choice is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.core.command import (
+    EXIT_FAILED_CELLS,
+    EXIT_INTERRUPTED,
+    CommandParser,
+    command,
+    say,
+    terminal_width,
+)
+from zoo.core.errors import UserError
+
+if TYPE_CHECKING:
+    from zoo.core.result import Result
+    from zoo.evidence.answers import Measure
+    from zoo.grid.plan import Job
+    from zoo.studies.questions import Question
+    from zoo.studies.study import Study
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    return command("zoo.study", lambda: _run(parse(sys.argv[1:] if arguments is None else arguments)))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a study."""
+    parser = CommandParser(prog="python -m zoo.study", description="Answer a question by measurement.")
+    add = parser.add_argument
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    add("name", nargs="?", help="the study, see --list")
+    add("--list", action="store_true", help="print the studies with their cells, and stop")
+    add("--arch", **several, help="models in place of the study's own")
+    add("--corpus", **several, help="corpora in place of the study's own")
+    add("--seeds", **several, type=int, help="seeds in place of the study's own")
+    add("--data-dir", default="", metavar="DIR", help="folder with the corpora (default: UEGR_DATA)")
+    add("--cache-dir", default="", metavar="DIR", help="folder for prepared text")
+    add("--out", default="", metavar="DIR", help="folder for the results (default: runs/study-NAME)")
+    add("--jobs", type=int, default=0, help="cells at a time (default: one a core)")
+    add("--dry-run", action="store_true", help="say what would be run, and stop")
+    add("--test", action="store_true", help="the test part of the same networks too; choose nothing by it")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_version()
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from zoo.studies.questions import QUESTIONS, question
+
+    if options.list or options.name is None:
+        _print_list(list(QUESTIONS.values()), options.json)
+        return 0
+    if options.jobs < 0:
+        raise UserError(f"--jobs {options.jobs}: expected at least 1")
+    asked = question(options.name)
+    studies, jobs, owners = _jobs(asked, options)
+
+    from zoo.studies import run
+
+    planned = run.of_jobs(studies[0], jobs)
+    say(f"{len(jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
+    if options.dry_run:
+        return 0
+    interrupted = False
+    try:
+        run.run_plan(planned)
+    except KeyboardInterrupt:
+        interrupted = True
+        say("interrupted: finished cells are kept, the same command again runs the rest")
+    results = {result.id: result for result in run.results_of(planned)}
+
+    _print_answer(asked, options, owners, results)
+    if interrupted:
+        return EXIT_INTERRUPTED
+    failed = len(results) < len(jobs) or not all(result.done for result in results.values())
+    return EXIT_FAILED_CELLS if failed else 0
+
+
+def _print_answer(
+    asked: Question,
+    options: argparse.Namespace,
+    owners: Mapping[tuple[str, float], Sequence[str]],
+    results: Mapping[str, Result],
+) -> None:
+    from zoo.evidence.answers import rows
+    from zoo.report.answers import Part, blocks
+    from zoo.report.blocks import terminal
+
+    def part(title: str, measure: Measure) -> Part:
+        return Part(title, rows(measure, asked.reference, owners, results))
+
+    parts = [part("Validation accuracy", lambda result: result.validation_accuracy)]
+    if options.test:
+        parts.append(part("Test accuracy", lambda result: result.measures.get("accuracy")))
+        parts.append(
+            part("Test accuracy under FGSM", lambda result: result.measures.get("attacked_accuracy"))
+        )
+    if options.json:
+        answer = {"study": asked.name, "reference": asked.reference, "parts": [p.as_json() for p in parts]}
+        print(json.dumps(answer))
+        return
+    print(terminal(blocks(parts, asked.asks, asked.reference), terminal_width()))
+
+
+def _jobs(
+    asked: Question, options: argparse.Namespace
+) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
+    """The studies, their cells once each, seed by seed, and which belong to which row and learning rate."""
+    from zoo.studies import run
+    from zoo.studies.questions import cells
+    from zoo.studies.study import Where, places_of_preset
+
+    named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
+    given = {
+        "out": options.out or str(Path("runs") / f"study-{asked.name}"),
+        "data": options.data_dir,
+        "cache": options.cache_dir,
+        "jobs": options.jobs,
+        "device": "auto",
+    }
+    places: Where = places_of_preset(asked.preset, given)
+    studies: list[Study] = []
+    jobs: dict[str, Job] = {}
+    owners: dict[tuple[str, float], list[str]] = {}
+    axes = {key: tuple(value) for key, value in named.items() if value}
+    for variant, rate, study in cells(asked, places, axes):
+        own = [job for job in run.jobs_of(study) if not job.is_reference]
+        owners[variant.name, rate] = [job.id for job in own]
+        studies.append(study)
+        for job in own:
+            jobs.setdefault(job.id, replace(job, variant=f"{variant.name}, {rate:g}"))
+    # Seed by seed, so that an answer from one seed is there early.
+    return studies, sorted(jobs.values(), key=lambda job: job.cell.seed), owners
+
+
+def _print_list(questions: Sequence[Question], as_json: bool) -> None:
+    from zoo.settings import PRESETS
+
+    rows = []
+    for asked in questions:
+        corpora = asked.corpora or PRESETS[asked.preset]["corpora"]
+        networks = len(asked.variants) * len(asked.rates) * len(asked.archs) * len(asked.seeds) * len(corpora)
+        rows.append({"name": asked.name, "asks": asked.asks, "preset": asked.preset, "networks": networks})
+    if as_json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print(f"{row['name']:<12} {row['networks']} networks, preset {row['preset']}\n    {row['asks']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
