@@ -9,6 +9,12 @@ from typing import Any
 # model.
 _SMALL_RECURRENT = {"embedding": 64, "hidden": 32, "layers": 1}
 _QUICK_RECURRENT = {"embedding": 64, "hidden": 48, "layers": 1}
+_SMALL_MODELS = {
+    "bilstm": _SMALL_RECURRENT,
+    "texthan": _SMALL_RECURRENT,
+    "textcnn": {"embedding": 64, "filters": 32, "widths": (2, 3, 4)},
+    "han": {"embedding": 64, "hidden": 24},
+}
 _QUICK_MODELS = {
     "bilstm": _QUICK_RECURRENT,
     "texthan": _QUICK_RECURRENT,
@@ -24,12 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "portable": True,  # the same numbers as the README's on other machines
         "text": {"max_length": 64, "max_vocabulary": 8_000},
         "fractions": {"zh_reviews": 0.25},
-        "model": {
-            "bilstm": _SMALL_RECURRENT,
-            "texthan": _SMALL_RECURRENT,
-            "textcnn": {"embedding": 64, "filters": 32, "widths": (2, 3, 4)},
-            "han": {"embedding": 64, "hidden": 24},
-        },
+        "model": _SMALL_MODELS,
         "train": {"epochs": 6, "learning_rate": 3e-3},
     },
     "quick": {
@@ -42,14 +43,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         # Word2Vec trained on a tenth of a corpus is worse than random vectors on validation (decisions.md).
         "train": {"epochs": 5, "learning_rate": 3e-3},
     },
-    # Some 2,000 texts of six corpora, as a user might bring them, to choose settings by (`zoo.study defaults`).
+    # Some 1,500 texts of six corpora, as a user might bring them, to choose settings by (`zoo.study`).
     "slices": {
         "corpora": (*_PAPER_CORPORA, "bbc_news", "zh_reviews"),
         "seeds": (0, 1, 2),
         "portable": True,
-        "text": {"max_length": 128, "max_vocabulary": 10_000},
-        "fractions": {"imdb": 0.08, "ag_news": 0.05, "tnews": 0.05, "iflytek": 0.4, "zh_reviews": 0.2},
-        "model": _QUICK_MODELS,
+        "text": {"max_length": 96, "max_vocabulary": 10_000},
+        "fractions": {"imdb": 0.065, "ag_news": 0.035, "tnews": 0.04, "iflytek": 0.3, "zh_reviews": 0.12},
+        "model": _SMALL_MODELS,
         "train": {"epochs": 6, "batch_size": 32, "learning_rate": 3e-3},
     },
     "paper": {
