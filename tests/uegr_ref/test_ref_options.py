@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ref_model import CLASSES, case
@@ -51,10 +52,11 @@ def test_the_mask_on_the_update_scales_the_optimizers_own_step(seed, rescale):
         state = after
 
 
-def test_the_mask_on_the_update_keeps_the_mean_of_adamws_step():
+@pytest.mark.parametrize("place", ["update", "first_moment"])
+def test_the_mask_on_the_update_or_its_first_moment_keeps_the_mean_of_adamws_step(place):
     """Unlike the mask on the gradient: the mean over 1,500 masks of AdamW's step is its unmasked step."""
     one, draws = case(np.random.default_rng(0)), 1500
-    settings = Settings(learning_rate=0.1, base_rates=(0.0,), mask_on="update")
+    settings = Settings(learning_rate=0.1, base_rates=(0.0,), mask_on=place)
     plain = flatten(step(one, settings._replace(update="all"), 0)[0].parameters) - flatten(one.parameters)
     steps = [
         flatten(step(one, settings, seed)[0].parameters) - flatten(one.parameters) for seed in range(draws)
