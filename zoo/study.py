@@ -50,6 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--arch", **several, help="models in place of the study's own")
     add("--corpus", **several, help="corpora in place of the study's own")
     add("--seeds", **several, type=int, help="seeds in place of the study's own")
+    add("--set", **several, metavar="NAME=VALUE", help="a setting of all variants alike")
     add("--data-dir", default="", metavar="DIR", help="folder with the corpora (default: UEGR_DATA)")
     add("--cache-dir", default="", metavar="DIR", help="folder for prepared text")
     add("--out", default="", metavar="DIR", help="folder for the results (default: runs/study-NAME)")
@@ -124,6 +125,8 @@ def _jobs(
 ) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
     """The studies, their cells once each, seed by seed, and which belong to which row and learning rate."""
     from zoo.studies import run
+    from zoo.studies.changes import from_text
+    from zoo.studies.options import assignments
     from zoo.studies.questions import cells
     from zoo.studies.study import Where, places_of_preset
 
@@ -140,7 +143,8 @@ def _jobs(
     jobs: dict[str, Job] = {}
     owners: dict[tuple[str, float], list[str]] = {}
     axes = {key: tuple(value) for key, value in named.items() if value}
-    for variant, rate, study in cells(asked, places, axes):
+    changes = from_text(assignments(options.set or ()))
+    for variant, rate, study in cells(asked, places, axes, changes):
         own = [job for job in run.jobs_of(study) if not job.is_reference]
         owners[variant.name, rate] = [job.id for job in own]
         studies.append(study)

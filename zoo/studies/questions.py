@@ -6,11 +6,10 @@ would run, under the same names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.core.errors import UserError
 from zoo.core.options import lookup
 from zoo.studies.study import Study, Where
 
@@ -50,13 +49,25 @@ class Question:
     corpora: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
 
-    def study(self, variant: Variant, rate: float, places: Where, axes: Mapping[str, Any]) -> Study:
-        """The cells of one variant under one learning rate; `axes` in place of the question's own."""
+    def study(
+        self,
+        variant: Variant,
+        rate: float,
+        places: Where,
+        axes: Mapping[str, Any],
+        changes: Mapping[str, Any],
+    ) -> Study:
+        """The cells of one variant under one learning rate; `axes` in place of the question's own.
+
+        `changes` are of all variants alike; where a variant says something else of a setting, that holds.
+        """
         own: dict[str, Any] = {"archs": self.archs, "seeds": self.seeds, "recipes": (variant.recipe,)}
         if self.corpora:
             own["corpora"] = self.corpora
-        changes = {"learning_rate": rate * variant.rate_factor, **variant.changes}
-        return Study.of(self.preset, {**own, **axes}, changes=changes, places=places)
+        rates = {"learning_rate": rate * variant.rate_factor}
+        return Study.of(
+            self.preset, {**own, **axes}, changes={**changes, **rates, **variant.changes}, places=places
+        )
 
 
 _PLACED = {
@@ -97,20 +108,11 @@ def question(name: str) -> Question:
 
 
 def cells(
-    asked: Question, places: Where, axes: Mapping[str, Any], only: Sequence[str] = ()
+    asked: Question, places: Where, axes: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> list[tuple[Variant, float, Study]]:
-    """Every variant under every learning rate, with its study.
-
-    Raises:
-        UserError: `only` names a variant that does not exist.
-    """
-    names = [variant.name for variant in asked.variants]
-    for name in only:
-        if name not in names:
-            raise UserError(f"variant {name!r}: expected some of {'; '.join(names)}")
+    """Every variant under every learning rate, with its study."""
     return [
-        (variant, rate, asked.study(variant, rate, places, axes))
+        (variant, rate, asked.study(variant, rate, places, axes, changes))
         for variant in asked.variants
         for rate in asked.rates
-        if not only or variant.name in only
     ]

@@ -1,0 +1,85 @@
+"""`python -m zoo.study`: it runs what a question needs, resumes, and answers from the validation part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo import study
+from zoo.core.names import BASELINE
+from zoo.grid.store import Store
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    """The question of the defaults on a small corpus of our own, one model, one seed."""
+    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
+    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    return [
+        "defaults", "--corpus", str(tmp_path / "films.csv"), "--arch", "textcnn", "--seeds", "0",
+        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--jobs", "1",
+        "--set", "embedding=8", "filters=4", "widths=1,2", "epochs=1",
+    ]  # fmt: skip
+
+
+def test_it_answers_from_the_validation_part_and_resumes(
+    asked: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    assert study.main([*asked, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    (part,) = answer["parts"]
+    assert part["measure"] == "Validation accuracy"
+    results = list(Store(tmp_path / "out").cells())
+    assert len(results) == len(part["rows"]) == 12
+    assert BASELINE not in {result.cell.recipe for result in results}
+    by_place = {
+        (r.cell.recipe, r.settings["train"]["learning_rate"]): r.validation_accuracy
+        for r in results
+        if r.cell.recipe != "uegr"
+    }
+    for row in part["rows"]:
+        if row["variant"] == "Dropout":
+            assert row["mean"] == by_place["dropout", row["learning_rate"]]
+            assert row["difference"] == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")}
+    assert study.main([*asked, "--test"]) == 0
+    said = capsys.readouterr()
+    assert "12 cells, 0 to run" in said.err
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")}
+    for text in ("Validation accuracy", "Test accuracy under FGSM", "UEGR, mask on the update", "films"):
+        assert text in said.out
+
+
+def test_it_lists_the_questions(capsys: Capture) -> None:
+    assert study.main(["--list"]) == 0
+    assert "648 networks, preset slices" in capsys.readouterr().out
+    assert study.main(["--list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "defaults"
+
+
+def test_a_dry_run_trains_nothing(asked: list[str], tmp_path: Path, capsys: Capture) -> None:
+    assert study.main([*asked, "--dry-run"]) == 0
+    assert "12 cells, 12 to run" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["nothing"], "unknown study 'nothing'"),
+        (["defaults", "--arch", "lstm"], "'lstm'"),
+        (["defaults", "--jobs", "-1"], "--jobs -1"),
+        (["defaults", "--set", "alpha"], "--set alpha"),
+        (["defaults", "--set", "alhpa=1"], "alhpa"),
+        (["defaults", "--seeds", "-1"], "seeds"),
+    ],
+)
+def test_bad_input_is_one_line(more: list[str], said: str, capsys: Capture) -> None:
+    assert study.main(more) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
