@@ -44,9 +44,12 @@ RECIPES: dict[str, Recipe] = {
     "sam": Recipe(SAM(), _UNIFORM),
     # Controls: what is left of UEGR when one part is taken out, or replaced by a blind one.
     "uegr_no_mask": Recipe(_UEGR, _ADAPTIVE),
-    "uegr_blind_mask": Recipe(_UEGR, _ADAPTIVE, Selective(keep="constant")),
+    # The mean of Eq. 9's rule at (0.6, 1), so that as much is updated, whatever its saliency.
+    "uegr_blind_mask": Recipe(_UEGR, _ADAPTIVE, Selective(keep="constant", keep_constant=0.454)),
     "uegr_uniform": Recipe(_UEGR, _UNIFORM, Selective()),
     "uegr_no_js": Recipe(BiStage(adversarial=2), _ADAPTIVE, Selective()),
+    "uegr_no_attack": Recipe(BiStage(clean=2, divergence="js"), _ADAPTIVE, Selective()),
+    "uegr_no_rescale": Recipe(_UEGR, _ADAPTIVE, Selective(rescale=False)),
 }
 
 TABLE_IV = ("standard", "dropout", "at", "r_drop", "r_at", "r_at_su", "uegr")

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from uegr_ref import mean_keep
 from zoo.core.errors import UserError
 from zoo.core.options import parse_setting
 from zoo.method.backward.selective import Selective
@@ -84,12 +85,20 @@ def test_the_controls_leave_out_one_part_each() -> None:
     uegr = RECIPES["uegr"].flat()
     differences = {
         name: {key for key, value in RECIPES[name].flat().items() if uegr.get(key) != value}
-        for name in ("uegr_blind_mask", "uegr_uniform", "uegr_no_js")
+        for name in RECIPES
+        if name.startswith("uegr_") and name != "uegr_no_mask"
     }
     assert differences == {
-        "uegr_blind_mask": {"keep"}, "uegr_uniform": {"dropout"}, "uegr_no_js": {"divergence"},
+        "uegr_blind_mask": {"keep", "keep_constant"}, "uegr_uniform": {"dropout"},
+        "uegr_no_js": {"divergence"}, "uegr_no_attack": {"clean", "adversarial"},
+        "uegr_no_rescale": {"rescale"},
     }  # fmt: skip
     assert RECIPES["uegr_no_mask"] == dataclasses.replace(RECIPES["uegr"], backward=None)
+
+
+def test_the_blind_mask_updates_as_much_as_the_rule() -> None:
+    blind, rule = RECIPES["uegr_blind_mask"].flat(), RECIPES["uegr"].flat()
+    assert blind["keep_constant"] == pytest.approx(mean_keep(rule["threshold"], rule["sharpness"]), abs=5e-4)
 
 
 @pytest.mark.parametrize("preset", RECIPE_PRESETS)

@@ -28,6 +28,8 @@ RECIPES = {
     "uegr_blind_mask": "UEGR, blind mask",
     "uegr_uniform": "UEGR, uniform dropout",
     "uegr_no_js": "UEGR, no JS",
+    "uegr_no_attack": "UEGR, no attack",
+    "uegr_no_rescale": "UEGR, no 1/p",
 }
 ARCHS = {
     "bilstm": "BiLSTM",

@@ -64,6 +64,8 @@ STATEMENTS = (
     Statement("uegr", "uegr_blind_mask", "it matters which entries are updated", control=True),
     Statement("uegr", "uegr_uniform", "inside UEGR adaptive dropout helps", control=True),
     Statement("uegr", "uegr_no_js", "inside UEGR the divergence helps", control=True),
+    Statement("uegr", "uegr_no_attack", "inside UEGR the attack helps", control=True),
+    Statement("uegr", "uegr_no_rescale", "inside UEGR the division by p helps", control=True),
 )
 
 
