@@ -9,6 +9,7 @@ from typing import Any
 # model.
 _SMALL_RECURRENT = {"embedding": 64, "hidden": 32, "layers": 1}
 _QUICK_RECURRENT = {"embedding": 64, "hidden": 48, "layers": 1}
+_FULL_RECURRENT = {"embedding": 100, "hidden": 100, "layers": 1}
 _PAPER_CORPORA, _SIX_SEEDS = ("imdb", "ag_news", "tnews", "iflytek"), (0, 1, 2, 3, 4, 5)
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -40,6 +41,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
         # Word2Vec trained on a tenth of a corpus is worse than random vectors on validation (decisions.md).
         "train": {"epochs": 5, "learning_rate": 3e-3},
+    },
+    # Whole corpora at sizes between those of `quick` and the paper's; each stops when validation says so.
+    "full": {
+        "corpora": _PAPER_CORPORA,
+        "seeds": (0, 1, 2),
+        "portable": True,
+        "text": {"max_length": 256, "max_vocabulary": 30_000},
+        "fractions": {},
+        "model": {
+            "bilstm": _FULL_RECURRENT,
+            "texthan": _FULL_RECURRENT,
+            "textcnn": {"embedding": 100, "filters": 100, "widths": (2, 3, 4)},
+            "han": {"embedding": 100, "hidden": 50},
+        },
+        "train": {"epochs": 10, "batch_size": 32, "learning_rate": 1e-3, "patience": 2},
     },
     "paper": {
         "corpora": _PAPER_CORPORA,
