@@ -14,7 +14,7 @@ from zoo.core.names import BASELINE, NO_ARCH
 from zoo.core.result import Result, decode_classes
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
 from zoo.evidence.intervals import Estimate, by_accuracy, by_example, by_run, by_run_and_example
-from zoo.evidence.settings import by_name, shown
+from zoo.evidence.settings import UNSAID, by_name, shown
 from zoo.evidence.statistics import holm, paired_variance, probability_of_improvement, sign_flip
 
 __all__ = ["Comparison", "compare", "compare_groups", "cost", "processor", "reference_of", "without_skill"]
@@ -259,7 +259,9 @@ def _step_ratio(result: Result, plain: Result) -> float | None:
 
 
 def _settings(group: Group) -> dict[str, Any]:
-    return next((by_name(r.settings, "model", "train", "text") for r in group.every), {})
+    """Of its first run, with what `by_name` leaves unsaid of the training."""
+    settings = next((r.settings for r in group.every), {})
+    return (UNSAID if "train" in settings else {}) | by_name(settings, "model", "train", "text")
 
 
 def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

@@ -270,6 +270,21 @@ def test_diagnostics_are_means_of_the_last_epochs(result, failed):
     )
 
 
+def test_where_runs_may_stop_early_the_epochs_reached_are_a_mean(result):
+    def run(corpus: str, seed: int, reached: int, best: int, patience: int):
+        curve = tuple({"epoch": e, "loss_clean": 0.5} for e in range(1, reached + 1))
+        train = {"epochs": 10, "patience": patience}
+        return result("uegr", corpus, seed=seed, curve=curve, best_epoch=best, train=train)
+
+    runs = [run("imdb", 0, 4, 2, 2), run("imdb", 1, 7, 5, 2), run("tnews", 0, 10, 9, 2)]
+    text = markdown(diagnostics(Cells.of(runs)))
+    assert "| Clean loss (best epoch of those reached) | IMDB | TNEWS |" in text
+    assert "| UEGR | 0.500 (epoch 3.5 of 5.5) | 0.500 (epoch 9.0 of 10.0) |" in text
+    whole = markdown(diagnostics(Cells.of([run("imdb", 0, 10, 9, 0)])))
+    assert "| Clean loss (best epoch) | IMDB |" in whole
+    assert "(epoch 9.0 of 10) |" in whole
+
+
 def test_diagnostics_are_of_one_model_each(result):
     results = [
         result("uegr", arch=arch, curve=({"epoch": 1, "loss_clean": loss, "kept_share": loss},), best_epoch=1)
