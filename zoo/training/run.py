@@ -15,6 +15,7 @@ from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
 from zoo.method.step import prepare
 from zoo.text import Corpus, Split, batches
+from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
 from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_logits
 from zoo.training.settings import CellFailed, CellSettings
@@ -39,7 +40,8 @@ class Run:
         recorder: Callable[[torch.Generator], Recorder] | None = None,
     ) -> None:
         """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps."""
-        self.model, self.seed, self.settings, self.device, self.corpus = model, seed, settings, device, corpus
+        self.seed, self.settings, self.device, self.corpus = seed, settings, device, corpus
+        self.model: TextClassifier | Ensemble = model
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
         generator = torch.Generator(device).manual_seed(7_919 * seed + 1)
         self.trainee = prepare(model, settings.recipe, generator)
