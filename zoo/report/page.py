@@ -72,6 +72,7 @@ twenty misses. A star marks p \\< 0.05 after Holm's correction over one family: 
 section that come from several seeds, in all models, and all models together. The rules are code
 (`zoo/evidence/statements.py`)."""
 
+_RESOLVED = "Which differences could be resolved"
 _RESOLUTION = """\
 "Not resolved" may mean that there is no difference, or that these runs could not have shown it. The
 smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
@@ -105,7 +106,7 @@ def build_page(results: Path, docs: Path) -> str:
     blocks += [Heading("Which of the paper's statements these results support"), _prose(_STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
     if resolved := resolution(tables):
-        blocks += [Heading("Which differences could be resolved"), _prose(_RESOLUTION), *resolved]
+        blocks += [Heading(_RESOLVED), _prose(_RESOLUTION), *resolved]
     blocks += [Heading("Inside the runs"), _prose(_DIAGNOSTICS), *diagnostics(quick)]
     if tried := tuning(results):
         blocks += [Heading("Settings tried on validation"), *tried]
@@ -114,7 +115,9 @@ def build_page(results: Path, docs: Path) -> str:
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
         blocks += [Heading("At the best settings found"), _prose(_TUNED), List(tuple(lines))]
         best = build_tables(tuned, paper=True)
-        blocks += [*_tables(best, "tuned"), *verdicts(findings(tuned)), *resolution(best)]
+        blocks += [*_tables(best, "tuned"), *verdicts(findings(tuned))]
+        if resolved := resolution(best, heading=4):
+            blocks += [Heading(_RESOLVED, 3), *resolved]
     if demo.groups:
         blocks += [Heading("The demo"), *setup(demo), *_tables(build_tables(demo), "demo")]
         wide = _cells(results / "demo_wide")

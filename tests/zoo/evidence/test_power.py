@@ -130,7 +130,7 @@ def test_four_in_five_simulated_experiments_tell_the_detectable_difference(
 
 def test_seeds_needed_is_the_first_number_that_is_enough():
     plan = Plan((found(3, 1e-4, 1e-6),))
-    for difference in (0.005, 0.01, 0.03):
+    for difference in (0.007, 0.008, 0.009, 0.01, 0.011, 0.012, 0.015, 0.02, 0.03):
         needed = seeds_needed(plan, difference)
         assert Plan(plan.estimates, needed).power(difference) >= 0.8
         assert needed == 2 or Plan(plan.estimates, needed - 1).power(difference) < 0.8
