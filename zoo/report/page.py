@@ -28,6 +28,7 @@ from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
 from zoo.report.machines import kinds_apart
+from zoo.report.resolution import resolution
 from zoo.report.sections import grid
 from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, build_tables
@@ -67,8 +68,15 @@ the paper's:
 "All models" is the mean over the models. They share the test texts, so what the choice of texts does to
 them is taken as fully dependent. Differences are in points with their interval, in parentheses the
 paper's difference and whether it lies inside the interval. The intervals hold one by one: about one in
-twenty misses. A star marks p \\< 0.05 after Holm's correction over all differences of this section. The
-rules are code (`zoo/evidence/statements.py`)."""
+twenty misses. A star marks p \\< 0.05 after Holm's correction over one family: all differences of this
+section that come from several seeds, in all models, and all models together. The rules are code
+(`zoo/evidence/statements.py`)."""
+
+_RESOLVED = "Which differences could be resolved"
+_RESOLUTION = """\
+"Not resolved" may mean that there is no difference, or that these runs could not have shown it. The
+smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
+beside it the paper's, and how many seeds that would take here."""
 
 _DIAGNOSTICS = """\
 Means over the training steps of the last epoch and over runs, with dropout on; losses in nats, batch
@@ -97,6 +105,8 @@ def build_page(results: Path, docs: Path) -> str:
     blocks += [Heading("Accuracy, differences, cost"), *_tables(tables, "quick")]
     blocks += [Heading("Which of the paper's statements these results support"), _prose(_STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
+    if resolved := resolution(tables):
+        blocks += [Heading(_RESOLVED), _prose(_RESOLUTION), *resolved]
     blocks += [Heading("Inside the runs"), _prose(_DIAGNOSTICS), *diagnostics(quick)]
     if tried := tuning(results):
         blocks += [Heading("Settings tried on validation"), *tried]
@@ -104,7 +114,10 @@ def build_page(results: Path, docs: Path) -> str:
         changes = changed_settings(tuned, quick)
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
         blocks += [Heading("At the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        blocks += [*_tables(build_tables(tuned, paper=True), "tuned"), *verdicts(findings(tuned))]
+        best = build_tables(tuned, paper=True)
+        blocks += [*_tables(best, "tuned"), *verdicts(findings(tuned))]
+        if resolved := resolution(best, heading=4):
+            blocks += [Heading(_RESOLVED, 3), *resolved]
     if demo.groups:
         blocks += [Heading("The demo"), *setup(demo), *_tables(build_tables(demo), "demo")]
         wide = _cells(results / "demo_wide")

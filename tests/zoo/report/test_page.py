@@ -65,11 +65,12 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
         "## What was run",
         "## Accuracy, differences, cost",
         "## Which of the paper's statements these results support",
+        "## Which differences could be resolved",
         "## Inside the runs",
     ]
     assert "16 cells, 0 of them failed: models BiLSTM, TextCNN; recipes Dropout, UEGR" in text
     assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text
-    assert "Of 3 verdicts: 3 supported." in text
+    assert "Of 3 verdicts: 3 supported. The family of Holm's correction: 3 differences." in text
     assert "The paper's difference to Dropout, points" in text
     assert text.count("paired by seed (same initial weights") == 1  # shared footnotes stand once
     names = sorted(path.name for path in (folders[1] / "figures").iterdir())
