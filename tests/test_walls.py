@@ -18,7 +18,7 @@ FLOORS = (
     ("zoo.training", "zoo.settings"),
     ("zoo.grid", "zoo.evidence"),
     ("zoo.studies", "zoo.report"),
-    ("zoo.ablate", "zoo.tune", "zoo.bench", "zoo.__main__"),
+    ("zoo.ablate", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
     ("bench",),
 )
 # What a room must never see, although it lies above it or beside it in no order.

@@ -60,18 +60,16 @@ def train_cell(
     if device.type == "cpu":
         keep_freed_memory()
     cell = head.cell
-    members, runs, trained, infos = settings.train.members, list[Run](), list[TextClassifier](), list[Any]()
+    members, runs, trained = settings.train.members, list[Run](), list[TextClassifier]()
     recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
     try:
         for number in range(members):
             seed = cell.seed + MEMBER_SEEDS * number
-            vectors, info = load_vectors(
+            vectors, vector_info = load_vectors(
                 settings.train.vectors, corpus, settings.model.embedding, seed, cache_dir=cache_dir  # type: ignore[attr-defined]
             )  # fmt: skip
-            model = make_model(cell.arch, seed, settings, corpus, vectors).to(device)
-            trained.append(model)
-            infos.append(info)
-            runs.append(Run(model, seed, settings, corpus, device, recorder))
+            trained.append(make_model(cell.arch, seed, settings, corpus, vectors).to(device))
+            runs.append(Run(trained[-1], seed, settings, corpus, device, recorder))
             runs[-1].fit(partial(_member_progress, progress, number, members))
         run, validation_accuracy = runs[0], runs[0].best_accuracy
         if members > 1:
@@ -99,7 +97,7 @@ def train_cell(
             "truth": encode_classes(attacked.truth),
         },
         parameters=sum(p.numel() for p in run.model.parameters()),
-        vectors=infos[0],
+        vectors=vector_info,
         machine=machine(device),
         recorded=run.steps.recorded,
         seconds={
