@@ -25,7 +25,7 @@ class Settings(NamedTuple):
     attack: str = "fgsm"  # Eq. 2
     attack_scope: str = "example"  # over what fgm takes its norm
     attack_steps: int = 1  # > 1 is PGD, with steps of 1.5 epsilon / attack_steps
-    epsilon: float = 0.1
+    epsilon: float = 0.05
     epsilon_unit: str = "rms"  # epsilon is a share of the embedding's RMS
 
     # --- adaptive dropout

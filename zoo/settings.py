@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "text": {"max_length": 64, "max_vocabulary": 8_000},
         "fractions": {"zh_reviews": 0.25},
         "model": _SMALL_MODELS,
-        "train": {"epochs": 6, "learning_rate": 3e-3},
+        "train": {"epochs": 6, "learning_rate": 1e-2},
     },
     "quick": {
         "corpora": _PAPER_CORPORA,
@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "text": {"max_length": 96, "max_vocabulary": 10_000},
         "fractions": {"imdb": 0.065, "ag_news": 0.035, "tnews": 0.04, "iflytek": 0.3, "zh_reviews": 0.12},
         "model": _SMALL_MODELS,
-        "train": {"epochs": 6, "batch_size": 32, "learning_rate": 3e-3},
+        "train": {"epochs": 6, "batch_size": 32, "learning_rate": 1e-2},
     },
     # Whole corpora at sizes between those of `quick` and the paper's; each stops when validation says so.
     "full": {

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.core.names import display
 from zoo.core.options import lookup
+from zoo.recipes import CONTROLS
 from zoo.studies.study import Study, Where
 
 
@@ -107,6 +109,24 @@ QUESTIONS: dict[str, Question] = {
             ),
             (1e-2, 3e-2),
             "Dropout",
+        ),
+        Question(
+            "controls",
+            "Which part of UEGR makes the difference, and is it more than its cost spent on Dropout?",
+            "full",
+            (
+                Variant("Dropout", "dropout"),
+                # A step of UEGR costs about two of TextCNN's (`zoo.bench`).
+                Variant("Dropout, twice as long", "dropout", {"epochs": 20, "patience": 6}),
+                Variant("Dropout, two networks", "dropout", {"members": 2}),
+                Variant("UEGR", "uegr"),
+                Variant("UEGR, mask on the gradient", "uegr", {"mask_on": "gradient"}),
+                Variant("UEGR, mask on the first moment", "uegr", {"mask_on": "first_moment"}),
+                *(Variant(display(name), name) for name in CONTROLS),
+            ),
+            (1e-3,),
+            "Dropout",
+            archs=("textcnn",),
         ),
     )
 }

@@ -38,7 +38,7 @@ class Attack(Settings):
     attack: str = setting("fgsm", choices=ATTACKS)
     attack_scope: str = setting("example", choices=SCOPES)  # over what fgm takes its norm
     attack_steps: int = setting(1, low=1, high=100)  # > 1 is PGD: steps of 1.5 epsilon / attack_steps
-    epsilon: float = setting(0.1, low=0)
+    epsilon: float = setting(0.05, low=0, unnamed=0.1)
     epsilon_unit: str = setting("rms", choices=UNITS)  # of the batch's word vectors: one value serves all
 
 
