@@ -18,7 +18,7 @@ FLOORS = (
     ("zoo.training", "zoo.settings"),
     ("zoo.grid", "zoo.evidence"),
     ("zoo.studies", "zoo.report"),
-    ("zoo.ablate", "zoo.tune", "zoo.bench", "zoo.__main__"),
+    ("zoo.ablate", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
     ("bench",),
 )
 # What a room must never see, although it lies above it or beside it in no order.
@@ -90,7 +90,7 @@ def test_no_room_sees_what_it_must_not(name: str) -> None:
 
 def test_a_measurement_parses_no_command_line() -> None:
     """Only what a user starts reads argv; no command calls another through its own."""
-    commands = {"zoo.ablate", "zoo.tune", "bench.command", "zoo.__main__"}
+    commands = {"zoo.ablate", "zoo.study", "zoo.tune", "bench.command", "zoo.__main__"}
     shared = {"zoo.core.command", "zoo.studies.options"}
     parsing = {
         name for name in modules() if "argparse" in imports(name) and name.startswith(("zoo", "bench"))

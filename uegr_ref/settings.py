@@ -51,7 +51,7 @@ class Settings(NamedTuple):
     p_floor: float = 0.0
     rescale: bool = True  # by 1/p
     resample: str = "step"  # when a new mask is drawn
-    mask_on: str = "gradient"  # or on the optimizer's update, or on its first moment alone
+    mask_on: str = "update"  # the optimizer's, or its first moment alone, or the gradient it is handed
 
     # --- training
     optimizer: str = "adamw"

@@ -103,10 +103,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
-    from zoo.grid.estimate import estimate
+    from zoo.grid.estimate import estimate_as_run, may_stop
     from zoo.grid.progress import duration
 
-    found = estimate(planned.missing, planned.places, status)
+    found = estimate_as_run(planned.missing, planned.places, status)
     status("")
     seconds = found.total(planned.missing, planned.workers)
     if options.json:
@@ -117,6 +117,8 @@ def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
     head += " at the present pace"
     if planned.places.device == "cuda":
         head += " or less, as replayed steps are faster"
+    if may_stop(planned.missing):
+        head += " or less, as cells may stop early"
     if found.timed < len(found.seconds):
         head += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
     print(filled(head, terminal_width()))

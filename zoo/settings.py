@@ -21,6 +21,7 @@ _QUICK_MODELS = {
     "textcnn": {"embedding": 64, "filters": 48, "widths": (2, 3, 4)},
     "han": {"embedding": 64, "hidden": 32},
 }
+_FULL_RECURRENT = {"embedding": 100, "hidden": 100, "layers": 1}
 _PAPER_CORPORA, _SIX_SEEDS = ("imdb", "ag_news", "tnews", "iflytek"), (0, 1, 2, 3, 4, 5)
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -52,6 +53,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fractions": {"imdb": 0.065, "ag_news": 0.035, "tnews": 0.04, "iflytek": 0.3, "zh_reviews": 0.12},
         "model": _SMALL_MODELS,
         "train": {"epochs": 6, "batch_size": 32, "learning_rate": 3e-3},
+    },
+    # Whole corpora at sizes between those of `quick` and the paper's; each stops when validation says so.
+    "full": {
+        "corpora": _PAPER_CORPORA,
+        "seeds": (0, 1, 2),
+        "portable": True,
+        "text": {"max_length": 256, "max_vocabulary": 30_000},
+        "fractions": {},
+        "model": {
+            "bilstm": _FULL_RECURRENT,
+            "texthan": _FULL_RECURRENT,
+            "textcnn": {"embedding": 100, "filters": 100, "widths": (2, 3, 4)},
+            "han": {"embedding": 100, "hidden": 50},
+        },
+        "train": {"epochs": 10, "batch_size": 32, "learning_rate": 1e-3, "patience": 2},
     },
     "paper": {
         "corpora": _PAPER_CORPORA,

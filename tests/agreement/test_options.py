@@ -81,9 +81,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "no rescaling": {"rescale": False},
     "one mask an epoch": {"resample": "epoch"},
     "one mask an epoch by the epoch before": {"resample": "epoch", "saliency": "epoch"},
-    "mask on the update": {"mask_on": "update"},
-    "the same, not rescaled": {"mask_on": "update", "rescale": False},
-    "mask of an epoch on the update": {"mask_on": "update", "resample": "epoch", "saliency": "ema"},
+    "mask on the gradient": {"mask_on": "gradient"},
+    "the same, not rescaled": {"mask_on": "gradient", "rescale": False},
+    "mask of an epoch on the gradient": {"mask_on": "gradient", "resample": "epoch", "saliency": "ema"},
+    "mask of an epoch, running saliency": {"resample": "epoch", "saliency": "ema"},
     "mask on the first moment": {"mask_on": "first_moment"},
     "the same moment, not rescaled": {"mask_on": "first_moment", "rescale": False},
     "mask of an epoch on the first moment": {"mask_on": "first_moment", "resample": "epoch",
@@ -101,9 +102,10 @@ def plain(optimizer: str) -> list[dict[str, float]]:
 def test_steps_with_the_option_equal_algorithm_1(option: str, optimizer: str) -> None:
     """And differ from those without it, else the line would agree whatever it did."""
     records = compare(UEGR.changed(**OPTIONS[option]), optimizer, steps=6, epoch_steps=2)
-    # SGD's first moment is the gradient.
-    alike = (option, optimizer) == ("mask on the first moment", "sgd")
-    assert (records == plain(optimizer)) == alike
+    if optimizer == "sgd" and set(OPTIONS[option]) == {"mask_on"}:  # under SGD all places are one
+        assert records == [pytest.approx(record, abs=1e-12) for record in plain(optimizer)]
+    else:
+        assert records != plain(optimizer)
 
 
 def test_every_option_and_every_choice_has_a_line() -> None:

@@ -11,7 +11,8 @@ from uegr_ref.optimizer import no_moments
 from uegr_ref.settings import Settings
 from uegr_ref.stages import flatten
 
-SGD = Settings(optimizer="sgd", learning_rate=1.0, base_rates=(0.1,))
+# Under SGD all places of the mask are one; on the gradient they are so to the last bit.
+SGD = Settings(optimizer="sgd", learning_rate=1.0, base_rates=(0.1,), mask_on="gradient")
 AT = {"adversarial": 1, "alpha": 0.0, "dropout": "uniform", "update": "all"}
 
 

@@ -40,7 +40,7 @@ def test_the_mask_on_the_update_scales_the_optimizers_own_step(seed, rescale):
     state = start(one)
     for batch in range(3):
         after, report = step(one, settings, seed + batch, state)
-        unmasked = settings._replace(update="all", mask_on="gradient")
+        unmasked = settings._replace(update="all")
         plain, _ = step(one, unmasked, seed + batch, state)
         g = exact_gradient(one, settings, seed + batch, state)
         p = keep_probability(rank_normalise(g * g), 0.6, 1.0)

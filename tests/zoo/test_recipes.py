@@ -59,6 +59,7 @@ LITERALS = {
         "attack": "token_linf", "epsilon": 0.1, "epsilon_unit": "absolute", "divergence": "sym_kl",
         "divergence_reduction": "sum", "alpha": 0.01, "dropout": "uniform", "saliency": "epoch",
         "resample": "epoch", "update_scope": "encoder", "threshold": 0.9, "sharpness": 10.0,
+        "mask_on": "gradient",
     },
     ("uegr", "paper"): {
         "alpha": 0.5, "epsilon": 0.1, "epsilon_unit": "rms", "attack": "fgsm", "attack_steps": 1,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from zoo.core.batch import Batch
@@ -16,6 +17,7 @@ from zoo.method.contract import TextClassifier
 from zoo.models import MODELS, build_model
 from zoo.recipes import RECIPES
 from zoo.text import Corpus, Split, TextSettings
+from zoo.training import run
 from zoo.training.cell import train_cell
 from zoo.training.settings import CellSettings, TrainSettings
 
@@ -91,3 +93,9 @@ def run_cell(
     head = Result("name", Cell("toy", arch, recipe, seed), "failed")
     chosen = cell_settings(recipe, arch, **train)
     return train_cell(head, chosen, corpus(), torch.device("cpu"), keep=keep)
+
+
+def scores(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
+    """Validation accuracies to come."""
+    coming = iter(values)
+    monkeypatch.setattr(run, "accuracy", lambda outcome: next(coming))

@@ -74,9 +74,9 @@ class Result:
 
     `measures` has the values of `zoo.core.measures.MEASURES` that the cell has. `predictions` and `truth` are
     the classes of the test texts, `attacked` says how the attacked sample was made, with the same two rows of
-    classes of it (older results: its accuracy alone). `curve` has an entry an epoch, `seconds` the times.
-    `made_by` says which version and which commit of this program made it (`commit` None: not from a
-    checkout).
+    classes of it (older results: its accuracy alone). `curve` has an entry for each epoch
+    that was reached (fewer than the settings' where patience ended), `seconds` the times. `made_by` says
+    which version and which commit of this program made it (`commit` None: not from a checkout).
     """
 
     id: str

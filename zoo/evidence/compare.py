@@ -14,10 +14,13 @@ from zoo.core.names import BASELINE, NO_ARCH
 from zoo.core.result import Result, decode_classes
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
 from zoo.evidence.intervals import Estimate, by_accuracy, by_example, by_run, by_run_and_example
-from zoo.evidence.settings import by_name, shown
+from zoo.evidence.settings import UNSAID, by_name, shown
 from zoo.evidence.statistics import holm, paired_variance, probability_of_improvement, sign_flip
 
-__all__ = ["Comparison", "compare", "compare_groups", "cost", "processor", "reference_of", "without_skill"]
+__all__ = [
+    "Comparison", "compare", "compare_groups", "cost", "estimate_runs", "processor", "reference_of",
+    "without_skill",
+]  # fmt: skip
 
 REFERENCE = "dropout"
 
@@ -31,6 +34,8 @@ class Comparison:
     adjusted for all comparisons of the report that several seeds stand behind (None for others, and for the
     baseline row, which is no claim of the paper). `p_sign_flip` is None under folds, whose runs are not
     independent. `improvement` is the probability that a run of the method beats one of the reference.
+    `texts` counts the test texts of a run, and `disagreement` is the share of them that the two answer
+    differently, one rightly and one not (mean over runs; None where single answers are not known).
     """
 
     estimate: Estimate
@@ -39,6 +44,8 @@ class Comparison:
     elsewhere: int
     p_sign_flip: float | None
     improvement: float | None
+    texts: int
+    disagreement: float | None
     p_holm: float | None = None
 
 
@@ -101,18 +108,20 @@ def compare_groups(
             truths[run] = first[0]
     if differences:
         block = _block(differences)
-        estimate = _estimate(block, differences, truths, confidence)
+        estimate = estimate_runs(block, differences, truths, confidence)
         means = tuple(float(differences[run].mean()) for run in block)
+        texts = len(differences[block[0]])
+        disagreement = float(
+            np.mean([np.count_nonzero(differences[run]) / len(differences[run]) for run in block])
+        )
     elif not pairs or measures.measure(measure).on == "test":
         return None
     else:  # older results kept the accuracy of the attacked texts alone
         block = _block(pairs)
         grid = np.array([[r.measures[measure] for r in pairs[run]] for run in block])
-        rows = min(
-            int(result.attacked["rows"]) for pair in pairs.values() for result in pair if result.attacked
-        )
+        texts, disagreement = _fewest_attacked(pairs), None
         shape = (len({run.seed for run in block}), -1)
-        estimate = by_accuracy(grid[:, 0].reshape(shape), grid[:, 1].reshape(shape), rows, confidence)
+        estimate = by_accuracy(grid[:, 0].reshape(shape), grid[:, 1].reshape(shape), texts, confidence)
         means = tuple(map(float, grid[:, 0] - grid[:, 1]))
     folded = len({run.fold for run in block}) > 1
     return Comparison(
@@ -122,6 +131,8 @@ def compare_groups(
         elsewhere,
         None if folded else sign_flip(means),
         _improvement(runs, against, measure),
+        texts,
+        disagreement,
     )
 
 
@@ -201,6 +212,10 @@ def _measured_alike(first: Result, second: Result, measure: str) -> bool:
     return _attack(first.attacked or {}) == _attack(second.attacked or {})
 
 
+def _fewest_attacked(pairs: Mapping[Run, tuple[Result, Result]]) -> int:
+    return min(int(r.attacked["rows"]) for pair in pairs.values() for r in pair if r.attacked)
+
+
 def _attack(attacked: Mapping[str, Any]) -> dict[str, Any]:
     return {key: attacked.get(key) for key in ("attack", "epsilon", "epsilon_unit", "rows")}
 
@@ -221,12 +236,19 @@ def _block(runs: Mapping[Run, Any]) -> list[Run]:
         left -= min(shares, key=lambda share: share[0])[1]
 
 
-def _estimate(
+def estimate_runs(
     block: Sequence[Run],
     differences: Mapping[Run, np.ndarray],
     truths: Mapping[Run, np.ndarray],
-    confidence: float,
+    confidence: float = 0.95,
 ) -> Estimate:
+    """The interval that runs of which single answers are known get, by what they have in common.
+
+    Args:
+        block: a full grid of seeds by folds, by seed then fold.
+        differences: by run (n,) in {-1, 0, 1}; see `zoo.evidence.intervals`.
+        truths: by run (n,), the true classes: texts are the same where these are.
+    """
     own = [differences[run] for run in block]
     if len(own) == 1:
         return by_example(own[0], confidence)
@@ -259,7 +281,9 @@ def _step_ratio(result: Result, plain: Result) -> float | None:
 
 
 def _settings(group: Group) -> dict[str, Any]:
-    return next((by_name(r.settings, "model", "train", "text") for r in group.every), {})
+    """Of its first run, with what `by_name` leaves unsaid of the training."""
+    settings = next((r.settings for r in group.every), {})
+    return (UNSAID if "train" in settings else {}) | by_name(settings, "model", "train", "text")
 
 
 def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

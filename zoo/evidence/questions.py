@@ -81,6 +81,20 @@ QUESTIONS: dict[str, Question] = {
             (3e-3, 1e-2),
             "Dropout",
         ),
+        Question(
+            "strength",
+            "How strong may the attack be, so that UEGR costs no accuracy and still makes robust?",
+            "slices",
+            (
+                Variant("Dropout", "dropout"),
+                *(
+                    Variant(f"UEGR, epsilon {e:g}", "uegr", {"mask_on": "update", "epsilon": e})
+                    for e in (0.1, 0.05, 0.02)
+                ),
+            ),
+            (1e-2, 3e-2),
+            "Dropout",
+        ),
     )
 }
 

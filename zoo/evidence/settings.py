@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ABSENT", "by_name", "differing", "shown"]
+__all__ = ["ABSENT", "UNSAID", "by_name", "differing", "shown"]
 
 ABSENT = "–"
+# What older results do not say and newer ones do, at the value that both were run with.
+UNSAID = {"patience": 0}
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
 
@@ -15,7 +17,8 @@ _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backw
 def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
     """Every setting of these parts (default: all) by its own name, which is unique over all parts.
 
-    `settings` is `Result.settings`. The fold is left out: it says which run it is, not how it was run.
+    `settings` is `Result.settings`. The fold is left out: it says which run it is, not how it was run. So is
+    a patience of 0, as results from before there was one lack it and were run alike.
     """
     found: dict[str, Any] = {}
     for part, own in settings.items():
@@ -29,7 +32,7 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
             else:
                 found[name] = value
     found.pop("fold", None)
-    return found
+    return {name: value for name, value in found.items() if name not in UNSAID or value != UNSAID[name]}
 
 
 def differing(settings: Iterable[Mapping[str, Any]]) -> list[str]:

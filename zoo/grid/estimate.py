@@ -1,20 +1,27 @@
-"""How long a grid will take: a few real steps of every kind of cell, timed here and now."""
+"""How long a grid will take at most: a few real steps of every kind of cell, timed here and now."""
 
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from zoo.core.errors import UserError
+from zoo.core.processes import environment
 from zoo.core.result import CorpusInfo
+from zoo.grid.local import worker_variables
 from zoo.grid.plan import Job, Places, Report, by_kind
 from zoo.method.step import prepare
 from zoo.text import TextSettings, load_corpus
 from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
+from zoo.training.environment import is_portable
 from zoo.training.steps import OrdinarySteps
 
 WARM, TIMED = 2, 4
@@ -56,6 +63,49 @@ def estimate(jobs: Sequence[Job], places: Places, report: Report, most_seconds: 
         rates[kind] = EVALUATION * _steps(job) * _step_seconds(job, places) / job.units
     seconds = {kind: kinds[kind][0].units * _nearest(rates, kind) for kind in kinds}
     return Estimate(seconds, len(rates))
+
+
+def estimate_as_run(jobs: Sequence[Job], places: Places, report: Report) -> Estimate:
+    """The estimate with the vector width that the workers will have: in a process of its own where they do.
+
+    Raises:
+        UserError: a corpus that cannot be read any more, or the process died.
+    """
+    if places.portable <= is_portable() or not by_kind(jobs):
+        return estimate(jobs, places, report)
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send_estimate, args=(jobs, places, theirs), daemon=True)
+    with environment(worker_variables(places)):
+        process.start()
+    theirs.close()  # the process has the only end then, and its death ends the pipe
+    try:
+        while isinstance(said := mine.recv(), str):
+            report(said)
+    except EOFError:
+        process.join()
+        raise UserError(
+            f"the process that times the steps died (exit code {process.exitcode}); expected one that ends, "
+            "perhaps it ran out of memory"
+        ) from None
+    process.join()
+    if isinstance(said, UserError):
+        raise said
+    found: Estimate = said
+    return found
+
+
+def _send_estimate(jobs: Sequence[Job], places: Places, pipe: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    try:
+        pipe.send(estimate(jobs, places, pipe.send))
+    except UserError as error:
+        pipe.send(error)
+
+
+def may_stop(jobs: Sequence[Job]) -> bool:
+    """Whether a cell can take less than is estimated: validation may end it before its last epoch."""
+    return any("patience" in job.settings.named().get("train", {}) for job in jobs)
 
 
 def _nearest(rates: Mapping[Kind, float], kind: Kind) -> float:

@@ -37,6 +37,11 @@ def run_grid(jobs: Sequence[Job], places: Places, workers: int, send: Send, pend
     _Pool(jobs, places, send, pending).run(workers)
 
 
+def worker_variables(places: Places) -> dict[str, str]:
+    """Variables to set before a worker imports torch: one thread in every library, bounded if portable."""
+    return {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | (PORTABLE if places.portable else {})
+
+
 def spread(places: Places) -> Iterator[Places]:
     """The places of one worker after the other: the GPUs in turn, where there are any."""
     count = 1
@@ -65,10 +70,7 @@ class _Pool:
         self.jobs, self.send, self.pending = jobs, send, pending
         self.store = Store(places.out)
         self.context = multiprocessing.get_context("spawn")
-        # Set before the children import torch: one thread each, in every library.
-        self.variables = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        if places.portable:
-            self.variables |= PORTABLE
+        self.variables = worker_variables(places)
         self.places = spread(places)
         self.workers: list[_Worker] = []
         self.spare = 3  # workers to start again that were killed before they had a cell

@@ -162,7 +162,8 @@ def _jobs_of(
         settings = study.settings(arch, recipe, text)
         check_fits(arch, settings, len(corpus.words), len(corpus.labels))
         data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
-        units = float(settings.recipe.passes * len(corpus.train.ids) * settings.train.epochs)
+        passes = settings.recipe.passes * settings.train.members
+        units = float(passes * len(corpus.train.ids) * settings.train.epochs)
         for seed in study.seeds:
             head = _head(Cell(corpus.name, arch, recipe, seed, fold), settings, info, data)
             yield Job(head, settings, source, units)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from zoo.core.names import display
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells
+from zoo.evidence.settings import by_name
 from zoo.report.blocks import MISSING, Block, Heading, Table
 
 __all__ = ["diagnostics"]
@@ -23,7 +24,8 @@ _TERMS = (  # column, key of an epoch's entry, format
 def diagnostics(cells: Cells, level: int = 3) -> list[Block]:
     """Two tables an arch: the mechanism (means over corpora and runs) and the fit (by corpus).
 
-    All are means over an epoch's training steps, dropout on; losses in nats, batch means.
+    All are means over an epoch's training steps, dropout on; losses in nats, batch means. Where runs may
+    stop early, the epochs reached are a mean over runs too.
     """
     blocks: list[Block] = []
     for arch in cells.archs():
@@ -63,7 +65,8 @@ def _fit(arch: str, cells: Cells) -> Table:
         (method.name, *(_fitted(cells.get(arch, c, method).done.values()) for c in corpora))
         for method in cells.methods()
     )
-    return Table(("Clean loss (best epoch)", *map(display, corpora)), rows)
+    reached = " of those reached" if any(map(_may_stop, cells.done(networks=True))) else ""
+    return Table((f"Clean loss (best epoch{reached})", *map(display, corpora)), rows)
 
 
 def _fitted(results: Iterable[Result]) -> str:
@@ -71,7 +74,17 @@ def _fitted(results: Iterable[Result]) -> str:
     if not runs:
         return MISSING
     loss = _mean((entry.get("loss_clean") for r in runs for entry in r.curve[-1:]), ".3f")
-    return f"{loss} (epoch {_mean((r.best_epoch for r in runs), '.1f')} of {max(len(r.curve) for r in runs)})"
+    reached = (
+        _mean((len(r.curve) for r in runs), ".1f")
+        if any(map(_may_stop, runs))
+        else max(len(r.curve) for r in runs)
+    )
+    return f"{loss} (epoch {_mean((r.best_epoch for r in runs), '.1f')} of {reached})"
+
+
+def _may_stop(result: Result) -> bool:
+    """Whether patience could end the run before its last epoch."""
+    return bool(by_name(result.settings, "train").get("patience"))
 
 
 def _mean(values: Iterable[float | None], form: str) -> str:

@@ -89,9 +89,14 @@ def _differences(table: ArchTable) -> Iterable[Note]:
             "difference may be chance.",
             glance=True,
         )
+        yield Note(
+            f"The family of Holm's correction: every recipe against {name}, on each corpus and model with "
+            "several seeds. Averages and the reference row stand outside it and have no star."
+        )
     yield Note(
         "Differences are paired by seed (same initial weights, same order of batches) and by test example; "
-        "how the intervals are made: zoo/evidence/intervals.py."
+        "how the intervals are made: zoo/evidence/intervals.py; how often they cover: "
+        "python -m zoo.report.coverage."
     )
     if seeds > 1 and any(comparison.p_sign_flip is not None for comparison in table.comparisons.values()):
         yield Note(

@@ -5,7 +5,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
 
     results/full/        cells of `zoo.ablate --preset full`, any part of them
     results/full_tuned/  those at each recipe's best setting
-    results/defaults/    cells of `zoo.study defaults`
+    results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
     results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
@@ -25,6 +25,7 @@ from zoo.core.errors import UserError
 from zoo.core.names import display
 from zoo.evidence.cells import Cells
 from zoo.evidence.compare import REFERENCE
+from zoo.evidence.questions import QUESTIONS
 from zoo.evidence.statements import findings
 from zoo.grid.store import Store
 from zoo.report import whole
@@ -33,6 +34,7 @@ from zoo.report.defaults import defaults
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
 from zoo.report.machines import kinds_apart
+from zoo.report.resolution import resolution
 from zoo.report.sections import grid
 from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, build_tables
@@ -74,8 +76,15 @@ the paper's:
 "All models" is the mean over the models. They share the test texts, so what the choice of texts does to
 them is taken as fully dependent. Differences are in points with their interval, in parentheses the
 paper's difference and whether it lies inside the interval. The intervals hold one by one: about one in
-twenty misses. A star marks p \\< 0.05 after Holm's correction over all differences of this section. The
-rules are code (`zoo/evidence/statements.py`)."""
+twenty misses. A star marks p \\< 0.05 after Holm's correction over one family: all differences of this
+section that come from several seeds, in all models, and all models together. The rules are code
+(`zoo/evidence/statements.py`)."""
+
+_RESOLVED = "Which differences could be resolved"
+_RESOLUTION = """\
+"Not resolved" may mean that there is no difference, or that these runs could not have shown it. The
+smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
+beside it the paper's, and how many seeds that would take here."""
 
 _PART = "A tenth of the data"
 _AS_ABOVE = "Read as above."
@@ -104,13 +113,15 @@ def build_page(results: Path, docs: Path) -> str:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
     tables = tables_of("quick", quick)
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
-    if answer := defaults(results / "defaults"):
-        blocks += [Heading("Which defaults cost no accuracy"), *answer]
+    for name in QUESTIONS:
+        if answer := defaults(results / name, name):
+            blocks += [Heading(f"Which defaults: the study {name}"), *answer]
     blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
     blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
     blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
     blocks += [_prose(_AS_ABOVE if full.groups else _STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
+    blocks += _resolution(_PART, tables, again=bool(full.groups))
     blocks += [Heading(f"{_PART}: inside the runs"), _prose(_AS_ABOVE if full.groups else _DIAGNOSTICS)]
     blocks += diagnostics(quick)
     if tried := tuning(results):
@@ -119,7 +130,10 @@ def build_page(results: Path, docs: Path) -> str:
         changes = changed_settings(tuned, quick)
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
         blocks += [Heading(f"{_PART}: at the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        blocks += [*_tables(tables_of("tuned", tuned), "tuned"), *verdicts(findings(tuned))]
+        tables = tables_of("tuned", tuned)
+        blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
+        if resolved := resolution(tables, heading=4):
+            blocks += [Heading(_RESOLVED, 3), *resolved]
     if demo.groups:
         blocks += [Heading("The demo"), *setup(demo), *_tables(tables_of("demo", demo), "demo")]
         wide = _cells(results / "demo_wide")
@@ -159,10 +173,17 @@ def _whole(full: Cells, best: Cells) -> list[Block]:
         return []
     blocks = [*whole.first(full), Heading(f"{whole.TITLE}: accuracy, differences, cost")]
     blocks += [*_tables(tables_of("full", full), "full"), *whole.said(full, _prose(_STATEMENTS))]
+    blocks += _resolution(whole.TITLE, tables_of("full", full))
     blocks += whole.inside(full, _prose(_DIAGNOSTICS))
     if best.groups:
         blocks += whole.at_their_best(best, full, _tables(tables_of("full_tuned", best), "full_tuned"))
     return blocks
+
+
+def _resolution(part: str, tables: Sequence[ArchTable], again: bool = False) -> list[Block]:
+    found = resolution(tables)
+    how = _prose(_AS_ABOVE if again else _RESOLUTION)
+    return [Heading(f"{part}: {_RESOLVED[0].lower()}{_RESOLVED[1:]}"), how, *found] if found else []
 
 
 def _cells(folder: Path) -> Cells:

@@ -40,7 +40,9 @@ def verdicts(found: Sequence[Finding], level: float = 0.05, heading: int = 3) ->
         "Robustness": (f"{_ATTACKED} {_ROUGH}" if rough else _ATTACKED, attacked),
         "Controls": (_CONTROLS, [f for f in found if f.statement.control]),
     }
-    blocks: list[Block] = [Text(f"Of {len(found)} verdicts: {counts}.")]
+    family = sum(finding.p_holm is not None for finding in found)
+    start = f"Of {len(found)} verdicts: {counts}. The family of Holm's correction: {family} differences."
+    blocks: list[Block] = [Text(start)]
     for title, (note, own) in kinds.items():
         if own:
             blocks += [Heading(title, heading), *([Text(note)] if note else [])]

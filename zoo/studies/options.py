@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         "--corpus", **several, help="corpora by name, or a folder or file of your own (default: the preset's)"
     )
     add("--recipe", **several, help=f"methods: {', '.join(names.RECIPES)} (default {recipes})")
-    add("--recipe-preset", help="readings of the paper, see --list (default paper)")
+    add("--recipe-preset", help="readings of the paper, see --list (default: ours)")
     add("--seeds", **several, type=int, help="seeds by number, e.g. 0 1 2 (default: the preset's)")
     add("--folds", type=int, help="k for k-fold cross-validation (default: one fixed split)")
     add("--epochs", type=int, help="epochs of training")
@@ -92,7 +92,7 @@ def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> 
         given.get("preset", preset),
         axes | chosen,
         changes=_changes(given),
-        recipe_preset=given.get("recipe_preset", "paper"),
+        recipe_preset=given.get("recipe_preset", "default"),
         places=places_of_preset(given.get("preset", preset), _places(given)),
     )
 

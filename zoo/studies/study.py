@@ -1,6 +1,6 @@
 """A study as a record: its axes, its settings, its places. JSON both ways; checked when it is made.
 
-    {"preset": "demo", "recipe_preset": "paper",
+    {"preset": "demo", "recipe_preset": "default",
      "axes": {"corpora": ["bbc_news"], "archs": ["texthan"], "recipes": ["uegr"], "seeds": [0], "folds": 0},
      "changes": {"alpha": 4.0, "epochs": 3},
      "places": {"out": "runs/mine", "device": "cpu", "jobs": 2}}
@@ -110,7 +110,7 @@ class Study:
     preset: str = "demo"
     axes: Axes = Axes()
     changes: Mapping[str, Any] = field(default_factory=dict)
-    recipe_preset: str = "paper"
+    recipe_preset: str = "default"
     places: Where = Where()
 
     def __post_init__(self) -> None:
@@ -199,7 +199,7 @@ class Study:
     def differences(self) -> dict[str, str]:
         """What makes its cells others than those of the preset on its own corpora, as text by name."""
         others = [name for name in self.corpora if name not in PRESETS[self.preset]["corpora"]]
-        found = {} if self.recipe_preset == "paper" else {"recipe_preset": self.recipe_preset}
+        found = {} if self.recipe_preset == "default" else {"recipe_preset": self.recipe_preset}
         found |= {"folds": str(self.folds)} if self.folds else {}
         found |= {name: shown(value) for name, value in self.effective().items()}
         return found | (
@@ -252,7 +252,7 @@ class Study:
             values.get("preset", "demo"),
             values.get("axes"),
             changes=values.get("changes", {}),
-            recipe_preset=values.get("recipe_preset", "paper"),
+            recipe_preset=values.get("recipe_preset", "default"),
             places=places_of_preset(values.get("preset", "demo"), values.get("places", {})),
         )
 

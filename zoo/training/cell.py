@@ -6,22 +6,30 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from zoo.core.measures import accuracy
 from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.contract import TextClassifier
 from zoo.models import build_model
 from zoo.text import Corpus, load_vectors
+from zoo.training.ensemble import Ensemble
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.graphs import CudaRecorder
 from zoo.training.run import Progress, Run
 from zoo.training.settings import CellFailed, CellSettings
+
+# Between the seeds of the members of one cell: far from those of other cells.
+MEMBER_SEEDS = 1_000_000
 
 
 def train_cell(
@@ -38,7 +46,8 @@ def train_cell(
 
     All recipes of one (corpus, arch, seed) share the initial weights and the order of the batches, so
     their differences are paired. Selection sees the validation part alone; the test part is read once.
-    On a GPU steps are replayed as CUDA graphs, unless `graphs` is off.
+    On a GPU steps are replayed as CUDA graphs, unless `graphs` is off. Of several members each is trained by
+    itself, with a seed of its own; the curve and the best epoch are the first one's.
 
     Args:
         head: what is known of the result before: id, cell, settings, corpus.
@@ -51,26 +60,33 @@ def train_cell(
     if device.type == "cpu":
         keep_freed_memory()
     cell = head.cell
-    vectors, vector_info = load_vectors(
-        settings.train.vectors, corpus, settings.model.embedding, cell.seed, cache_dir=cache_dir  # type: ignore[attr-defined]
-    )  # fmt: skip
-    model = make_model(cell.arch, cell.seed, settings, corpus, vectors).to(device)
+    members, runs, trained = settings.train.members, list[Run](), list[TextClassifier]()
     recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
-    run = Run(model, cell.seed, settings, corpus, device, recorder)
     try:
-        run.fit(progress)
+        for number in range(members):
+            seed = cell.seed + MEMBER_SEEDS * number
+            vectors, vector_info = load_vectors(
+                settings.train.vectors, corpus, settings.model.embedding, seed, cache_dir=cache_dir  # type: ignore[attr-defined]
+            )  # fmt: skip
+            trained.append(make_model(cell.arch, seed, settings, corpus, vectors).to(device))
+            runs.append(Run(trained[-1], seed, settings, corpus, device, recorder))
+            runs[-1].fit(partial(_member_progress, progress, number, members))
+        run, validation_accuracy = runs[0], runs[0].best_accuracy
+        if members > 1:
+            run.model = Ensemble(trained)
+            validation_accuracy = accuracy(run.predict(corpus.validation))
         test = run.predict(corpus.test)
         attacked, how = run.attacked(corpus.test)
     except torch.cuda.OutOfMemoryError as error:
         raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
     if keep is not None:
-        keep_weights(model, keep)
-    wall, cpu = run.steps.times.mean_step()
+        keep_weights(run.model, keep)
+    walls, cpus = zip(*(member.steps.times.mean_step() for member in runs), strict=True)
     return replace(
         head,
         status=DONE,
         measures=measures_of({"test": test, "attacked": attacked}),
-        validation_accuracy=run.best_accuracy,
+        validation_accuracy=validation_accuracy,
         best_epoch=run.best_epoch,
         curve=tuple(run.curve),
         predictions=encode_classes(test.predictions),
@@ -80,21 +96,31 @@ def train_cell(
             "predictions": encode_classes(attacked.predictions),
             "truth": encode_classes(attacked.truth),
         },
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=sum(p.numel() for p in run.model.parameters()),
         vectors=vector_info,
         machine=machine(device),
         recorded=run.steps.recorded,
         seconds={
             "total": time.perf_counter() - started,
-            "train": run.train_seconds,
-            "evaluate": run.evaluate_seconds,
+            "train": sum(member.train_seconds for member in runs),
+            "evaluate": sum(member.evaluate_seconds for member in runs),
         },
-        step_seconds=wall,
-        step_cpu_seconds=cpu if device.type == "cpu" else None,
+        step_seconds=_sum_if_all(walls),
+        step_cpu_seconds=_sum_if_all(cpus) if device.type == "cpu" else None,
         peak_memory_mb=peak_memory_mb(device),
         made_by=made_by(),
         versions=versions(),
     )
+
+
+def _member_progress(progress: Progress, number: int, members: int, share: float, entry: Any) -> None:
+    """The share of the whole cell that is done when a member has done its own."""
+    progress((number + share) / members, entry)
+
+
+def _sum_if_all(seconds: Sequence[float | None]) -> float | None:
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def make_model(
@@ -104,7 +130,7 @@ def make_model(
     return build_model(arch, len(corpus.words), len(corpus.labels), settings.model, seed, vectors)
 
 
-def keep_weights(model: TextClassifier, path: Path) -> None:
+def keep_weights(model: nn.Module, path: Path) -> None:
     """Write the weights under a temporary name and rename it: they are there as a whole or not at all."""
     from safetensors.torch import save_file
 

@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.core.batch import Batch
 from zoo.method.contract import TextClassifier
 from zoo.method.forward.attack import embedding_rms, perturbation
 from zoo.method.forward.divergence import cross_entropy
+from zoo.training.ensemble import Ensemble
 
 ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
 MOST_ROWS = 1_000  # of the test part: an estimate beside the accuracy, at a small share of a run's time
 
 
-def attacked_logits(model: TextClassifier, batch: Batch) -> Tensor:
+def attacked_logits(model: TextClassifier | Ensemble, batch: Batch) -> Tensor:
     """(B, C) logits after one FGSM step against the texts' own loss; leaves the model in evaluation mode.
 
     The same strength for every recipe, whatever it trained with: epsilon 0.1 in units of the RMS of the
@@ -37,7 +38,7 @@ def attacked_logits(model: TextClassifier, batch: Batch) -> Tensor:
 
 
 @contextmanager
-def _constant(model: TextClassifier) -> Iterator[None]:
+def _constant(model: nn.Module) -> Iterator[None]:
     """Parameters without gradients, which nobody reads here and which cost a third of the attack."""
     wanted = [p for p in model.parameters() if p.requires_grad]
     for parameter in wanted:

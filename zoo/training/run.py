@@ -15,12 +15,14 @@ from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
 from zoo.method.step import prepare
 from zoo.text import Corpus, Split, batches
+from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
 from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_logits
 from zoo.training.settings import CellFailed, CellSettings
 from zoo.training.steps import OrdinarySteps, Steps
 
-# Called after every epoch with the epoch's entry of the curve and the share of the cell that is done.
+# Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
+# of the curve.
 Progress = Callable[[float, dict[str, Any]], None]
 ATTACKED_BATCH = 64
 
@@ -38,7 +40,8 @@ class Run:
         recorder: Callable[[torch.Generator], Recorder] | None = None,
     ) -> None:
         """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps."""
-        self.model, self.seed, self.settings, self.device, self.corpus = model, seed, settings, device, corpus
+        self.seed, self.settings, self.device, self.corpus = seed, settings, device, corpus
+        self.model: TextClassifier | Ensemble = model
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
         generator = torch.Generator(device).manual_seed(7_919 * seed + 1)
         self.trainee = prepare(model, settings.recipe, generator)
@@ -52,16 +55,22 @@ class Run:
         self.train_seconds = self.evaluate_seconds = 0.0
 
     def fit(self, progress: Progress) -> None:
-        """All epochs; leaves the model with the selected weights."""
-        epochs = self.settings.train.epochs
-        for epoch in range(1, epochs + 1):
+        """All epochs, or those until patience ends; leaves the model with the selected weights.
+
+        The learning rate follows the schedule over all epochs, whether they are reached or not.
+        """
+        train = self.settings.train
+        for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
             entry["validation_accuracy"] = score = accuracy(self.predict(self.corpus.validation))
             self.curve.append(entry)
-            if score > self.best_accuracy or self.settings.train.selection == "last":
+            if score > self.best_accuracy or train.selection == "last":
                 self.best_epoch, self.best_accuracy = epoch, score
                 self.best_weights = copy.deepcopy(self.model.state_dict())
-            progress(epoch / epochs, entry)
+            stops = 0 < train.patience <= epoch - self.best_epoch
+            progress(1.0 if stops else epoch / train.epochs, entry)
+            if stops:
+                break
         self.model.load_state_dict(self.best_weights)
 
     def _epoch(self, epoch: int) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class TrainSettings(Settings):
     selection: str = setting(
         "best", choices=("best", "last")
     )  # weights of the best validation epoch, or the last
+    patience: int = setting(0, low=0, high=10_000)  # stop when the best epoch is so many old; 0: never
+    members: int = setting(1, low=1, high=16)  # networks trained apart that vote
 
     @property
     def vectors_file(self) -> Path | None:
@@ -41,9 +43,14 @@ class TrainSettings(Settings):
         return None if self.vectors in ("random", "word2vec") else Path(self.vectors).expanduser()
 
     def unread(self) -> Iterable[str]:
-        """A file of vectors is named by its content, which is data, not by its path."""
+        """A file of vectors is named by its content, which is data, not by its path.
+
+        Patience is for the best epoch, and one that the epochs cannot try stops nothing.
+        """
         if self.vectors_file is not None:
             yield "vectors"
+        if self.selection == "last" or self.patience >= self.epochs - 1:
+            yield "patience"
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ def test_settings_by_name():
     }  # fmt: skip
     assert by_name(settings, "model", "text") == {"folds": 5, "widths": [2, 3]}
     assert recipe["forward"]["kind"] == "freelb"
+    assert by_name({"train": {"epochs": 2, "patience": 0}}) == by_name({"train": {"epochs": 2}}) != {}
+    assert by_name({"train": {"patience": 2}}) == {"patience": 2}
     assert differing([{"a": 4, "b": 1}, {"a": 4.0, "b": 2, "c": 1}]) == ["b", "c"]
     assert differing([]) == []
     texts = {"x": "x", 4.0: "4", True: "on", None: "–", (2, 3): "2 3", (): "(default)", "": "–"}

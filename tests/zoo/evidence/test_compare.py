@@ -6,7 +6,7 @@ import pytest
 from zoo.core.errors import UserError
 from zoo.core.result import Machine, encode_classes
 from zoo.evidence.cells import Cells, Key, Method, Run
-from zoo.evidence.compare import compare, compare_groups, cost, without_skill
+from zoo.evidence.compare import compare, compare_groups, cost, reference_of, without_skill
 from zoo.evidence.intervals import (
     EXAMPLES,
     FOLDS,
@@ -115,6 +115,23 @@ def test_holm_is_over_all_archs_and_corpora_with_several_seeds(result):
     # p = 2e-9, and still no star: one run covers no other seed.
     assert found[UEGR._replace(corpus="own")].estimate.p_value < 1e-8
     assert found[UEGR._replace(corpus="own")].p_holm is None
+
+
+def test_the_reference_is_the_one_of_the_same_patience(result):
+    """A patience of 0 and none are one setting, and neither is held against a run that may stop early."""
+    stopped = [result(r, seed=s, train={"patience": 2}) for r in ("dropout", "uegr") for s in (0, 1)]
+    older = [result("dropout", seed=s) for s in (0, 1)]
+    newer = [result("uegr", seed=s, train={"patience": 0}) for s in (0, 1)]
+    cells = Cells.of([*stopped, *older, *newer])
+    held = {
+        key.method.variant: reference_of(cells, key, "dropout")
+        for key in cells.groups
+        if key.method.recipe == "uegr"
+    }
+    assert held == {
+        "patience 2": Method("dropout", "patience 2"),
+        "patience –": Method("dropout", "patience –"),
+    }
 
 
 def test_another_reference(result):

@@ -125,7 +125,6 @@ def test_table_iv_is_what_the_paper_prints():
     assert sum(b.planned for b in plan.blocks) == 252
 
 
-@pytest.mark.skipif("full" not in PRESETS, reason="there is no preset full yet")
 def test_the_seeds_are_those_of_the_preset():
     assert PRESETS["full"]["seeds"] == SEEDS
     assert set(PRESETS["full"]["corpora"]) == set(table_iv(Cells({})).corpora)

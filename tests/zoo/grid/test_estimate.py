@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from multiprocessing.context import SpawnContext
 
 import pytest
 
+from zoo.core.errors import UserError
 from zoo.grid import estimate as module
 from zoo.grid.estimate import estimate
 from zoo.grid.plan import Job, Places
 from zoo.method.recipe import Recipe
 from zoo.models import MODELS
 from zoo.text import TextSettings
+from zoo.training.environment import PORTABLE
 from zoo.training.settings import CellSettings, TrainSettings
 
 
@@ -67,6 +71,63 @@ def test_the_timing_has_an_end_and_the_rest_follows_from_passes_and_tokens(
             base = found.seconds[corpus, arch, "standard"]
             assert found.seconds[corpus, arch, "uegr"] == pytest.approx(3 * base)
     assert found.seconds["imdb", "bilstm", "at"] == pytest.approx(5 * found.seconds["imdb", "textcnn", "at"])
+
+
+class _Died:
+    """A process that ends without a word, with the pipe's end that it was given."""
+
+    exitcode = -9
+
+    def __init__(self, target, args, daemon) -> None:
+        self.pipe = args[-1]
+
+    def start(self) -> None: ...
+
+    def join(self) -> None: ...
+
+
+def test_steps_are_timed_at_the_vector_width_of_the_workers(jobs: list[Job], monkeypatch, tmp_path) -> None:
+    """A process of its own times them only where its variables decide; what it says comes through."""
+    seen: list[dict[str, str | None]] = []
+
+    class Inside(_Died):
+        def __init__(self, target, args, daemon) -> None:
+            self.target, self.args = target, args
+
+        def start(self) -> None:
+            seen.append({name: os.environ.get(name) for name in PORTABLE})
+            self.target(*self.args)
+
+    for name in PORTABLE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(module, "_step_seconds", lambda job, places: job.units / 100)
+    monkeypatch.setattr(module.signal, "signal", lambda *handler: None)
+    monkeypatch.setattr(SpawnContext, "Process", Inside)
+    lines: list[str] = []
+    plain = module.estimate_as_run(jobs, Places(tmp_path), lambda line: None)
+    assert seen == []
+    found = module.estimate_as_run(jobs, Places(tmp_path, portable=True), lines.append)
+    assert seen == [PORTABLE]
+    assert found == plain
+    assert len(lines) == 12
+    assert not any(name in os.environ for name in PORTABLE)
+
+    def gone(job: Job, places: Places) -> float:
+        raise UserError("corpus imdb: gone")
+
+    monkeypatch.setattr(module, "_step_seconds", gone)
+    with pytest.raises(UserError, match="imdb: gone"):
+        module.estimate_as_run(jobs, Places(tmp_path, portable=True), lambda line: None)
+    monkeypatch.setattr(SpawnContext, "Process", _Died)
+    with pytest.raises(UserError, match=r"times the steps died \(exit code -9\)"):
+        module.estimate_as_run(jobs, Places(tmp_path, portable=True), lambda line: None)
+
+
+def test_only_cells_that_read_patience_may_stop(jobs: list[Job]) -> None:
+    assert not module.may_stop(jobs[:-1])
+    for train, wanted in ((TrainSettings(patience=2), True), (TrainSettings(patience=2, epochs=3), False)):
+        changed = replace(jobs[0], settings=replace(jobs[0].settings, train=train))
+        assert module.may_stop([*jobs[1:-1], changed]) == wanted
 
 
 def test_nothing_to_run_takes_no_time(jobs: list[Job], tmp_path) -> None:

@@ -103,6 +103,27 @@ def test_what_a_failed_cell_had_left_was_not_trained(remaining: Remaining, clock
     assert remaining.seconds() == pytest.approx(70)
 
 
+def test_cells_to_come_are_expected_to_stop_as_those_that_ended_did(
+    remaining: Remaining, clock: Clock
+) -> None:
+    """Two of ten epochs of ten seconds, one pass: one stops after four, one after six. Two of three wait."""
+    for number, reached in ((0, 4), (1, 6)):
+        remaining.take("start", number, 0.0)
+        shares = [*(epoch / 10 for epoch in range(1, reached)), 1.0]
+        for share in shares:
+            clock.now += 10
+            remaining.take("epoch", number, share)
+        remaining.take("done", number, 1.0)
+    assert remaining.share() == pytest.approx(20 / 80)
+    assert remaining.seconds() == pytest.approx((40 + 60) / 20 * 60)
+    for number in (2, 3):
+        remaining.take("start", number, 0.0)
+        remaining.take("epoch", number, 1.0)
+        remaining.take("done", number, 1.0)
+    assert remaining.share() == 1
+    assert remaining.seconds() == 0
+
+
 def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: Clock) -> None:
     jobs = [job(made, "uegr", 0, 1.0, f"alpha={alpha}") for alpha in (1, 4)]
     assert cell_labels(jobs, None)[1] == "imdb texthan uegr s0 alpha=4"

@@ -190,8 +190,8 @@ OPTIONS = [
     {"sites": ("embedding",)}, {"base_rates": (0.1, 0.3, 0.6)}, {"divergence": "sym_kl"},
     {"saliency": "ema"}, {"saliency": "epoch"}, {"saliency": "per_sample"}, {"normalise": "minmax"},
     {"normalise": "log_minmax"}, {"normalise_scope": "tensor"}, {"resample": "epoch"},
-    {"update_scope": "encoder"}, {"rescale": False}, {"p_floor": 0.3}, {"mask_on": "update"},
-    {"adversarial_reduction": "sum"}, {"keep": "constant"}, {"adversarial": 1}, {"adversarial": 5},
+    {"update_scope": "encoder"}, {"rescale": False}, {"p_floor": 0.3}, {"mask_on": "gradient"},
+    {"mask_on": "first_moment"}, {"adversarial_reduction": "sum"}, {"keep": "constant"}, {"adversarial": 1}, {"adversarial": 5},
 ]  # fmt: skip
 
 

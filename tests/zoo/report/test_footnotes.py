@@ -21,7 +21,8 @@ def test_few_are_needed_at_a_glance(small):
     )
     assert notes_of(small, glance=False) == (
         "Differences are paired by seed (same initial weights, same order of batches) and by test example; "
-        "how the intervals are made: zoo/evidence/intervals.py.\n"
+        "how the intervals are made: zoo/evidence/intervals.py; how often they cover: "
+        "python -m zoo.report.coverage.\n"
         "AVG is the mean of the columns, each counting the same; its spread and its interval take them as "
         "independent.\n"
         "Test macro-F1: Mean of the classes' F1.\n"
@@ -83,6 +84,11 @@ def test_what_the_intervals_are_over(result):
         cells
     )
     assert "over 2 runs cannot go below p = 0.5" in notes_of(cells)
+    family = (
+        "The family of Holm's correction: every recipe against Dropout, on each corpus and model with several"
+    )
+    assert family in notes_of(cells)
+    assert "family" not in notes_of(cells[::2])
 
 
 def test_kinds_of_processor_are_told_apart(result):

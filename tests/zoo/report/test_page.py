@@ -65,11 +65,12 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
         "## A tenth of the data: what was run",
         "## A tenth of the data: accuracy, differences, cost",
         "## A tenth of the data: which of the paper's statements these results support",
+        "## A tenth of the data: which differences could be resolved",
         "## A tenth of the data: inside the runs",
     ]
     assert "16 cells, 0 of them failed: models BiLSTM, TextCNN; recipes Dropout, UEGR" in text
     assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text
-    assert "Of 3 verdicts: 3 supported." in text
+    assert "Of 3 verdicts: 3 supported. The family of Holm's correction: 3 differences." in text
     assert "The paper's difference to Dropout, points" in text
     assert text.count("paired by seed (same initial weights") == 1  # shared footnotes stand once
     names = sorted(path.name for path in (folders[1] / "figures").iterdir())
@@ -268,6 +269,21 @@ def test_diagnostics_are_means_of_the_last_epochs(result, failed):
 | UEGR | 0.300 (epoch 1.5 of 2) | 0.900 (epoch 2.0 of 2) |
 """
     )
+
+
+def test_where_runs_may_stop_early_the_epochs_reached_are_a_mean(result):
+    def run(corpus: str, seed: int, reached: int, best: int, patience: int):
+        curve = tuple({"epoch": e, "loss_clean": 0.5} for e in range(1, reached + 1))
+        train = {"epochs": 10, "patience": patience}
+        return result("uegr", corpus, seed=seed, curve=curve, best_epoch=best, train=train)
+
+    runs = [run("imdb", 0, 4, 2, 2), run("imdb", 1, 7, 5, 2), run("tnews", 0, 10, 9, 2)]
+    text = markdown(diagnostics(Cells.of(runs)))
+    assert "| Clean loss (best epoch of those reached) | IMDB | TNEWS |" in text
+    assert "| UEGR | 0.500 (epoch 3.5 of 5.5) | 0.500 (epoch 9.0 of 10.0) |" in text
+    whole = markdown(diagnostics(Cells.of([run("imdb", 0, 10, 9, 0)])))
+    assert "| Clean loss (best epoch) | IMDB |" in whole
+    assert "(epoch 9.0 of 10) |" in whole
 
 
 def test_diagnostics_are_of_one_model_each(result):

@@ -51,7 +51,8 @@ Test macro-F1, %
 - Intervals over the test texts only: one run says nothing about another seed and earns no star.
 - Failed: R-Drop on IMDB, seed 0: the loss is NaN in epoch 1.
 - Differences are paired by seed (same initial weights, same order of batches) and by test example;
-  how the intervals are made: zoo/evidence/intervals.py.
+  how the intervals are made: zoo/evidence/intervals.py; how often they cover: python -m
+  zoo.report.coverage.
 - AVG is the mean of the columns, each counting the same; its spread and its interval take them as
   independent.
 - Test macro-F1: Mean of the classes' F1.

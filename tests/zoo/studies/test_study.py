@@ -40,6 +40,20 @@ def test_a_corpus_of_short_texts_has_its_own_length_and_the_user_the_last_word()
         assert set_by_user.text(corpus, 0).fraction == 0.5, corpus
 
 
+def test_the_whole_corpora_have_the_lengths_of_their_cards() -> None:
+    """No share of one is left out, and every cell may stop early."""
+    study = Study.of("full")
+    texts = {corpus: study.text(corpus, 0) for corpus in study.corpora}
+    lengths = {"imdb": 256, "ag_news": 64, "tnews": 32, "iflytek": 256}
+    assert {corpus: text.max_length for corpus, text in texts.items()} == lengths
+    assert {text.fraction for text in texts.values()} == {1.0}
+    assert study.seeds == (0, 1, 2)
+    assert study.places.portable
+    for arch in ARCHS:
+        train = study.settings(arch, "uegr", texts["imdb"]).train
+        assert set(train.named()) == {"batch_size", "patience"}
+
+
 def test_axes_count_each_entry_once() -> None:
     axes = Axes(seeds=(1, 0, 1), recipes=("uegr", "uegr"), archs=("textcnn", "all"), corpora=("a", "b", "a"))
     assert (axes.seeds, axes.recipes, axes.corpora) == ((1, 0), ("uegr",), ("a", "b"))

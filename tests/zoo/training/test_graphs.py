@@ -316,6 +316,25 @@ def test_a_run_can_be_recorded(arch: str) -> None:
     assert curves[0][0]["loss"] == pytest.approx(curves[1][0]["loss"], rel=0.2)  # other masks
 
 
+def test_a_recorded_run_can_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves the schedule where it is, and its curve is the beginning of the whole run's."""
+    part = split(texts=60)
+    corpus = Corpus(
+        "made", "en", ("a", "b", "c"), part, split(9, 1), split(9, 2), ("x",) * tiny.WORDS, "f", ()
+    )
+    curves = []
+    for patience in (0, 2):
+        tiny.scores(monkeypatch, 0.5, 0.4, 0.3, 0.2, 0.1)
+        train = dataclasses.replace(SETTINGS, epochs=5, patience=patience)
+        settings = CellSettings(RECIPES["uegr"], tiny.sizes("textcnn"), train, TextSettings())
+        run = Run(tiny.model("textcnn", double=False), 0, settings, corpus, CPU, StandIn)
+        run.fit(lambda share, entry: None)
+        assert run.steps.recorded
+        assert run.best_epoch == 1
+        curves.append(run.curve)
+    assert curves[1] == curves[0][:3]
+
+
 def test_a_cuda_graph_is_made_in_the_order_that_torch_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Generator registered first, work inside the capture on the recorder's stream, and only there."""
     calls: list[Any] = []

@@ -37,12 +37,6 @@ def weights(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def scores(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:
-    """Validation accuracies to come."""
-    coming = iter(values)
-    monkeypatch.setattr(run, "accuracy", lambda outcome: next(coming))
-
-
 # --- the seed ---------------------------------------------------------------------------------------------
 
 
@@ -94,7 +88,7 @@ def test_the_parts_of_a_cell_have_its_seed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_test_part_is_read_with_the_selected_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the best epoch as they were then, whatever was trained afterwards."""
-    scores(monkeypatch, 0.2, 0.9, 0.5)
+    tiny.scores(monkeypatch, 0.2, 0.9, 0.5)
     made, kept = new_run(epochs=3), []
     made.fit(lambda share, entry: kept.append(weights(made.model).clone()))
     assert made.best_epoch == 2
@@ -103,17 +97,42 @@ def test_the_test_part_is_read_with_the_selected_weights(monkeypatch: pytest.Mon
 
 
 def test_selection_takes_the_first_of_equal_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores(monkeypatch, 0.4, 0.6, 0.6)
+    tiny.scores(monkeypatch, 0.4, 0.6, 0.6)
     made = new_run(epochs=3)
     made.fit(lambda share, entry: None)
     assert (made.best_epoch, made.best_accuracy) == (2, 0.6)
 
 
+@pytest.mark.parametrize(
+    ("patience", "accuracies", "reached", "best"),
+    [
+        (0, (0.5, 0.4, 0.3, 0.2, 0.1), 5, 1),
+        (1, (0.4, 0.5, 0.3, 0.9, 0.9), 3, 2),
+        (2, (0.4, 0.5, 0.3, 0.6, 0.9), 5, 5),
+        (2, (0.5, 0.5, 0.5, 0.9, 0.9), 3, 1),  # an equal epoch is no better one
+        (2, (0.1, 0.9, 0.2, 0.3, 0.9), 4, 2),
+        (3, (0.9, 0.1, 0.1, 0.1, 0.95), 4, 1),
+        (4, (0.9, 0.1, 0.1, 0.1, 0.95), 5, 5),
+    ],
+)
+def test_patience_ends_the_run_when_the_best_epoch_is_so_many_old(
+    monkeypatch: pytest.MonkeyPatch, patience: int, accuracies: tuple[float, ...], reached: int, best: int
+) -> None:
+    """The weights are those of the best epoch reached, and the share of the cell that is done ends at 1."""
+    tiny.scores(monkeypatch, *accuracies)
+    made, kept = new_run(epochs=5, patience=patience), []
+    made.fit(lambda share, entry: kept.append((share, weights(made.model).clone())))
+    assert [entry["epoch"] for entry in made.curve] == list(range(1, reached + 1))
+    assert (made.best_epoch, made.best_accuracy) == (best, accuracies[best - 1])
+    assert torch.equal(weights(made.model), kept[best - 1][1])
+    assert [share for share, _ in kept] == pytest.approx([*(e / 5 for e in range(1, reached)), 1.0])
+
+
 def test_the_saved_weights_are_the_selected_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    scores(monkeypatch, 0.2, 0.9, 0.5)
+    tiny.scores(monkeypatch, 0.2, 0.9, 0.5)
     result = tiny.run_cell("dropout", keep=tmp_path / "weights.safetensors", epochs=3)
     assert (result.validation_accuracy, result.best_epoch) == (0.9, 2)
-    scores(monkeypatch, 0.2, 0.9, 0.5)
+    tiny.scores(monkeypatch, 0.2, 0.9, 0.5)
     made = new_run(epochs=3)
     made.fit(lambda share, entry: None)
     saved = load_file(tmp_path / "weights.safetensors")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,39 @@ def test_selection_reads_validation_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.validation_accuracy == max(accuracies)
     assert result.best_epoch == accuracies.index(max(accuracies)) + 1
     assert tiny.run_cell(epochs=4, selection="last").best_epoch == 4
+
+
+def test_a_run_that_stops_early_is_the_beginning_of_the_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit: masks, batches and the learning rates of the schedule over all epochs."""
+    curves = []
+    for patience in (0, 2):
+        tiny.scores(monkeypatch, 0.5, 0.6, 0.4, 0.3, 0.2, 0.1)
+        result = tiny.run_cell(epochs=6, patience=patience)
+        assert (result.best_epoch, result.validation_accuracy) == (2, 0.6)
+        curves.append((result.curve, result.predictions))
+    (whole, predictions), (stopped, of_stopped) = curves
+    assert (len(whole), len(stopped)) == (6, 4)
+    assert stopped == whole[:4]
+    assert of_stopped == predictions
+
+
+@pytest.mark.parametrize("unread", [{"selection": "last", "patience": 1}, {"patience": 3}, {"patience": 99}])
+def test_patience_that_stops_nothing_is_in_no_name(
+    monkeypatch: pytest.MonkeyPatch, unread: dict[str, Any]
+) -> None:
+    """As `unread` says it: the cell has the name and the numbers of one without."""
+    without = {name: value for name, value in unread.items() if name != "patience"}
+    results = []
+    for train in (unread, without):
+        tiny.scores(monkeypatch, 0.9, 0.5, 0.4, 0.3)
+        results.append(tiny.run_cell(epochs=4, **train))
+    assert results[0].curve == results[1].curve
+    assert len(results[0].curve) == 4
+    assert results[0].best_epoch == results[1].best_epoch
+    assert results[0].predictions == results[1].predictions
+    named = [tiny.cell_settings(epochs=4, **train).named() for train in (unread, without)]
+    assert named[0] == named[1]
+    assert tiny.cell_settings(epochs=4, patience=2).named() != named[0]
 
 
 def test_recipes_of_one_seed_share_weights_and_batches() -> None:

@@ -83,7 +83,8 @@ class Selective(Backward):
     resample: str = setting("step", choices=("step", "epoch"))
     # encoder: word vectors and classifier are always updated.
     update_scope: str = setting("all", choices=("all", "encoder"))
-    mask_on: str = setting("gradient", choices=("gradient", *PLACES))  # `zoo.method.backward.places`
+    # `zoo.method.backward.places`; on the gradient, as ancestors have it, AdamW makes smaller steps.
+    mask_on: str = setting("update", choices=("gradient", *PLACES), unnamed="gradient")
 
     def unread(self) -> Iterable[str]:
         """A constant keep probability asks for no saliency; each estimator has its own settings."""
@@ -133,7 +134,9 @@ class SelectiveUpdate:
     """The selective update in front of an optimizer.
 
         selective = SelectiveUpdate(model.parameters())
-        loss.backward(); selective.apply(); optimizer.step()
+        loss.backward(); selective.step(optimizer)
+
+    With the mask on the gradient, whatever `mask_on` says: `selective.apply(); optimizer.step()`.
 
     Args:
         parameters: tensors whose gradients are masked, ranked jointly.
