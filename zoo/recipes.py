@@ -52,7 +52,6 @@ RECIPES: dict[str, Recipe] = {
     "uegr_no_rescale": Recipe(_UEGR, _ADAPTIVE, Selective(rescale=False)),
 }
 
-CONTROLS = tuple(name for name in RECIPES if name.startswith("uegr_"))
 TABLE_IV = ("standard", "dropout", "at", "r_drop", "r_at", "r_at_su", "uegr")
 
 # Presets change settings of the chosen recipes. `default` is what we found to cost no accuracy; `paper` is

@@ -30,8 +30,8 @@ from zoo.core.errors import UserError
 if TYPE_CHECKING:
     from zoo.core.result import Result
     from zoo.evidence.answers import Measure
+    from zoo.evidence.questions import Question
     from zoo.grid.plan import Job
-    from zoo.studies.questions import Question
     from zoo.studies.study import Study
 
 
@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from zoo.studies.questions import QUESTIONS, question
+    from zoo.evidence.questions import QUESTIONS, question
 
     if options.list or options.name is None:
         _print_list(list(QUESTIONS.values()), options.json)

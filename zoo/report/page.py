@@ -3,6 +3,9 @@
 The page is a function of the files under results/ and of the hand-written docs/results_notes.md, if there is
 one; a test makes it anew and compares. What it concludes is worked out from the numbers (`statements`).
 
+    results/full/        cells of `zoo.ablate --preset full`, any part of them
+    results/full_tuned/  those at each recipe's best setting
+    results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
     results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
@@ -22,9 +25,12 @@ from zoo.core.errors import UserError
 from zoo.core.names import display
 from zoo.evidence.cells import Cells
 from zoo.evidence.compare import REFERENCE
+from zoo.evidence.questions import QUESTIONS
 from zoo.evidence.statements import findings
 from zoo.grid.store import Store
+from zoo.report import whole
 from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
+from zoo.report.defaults import defaults
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
 from zoo.report.machines import kinds_apart
@@ -41,6 +47,8 @@ NOTES = "results_notes.md"  # beside the page; written by hand, included as it i
 RESULTS, DOCS = Path("results"), Path("docs")
 # Folder of results -> title of its figure.
 STUDIES = {
+    "full": "The paper's corpora, whole",
+    "full_tuned": "The paper's corpora, whole, at the best settings found on validation",
     "quick": "The paper's corpora, cut to a part",
     "tuned": "At the best settings found on validation",
     "demo": "The demo",
@@ -78,6 +86,9 @@ _RESOLUTION = """\
 smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
 beside it the paper's, and how many seeds that would take here."""
 
+_PART = "A tenth of the data"
+_AS_ABOVE = "Read as above."
+
 _DIAGNOSTICS = """\
 Means over the training steps of the last epoch and over runs, with dropout on; losses in nats, batch
 means. Kept share: entries of the gradient that the mask lets through, of those that are not zero. Drop
@@ -97,29 +108,34 @@ def build_page(results: Path, docs: Path) -> str:
     Raises:
         UserError: no cells in results/quick, or a file that is not what it should be.
     """
-    quick, tuned, demo = (_cells(results / name) for name in STUDIES)
+    full, best, quick, tuned, demo = (_cells(results / name) for name in STUDIES)
     if not quick.groups:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
-    tables = build_tables(quick, paper=True)
-    blocks = [Heading("Results", 1), _prose(_INTRODUCTION), Heading("What was run"), *setup(quick)]
-    blocks += [Heading("Accuracy, differences, cost"), *_tables(tables, "quick")]
-    blocks += [Heading("Which of the paper's statements these results support"), _prose(_STATEMENTS)]
+    tables = tables_of("quick", quick)
+    blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
+    for name in QUESTIONS:
+        if answer := defaults(results / name, name):
+            blocks += [Heading(f"Which defaults: the study {name}"), *answer]
+    blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
+    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
+    blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
+    blocks += [_prose(_AS_ABOVE if full.groups else _STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
-    if resolved := resolution(tables):
-        blocks += [Heading(_RESOLVED), _prose(_RESOLUTION), *resolved]
-    blocks += [Heading("Inside the runs"), _prose(_DIAGNOSTICS), *diagnostics(quick)]
+    blocks += _resolution(_PART, tables, again=bool(full.groups))
+    blocks += [Heading(f"{_PART}: inside the runs"), _prose(_AS_ABOVE if full.groups else _DIAGNOSTICS)]
+    blocks += diagnostics(quick)
     if tried := tuning(results):
-        blocks += [Heading("Settings tried on validation"), *tried]
+        blocks += [Heading(f"{_PART}: settings tried on validation"), *tried]
     if tuned.groups:
         changes = changed_settings(tuned, quick)
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
-        blocks += [Heading("At the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        best = build_tables(tuned, paper=True)
-        blocks += [*_tables(best, "tuned"), *verdicts(findings(tuned))]
-        if resolved := resolution(best, heading=4):
+        blocks += [Heading(f"{_PART}: at the best settings found"), _prose(_TUNED), List(tuple(lines))]
+        tables = tables_of("tuned", tuned)
+        blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
+        if resolved := resolution(tables, heading=4):
             blocks += [Heading(_RESOLVED, 3), *resolved]
     if demo.groups:
-        blocks += [Heading("The demo"), *setup(demo), *_tables(build_tables(demo), "demo")]
+        blocks += [Heading("The demo"), *setup(demo), *_tables(tables_of("demo", demo), "demo")]
         wide = _cells(results / "demo_wide")
         if apart := kinds_apart(demo.done(), wide.done()):
             blocks += [Text(apart)]
@@ -139,9 +155,35 @@ def write_page(results: Path, docs: Path) -> list[Path]:
     paths = [docs / "results.md"]
     paths[0].write_text(text, encoding="utf-8")
     for name, title in STUDIES.items():
-        tables = build_tables(_cells(results / name), paper=name != "demo")
+        tables = tables_of(name, _cells(results / name))
         paths += draw_differences(tables, figures / name, title)
     return paths
+
+
+def tables_of(name: str, cells: Cells) -> tuple[ArchTable, ...]:
+    """The tables of a folder of results: beside the paper's numbers, but for the demo."""
+    if name in ("full", "full_tuned"):
+        return whole.planned_tables(cells)
+    return build_tables(cells, paper=name != "demo")
+
+
+def _whole(full: Cells, best: Cells) -> list[Block]:
+    """The sections on the whole corpora, as far as they are there."""
+    if not full.groups:
+        return []
+    blocks = [*whole.first(full), Heading(f"{whole.TITLE}: accuracy, differences, cost")]
+    blocks += [*_tables(tables_of("full", full), "full"), *whole.said(full, _prose(_STATEMENTS))]
+    blocks += _resolution(whole.TITLE, tables_of("full", full))
+    blocks += whole.inside(full, _prose(_DIAGNOSTICS))
+    if best.groups:
+        blocks += whole.at_their_best(best, full, _tables(tables_of("full_tuned", best), "full_tuned"))
+    return blocks
+
+
+def _resolution(part: str, tables: Sequence[ArchTable], again: bool = False) -> list[Block]:
+    found = resolution(tables)
+    how = _prose(_AS_ABOVE if again else _RESOLUTION)
+    return [Heading(f"{part}: {_RESOLVED[0].lower()}{_RESOLVED[1:]}"), how, *found] if found else []
 
 
 def _cells(folder: Path) -> Cells:

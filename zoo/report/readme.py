@@ -1,18 +1,117 @@
-"""The table of the README, from the committed demo: `python -m zoo.report.readme` puts it in place."""
+"""The tables of the README, from the committed results: `python -m zoo.report.readme` puts them in place.
+
+The first one is Table IV on the whole corpora (results/full), once a model is whole under a seed; until then
+it is the demo's. What was found stands further down, and the demo's numbers beside its command.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zoo.core.names import display
-from zoo.evidence.statistics import Spread
+from zoo.core.names import AVERAGE, BASELINE, display
+from zoo.evidence.cells import Cells, Method
+from zoo.evidence.compare import REFERENCE
+from zoo.evidence.intervals import pool
+from zoo.evidence.planned import Planned, table_iv
+from zoo.evidence.statistics import Spread, mean_if_all
 from zoo.grid.store import Store
-from zoo.report.blocks import MISSING, Block, Table, Text, markdown
+from zoo.report.blocks import MISSING, Block, List, Table, Text, markdown
+from zoo.report.found import cost_over_models, in_short, rows_of
 from zoo.report.machines import kinds_apart
-from zoo.report.panels import EMPHASISED, cost_text
-from zoo.report.tables import build_tables
+from zoo.report.origin import counted, processors
+from zoo.report.panels import EMPHASISED, cost_text, difference_text
+from zoo.report.planned import models_and_seeds
+from zoo.report.tables import ArchTable, Score, build_tables
 
-BEGIN, END = "<!-- table: results/demo -->", "<!-- end -->"
+__all__ = [
+    "PARTS",
+    "demo_numbers",
+    "demo_table",
+    "filled",
+    "first_table",
+    "found_list",
+    "main",
+    "table_iv_table",
+]
+
+END = "<!-- end -->"
+ATTACKED = "attacked_accuracy"
+_DEMO = """\
+TextHAN on two small real corpora, one seed, minutes on two CPU cores: a demonstration, not a claim. Single \
+runs to a decimal tell little: several seeds do."""
+_FOUND = "On the paper's corpora as a whole, made from the committed results by a command:"
+_ONE_SEED = "From a single seed, the interval covers other test texts alone, not another seed."
+_SEEDS = "The interval covers other seeds and other test texts."
+
+
+def first_table(results: Path) -> str:
+    """The table that opens the README: Table IV where a model is whole, else the demo with what it is."""
+    planned = table_iv(Cells.of(Store(results / "full").cells() if (results / "full").exists() else ()))
+    if planned.even()[0]:
+        return table_iv_table(planned)
+    return f"{demo_table(results / 'demo')}\n\n{_DEMO}"
+
+
+def table_iv_table(planned: Planned) -> str:
+    """Table IV as one Markdown table: means over the models of `Planned.even`, the paper's beside them.
+
+    The difference is the mean of the models' paired differences, averages over the corpora; its interval
+    takes what the choice of texts does to the models as the same for all (`intervals.pool`).
+    """
+    archs, seeds = planned.even()
+    cells = planned.even_cells()
+    tables = build_tables(cells, paper=True)
+    columns = tables[0].columns
+    methods = [row.method for row in tables[0].rows]
+    rows = tuple(_row(tables, method) for method in methods)
+    strong = tuple(i for i, method in enumerate(methods) if method.recipe == EMPHASISED)
+    header = (
+        "Test accuracy, % (the paper's)", *map(display, columns),
+        f"{AVERAGE}, difference to {display(REFERENCE)} [95% interval]", "Under FGSM, %", "Cost of a step",
+    )  # fmt: skip
+    networks = sum(1 for _ in cells.done(networks=True))
+    every = sum(block.planned for block in planned.blocks)
+    mean = f"Mean over the models {models_and_seeds(archs, seeds)}" if len(archs) > 1 else ""
+    start = mean or f"The model {models_and_seeds(archs, seeds)}"
+    line = f"{start}: {networks} of the {every} networks planned. {_SEEDS if len(seeds) > 1 else _ONE_SEED}"
+    if len(kinds := processors(cells.done(networks=True))) > 1:
+        line += f" Made on several kinds of processor, of which no two are paired: {counted(kinds)}."
+    return markdown([Table(header, rows, strong=strong), Text(line)]).strip()
+
+
+def _row(tables: Sequence[ArchTable], method: Method) -> tuple[str, ...]:
+    rows = rows_of(tables, method)
+    places = list(zip(*(table.places(row) for table, row in zip(tables, rows, strict=True)), strict=True))
+    estimates = [row.average.estimate for row in rows if row.average.estimate]
+    pooled = pool(estimates) if estimates and len(estimates) == len(tables) else None
+    attacked = mean_if_all([_value(row.average, ATTACKED) for row in rows])
+    return (
+        method.name,
+        *map(_measured, places),
+        MISSING if pooled is None else difference_text(pooled, None, 0.05),
+        MISSING if attacked is None else f"{100 * attacked:.1f}",
+        MISSING if method.recipe == BASELINE else cost_text(cost_over_models(tables, method)),
+    )
+
+
+def _measured(scores: Sequence[Score]) -> str:
+    """`88.1 (91.5)`: means over the models, of ours and of the paper."""
+    ours = mean_if_all([score.main.mean if score.main else None for score in scores])
+    printed = mean_if_all([score.paper for score in scores])
+    text = MISSING if ours is None else f"{100 * ours:.1f}"
+    return text if printed is None else f"{text} ({100 * printed:.1f})"
+
+
+def _value(score: Score, name: str) -> float | None:
+    return score.values[name].mean if name in score.values else None
+
+
+def found_list(results: Path) -> str:
+    """What Table IV says here, in short; empty where no model is whole."""
+    folder = results / "full"
+    lines = in_short(table_iv(Cells.of(Store(folder).cells() if folder.exists() else ())))
+    return markdown([Text(_FOUND), List(tuple(lines))]).strip() if lines else ""
 
 
 def demo_table(folder: Path) -> str:
@@ -44,13 +143,35 @@ def demo_table(folder: Path) -> str:
     return markdown(blocks).strip()
 
 
+def demo_numbers(folder: Path) -> str:
+    """The accuracies of the demo alone, beside its command."""
+    (table,) = build_tables(Store(folder).cells())
+    rows = tuple((row.method.name, *map(_measured, ([s] for s in table.places(row)))) for row in table.rows)
+    return markdown([Table((table.measures[0].heading, *map(display, table.columns)), rows)]).strip()
+
+
+# Marker in the README -> what stands between it and the end's, from the folder of results.
+PARTS: dict[str, Callable[[Path], str]] = {
+    "<!-- table: first -->": first_table,
+    "<!-- found: results/full -->": found_list,
+    "<!-- table: results/demo -->": lambda results: demo_numbers(results / "demo"),
+}
+
+
+def filled(text: str, results: Path) -> str:
+    """The README with every part made anew."""
+    for marker, make in PARTS.items():
+        before, rest = text.split(marker)
+        after = rest.split(END, 1)[1]
+        part = make(results)
+        text = f"{before}{marker}\n{part + chr(10) if part else ''}{END}{after}"
+    return text
+
+
 def main() -> None:
-    """Put the table into README.md of the current folder."""
+    """Put the parts into README.md of the current folder."""
     readme = Path("README.md")
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END, 1)[1]
-    table = demo_table(Path("results/demo"))
-    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    readme.write_text(filled(readme.read_text(encoding="utf-8"), Path("results")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -203,10 +203,14 @@ def _average(scores: Sequence[Score], confidence: float) -> Score:
         values={name: _mean_of_means([score.values[name] for score in scores]) for name in everywhere},
         without_skill=sum(score.without_skill for score in scores),
         estimate=average(estimates, confidence) if estimates and len(estimates) == len(scores) else None,
-        cost=math.exp(sum(map(math.log, costs)) / len(costs)) if costs else None,
+        cost=_geometric(costs) if len(costs) == len(scores) else None,
         paper=mean_if_all([score.paper for score in scores]),
         paper_difference=mean_if_all([score.paper_difference for score in scores]),
     )
+
+
+def _geometric(values: Sequence[float]) -> float | None:
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
 
 
 def _mean_of_means(spreads: Sequence[Spread]) -> Spread:

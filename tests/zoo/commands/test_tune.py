@@ -100,13 +100,13 @@ def test_only_what_is_asked_for_is_varied() -> None:
 
 
 def test_it_runs_on_a_corpus(films: list[str], tmp_path: Path, capsys: Capture) -> None:
-    search = [*films, "--recipe", "r_drop", "--vary", "learning_rate=1e-2", "alpha=4"]
+    search = [*films, "--recipe", "r_drop", "--vary", "learning_rate=3e-2", "alpha=4"]
     assert tune.main([*search, "--best-out", str(tmp_path / "best"), "--best-seeds", "3"]) == 0
     captured = capsys.readouterr()
     assert "<- best" in captured.out
     lines = [line for line in captured.err.splitlines() if "films textcnn r_drop s100" in line]
     assert len({line.split("] ")[1] for line in lines}) == len(lines), "lines of settings look alike"
-    assert any("s100 learning_rate=1e-2 " in line for line in lines)
+    assert any("s100 learning_rate=3e-2 " in line for line in lines)
     assert any("s100 default " in line for line in lines)
     cells = [r for r in Store(tmp_path / "best").cells() if r.cell.arch != "-"]
     assert [r.cell.seed for r in cells] == [3]

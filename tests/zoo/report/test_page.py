@@ -62,11 +62,11 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
     text = run(folders)
     assert text == build_page(*folders)
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## What was run",
-        "## Accuracy, differences, cost",
-        "## Which of the paper's statements these results support",
-        "## Which differences could be resolved",
-        "## Inside the runs",
+        "## A tenth of the data: what was run",
+        "## A tenth of the data: accuracy, differences, cost",
+        "## A tenth of the data: which of the paper's statements these results support",
+        "## A tenth of the data: which differences could be resolved",
+        "## A tenth of the data: inside the runs",
     ]
     assert "16 cells, 0 of them failed: models BiLSTM, TextCNN; recipes Dropout, UEGR" in text
     assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from zoo.core.errors import UserError
+from zoo.evidence.questions import QUESTIONS, owners, question
 from zoo.settings import PRESETS
-from zoo.studies.questions import QUESTIONS, cells, question
+from zoo.studies.questions import cells, study
 from zoo.studies.study import Study, Where
 
 
@@ -19,10 +20,10 @@ def test_every_variant_is_a_study_and_no_two_are_one(name: str) -> None:
     found = cells(asked, Where(), {}, {})
     assert len(found) == len(asked.variants) * len(asked.rates)
     said = [
-        str(study.settings(arch, recipe, study.text(study.corpora[0], 0)).named())
-        for _, _, study in found
-        for arch in study.archs
-        for recipe in study.recipes
+        str(own.settings(arch, recipe, own.text(own.corpora[0], 0)).named())
+        for _, _, own in found
+        for arch in own.archs
+        for recipe in own.recipes
     ]
     assert len(set(said)) == len(said) or len(asked.archs) > 1
     assert len({v.name for v in asked.variants}) == len(asked.variants)
@@ -31,11 +32,12 @@ def test_every_variant_is_a_study_and_no_two_are_one(name: str) -> None:
 def test_a_variant_is_what_set_would_make_of_the_recipe() -> None:
     asked = question("defaults")
     variant = next(v for v in asked.variants if v.name == "UEGR, mask on the update")
-    made = asked.study(variant, 3e-3, Where(), {"archs": ("textcnn",), "corpora": ("tnews",)}, {"epochs": 2})
+    axes = {"archs": ("textcnn",), "corpora": ("tnews",)}
+    made = study(asked, variant, 3e-3, Where(), axes, {"epochs": 2})
     typed = Study.of(
         "slices",
         {"archs": ("textcnn",), "corpora": ("tnews",), "recipes": ("uegr",), "seeds": (0, 1, 2)},
-        changes={"mask_on": "update", "learning_rate": 3e-3, "epochs": 2},
+        changes={"mask_on": "update", "epsilon": 0.1, "learning_rate": 3e-3, "epochs": 2},
     )
     assert made.settings("textcnn", "uegr", made.text("tnews", 0)) == typed.settings(
         "textcnn", "uegr", typed.text("tnews", 0)
@@ -46,8 +48,36 @@ def test_a_factor_multiplies_every_rate() -> None:
     asked = question("defaults")
     scaled = next(v for v in asked.variants if v.rate_factor != 1)
     for rate in asked.rates:
-        study = asked.study(scaled, rate, Where(), {}, {})
-        assert study.changes["learning_rate"] == pytest.approx(1.5 * rate)
+        own = study(asked, scaled, rate, Where(), {}, {})
+        assert own.changes["learning_rate"] == pytest.approx(1.5 * rate)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_cells_belong_to_the_variant_that_they_were_made_for(name: str, result) -> None:
+    """By their settings alone, as a study would write them down."""
+    asked = QUESTIONS[name]
+    wanted, made = {}, []
+    for variant, rate, own in cells(asked, Where(), {}, {}):
+        corpus, arch, seed = own.corpora[0], own.archs[0], own.seeds[0]
+        settings = own.settings(arch, variant.recipe, own.text(corpus, 0)).as_json()
+        id = f"{variant.name}, {rate}"
+        made.append(result(variant.recipe, corpus, arch, seed, settings=settings, id=id))
+        wanted[variant.name, rate] = [id]
+    assert owners(asked, made) == wanted
+
+
+def test_cells_of_another_question_belong_nowhere(result) -> None:
+    asked = question("defaults")
+    train = {"learning_rate": 0.2}
+    others = [result("dropout", train=train), result("at", train={"learning_rate": 3e-3}), result("dropout")]
+    assert not any(owners(asked, others).values())
+
+
+def test_two_cells_of_one_place_are_refused(result) -> None:
+    """They differ in what the question does not vary: a mean would mix two experiments."""
+    rows = [result("dropout", train={"learning_rate": 3e-3, "epochs": n}) for n in (2, 3)]
+    with pytest.raises(UserError, match=r"two results for Dropout at the learning rate 0\.003"):
+        owners(question("defaults"), rows)
 
 
 def test_an_unknown_question_names_the_known_ones() -> None:

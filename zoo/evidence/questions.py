@@ -1,0 +1,172 @@
+"""Questions that a study answers, each a record: variants of methods, held against one of them.
+
+A variant is a recipe with changed settings. Its cells are those that `zoo.ablate --recipe ... --set ...`
+would run, under the same names; `owners` finds them again by their settings alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.core.errors import UserError
+from zoo.core.names import RECIPES, display
+from zoo.core.options import lookup
+from zoo.core.result import Result
+from zoo.evidence.settings import by_name, shown
+
+__all__ = ["QUESTIONS", "Owners", "Question", "Variant", "owners", "question"]
+
+Owners = dict[tuple[str, float], list[str]]  # (variant, learning rate) -> ids of its cells
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe with settings of its own; `name` is a row's in the answer.
+
+    `rate_factor` multiplies the learning rates of the question.
+    """
+
+    name: str
+    recipe: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    rate_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and the cells that answer it.
+
+    Args:
+        asks: in one sentence.
+        preset, archs, corpora, seeds: of all variants; no corpora: the preset's.
+        variants: compared under every one of `rates`.
+        rates: learning rates, each a column of the answer.
+        reference: name of the variant that the others are held against.
+    """
+
+    name: str
+    asks: str
+    preset: str
+    variants: tuple[Variant, ...]
+    rates: tuple[float, ...]
+    reference: str
+    archs: tuple[str, ...] = ("bilstm", "textcnn", "texthan")
+    corpora: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+_PLACED = {
+    "UEGR, mask on the gradient": {"mask_on": "gradient"},
+    "UEGR, mask on the update": {"mask_on": "update"},
+    "UEGR, mask on the first moment": {"mask_on": "first_moment"},
+}
+_STRONG = {"epsilon": 0.1}  # the default when the question was asked
+# 1 / E sqrt(p) under the default rule: what a mask on the gradient takes from AdamW's step on average.
+_LOST = 1.5
+
+QUESTIONS: dict[str, Question] = {
+    question.name: question
+    for question in (
+        Question(
+            "defaults",
+            "Where should the mask act, so that UEGR costs no accuracy on a corpus that a user brings?",
+            "slices",
+            (
+                Variant("Dropout", "dropout"),
+                Variant("UEGR without mask", "uegr_no_mask", _STRONG),
+                *(Variant(name, "uegr", changes | _STRONG) for name, changes in _PLACED.items()),
+                Variant(
+                    f"UEGR, on the gradient, rate x {_LOST:g}",
+                    "uegr",
+                    {"mask_on": "gradient"} | _STRONG,
+                    _LOST,
+                ),
+            ),
+            (3e-3, 1e-2),
+            "Dropout",
+        ),
+        Question(
+            "strength",
+            "How strong may the attack be, so that UEGR costs no accuracy and still makes robust?",
+            "slices",
+            (
+                Variant("Dropout", "dropout"),
+                *(
+                    Variant(f"UEGR, epsilon {e:g}", "uegr", {"mask_on": "update", "epsilon": e})
+                    for e in (0.1, 0.05, 0.02)
+                ),
+            ),
+            (1e-2, 3e-2),
+            "Dropout",
+        ),
+        Question(
+            "controls",
+            "Which part of UEGR makes the difference, and is it more than its cost spent on Dropout?",
+            "full",
+            (
+                Variant("Dropout", "dropout"),
+                # A step of UEGR costs about two of TextCNN's (`zoo.bench`).
+                Variant("Dropout, twice as long", "dropout", {"epochs": 20, "patience": 6}),
+                Variant("Dropout, two networks", "dropout", {"members": 2}),
+                Variant("UEGR", "uegr"),
+                *(
+                    Variant(name, "uegr", changes)
+                    for name, changes in _PLACED.items()
+                    if "update" not in name
+                ),
+                *(Variant(display(name), name) for name in RECIPES if name.startswith("uegr_")),
+            ),
+            (3e-3,),
+            "Dropout",
+            archs=("textcnn",),
+        ),
+    )
+}
+
+
+def question(name: str) -> Question:
+    """The question of a name.
+
+    Raises:
+        UserError: there is none.
+    """
+    return lookup(QUESTIONS, name, "study")
+
+
+def owners(asked: Question, results: Iterable[Result]) -> Owners:
+    """Which results belong to which variant under which learning rate; those of none are left out.
+
+    A result belongs where it has the variant's recipe, its changes and its learning rate; of several such
+    variants, to the one with the most changes.
+
+    Raises:
+        UserError: two results fill one place, so they differ in something that the question does not vary.
+    """
+    found: Owners = {(variant.name, rate): [] for variant in asked.variants for rate in asked.rates}
+    filled: dict[tuple[object, ...], str] = {}
+    for result in results:
+        settings = by_name(result.settings)
+        for rate in asked.rates:
+            own = [v for v in asked.variants if _belongs(result, settings, v, rate)]
+            if not own:
+                continue
+            variant = max(own, key=lambda v: len(v.changes))
+            other = filled.setdefault((variant.name, rate, result.cell), result.id)
+            if other != result.id:
+                raise UserError(
+                    f"two results for {variant.name} at the learning rate {rate:g}: {other} and "
+                    f"{result.id}; expected one: keep each experiment in a results folder of its own"
+                )
+            found[variant.name, rate].append(result.id)
+    return found
+
+
+def _belongs(result: Result, settings: Mapping[str, Any], variant: Variant, rate: float) -> bool:
+    return (
+        result.cell.recipe == variant.recipe
+        and math.isclose(settings.get("learning_rate", math.nan), rate * variant.rate_factor, rel_tol=1e-9)
+        and all(shown(settings.get(name)) == shown(value) for name, value in variant.changes.items())
+    )

@@ -1,0 +1,80 @@
+"""The answer to the question of the defaults, from its committed cells: `python -m zoo.study defaults`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from zoo.core.result import Result
+from zoo.evidence.answers import Measure, rows
+from zoo.evidence.questions import Owners, Question, owners, question
+from zoo.grid.store import Store
+from zoo.report.answers import Part, blocks
+from zoo.report.blocks import Block, Text
+from zoo.report.planned import numbers
+from zoo.settings import PRESETS
+
+__all__ = ["defaults"]
+
+_MEASURES: Mapping[str, Measure] = {
+    "Validation accuracy": lambda result: result.validation_accuracy,
+    "Test accuracy": lambda result: result.measures.get("accuracy"),
+    "Test accuracy under FGSM": lambda result: result.measures.get("attacked_accuracy"),
+}
+
+_CHOSEN = """\
+A setting is chosen by the validation part; the test part of the same networks is shown to see whether the \
+choice holds, and nothing is chosen by it."""
+
+
+def defaults(folder: Path, name: str = "defaults") -> list[Block]:
+    """How much of the study is there, and its tables from the seeds that are whole; empty without a cell.
+
+    A seed is whole where every variant has a result under every learning rate, with every model on every
+    corpus: a mean over a part of them would say nothing of the rest.
+
+    Raises:
+        UserError: two results for one place.
+    """
+    asked = question(name)
+    results = {result.id: result for result in (Store(folder).cells() if folder.exists() else ())}
+    owned = owners(asked, results.values())
+    ids = dict.fromkeys(id for own in owned.values() for id in own)
+    if not ids:
+        return []
+    corpora = asked.corpora or PRESETS[asked.preset]["corpora"]
+    seeds = [seed for seed in asked.seeds if _whole(asked, corpora, owned, results, seed)]
+    networks = len(owned) * len(asked.archs) * len(corpora) * len(asked.seeds)
+    done = sum(_planned(asked, corpora, results[id]) for id in ids)
+    said = f"{done} of {networks} networks are there ({len(owned)} rows, {len(asked.archs)} models, "
+    said += f"{len(corpora)} corpora, seeds {numbers(asked.seeds)}). "
+    if not seeds:
+        return [Text(asked.asks), Text(f"{said}No seed is whole yet, so there is no answer yet.")]
+    said += f"The answer is from what is whole: {numbers(seeds, 'seed')}."
+    within = {
+        key: [id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])]
+        for key, own in owned.items()
+    }
+    parts = [
+        Part(title, rows(measure, asked.reference, within, results)) for title, measure in _MEASURES.items()
+    ]
+    asks, *answer = blocks(parts, asked.asks, asked.reference)
+    return [asks, Text(said), *answer, Text(_CHOSEN)]
+
+
+def _planned(asked: Question, corpora: Iterable[str], result: Result) -> bool:
+    cell = result.cell
+    axes = ((cell.arch, asked.archs), (cell.corpus, corpora), (cell.seed, asked.seeds))
+    return result.done and all(value in values for value, values in axes)
+
+
+def _whole(
+    asked: Question, corpora: Sequence[str], owned: Owners, results: Mapping[str, Result], seed: int
+) -> bool:
+    wanted = {(arch, corpus, seed) for arch, corpus in itertools.product(asked.archs, corpora)}
+    for own in owned.values():
+        cells = (results[id].cell for id in own if results[id].done)
+        if not wanted <= {(cell.arch, cell.corpus, cell.seed) for cell in cells}:
+            return False
+    return True

@@ -1,0 +1,210 @@
+"""What Table IV says here, in sentences: each by a rule from the numbers, none typed.
+
+All are about the even part of the grid (`Planned.even`): the models named, every one under the same seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from zoo.core.names import BASELINE, NO_ARCH, display
+from zoo.evidence.cells import Cells, Key, Method
+from zoo.evidence.compare import REFERENCE, compare_groups
+from zoo.evidence.intervals import Estimate
+from zoo.evidence.planned import Planned
+from zoo.evidence.statements import (
+    ACCURACY,
+    ATTACKED,
+    NOT_MEASURED,
+    NOT_RESOLVED,
+    NOT_SUPPORTED,
+    STATEMENTS,
+    SUPPORTED,
+    Finding,
+    Statement,
+    findings,
+    verdict,
+)
+from zoo.report.panels import cost_text, difference_text
+from zoo.report.planned import listed, models_and_seeds
+from zoo.report.tables import PLAIN, ArchTable, Row, build_tables
+
+__all__ = ["LEVEL", "cost_over_models", "found", "in_short"]
+
+LEVEL = 0.02  # nearer to the paper's accuracy than this is level with it
+_VERDICTS = {SUPPORTED: "above it", NOT_SUPPORTED: "below it", NOT_RESOLVED: "not told apart from it"}
+_ONE_SEED = "From one seed an interval covers other texts and not another seed, so nothing is resolved."
+
+
+def found(planned: Planned) -> list[str]:
+    """About ten sentences; none where no block of the grid is whole."""
+    if not planned.even()[0]:
+        return []
+    cells = planned.even_cells()
+    tables = build_tables(cells, paper=True)
+    return [basis(planned), *levels(tables), *_compared(cells, tables), *costs(tables), *unresolved(cells)]
+
+
+def in_short(planned: Planned) -> list[str]:
+    """Those of `found` that a front page needs; it has the costs in its table."""
+    if not planned.even()[0]:
+        return []
+    cells = planned.even_cells()
+    tables = build_tables(cells, paper=True)
+    return [basis(planned), *levels(tables)[:1], *_compared(cells, tables), *unresolved(cells)]
+
+
+def _compared(cells: Cells, tables: Sequence[ArchTable]) -> list[str]:
+    return [
+        *against_reference_row(cells),
+        *differences(cells, ACCURACY, "In test accuracy"),
+        *differences(cells, ATTACKED, "Under FGSM, the attack that they train with, in test accuracy"),
+    ]
+
+
+def basis(planned: Planned) -> str:
+    """Which runs all of it is from."""
+    archs, seeds = planned.even()
+    networks = len(archs) * len(seeds) * planned.blocks[0].planned
+    return (
+        f"From {models_and_seeds(archs, seeds)}, every recipe on every corpus ({networks} networks); "
+        "differences in points with their 95% interval, in parentheses the paper's."
+        + (f" {_ONE_SEED}" if len(seeds) == 1 else "")
+    )
+
+
+def levels(tables: Sequence[ArchTable]) -> list[str]:
+    """The plain networks against the paper's: how many are level, and each place that is not."""
+    places = []
+    for table in tables:
+        for row in table.rows:
+            for corpus, score in zip(table.corpora, row.scores, strict=True):
+                if row.method == PLAIN and score.main and score.paper is not None:
+                    places.append((table.name, display(corpus), score.main.mean - score.paper))
+    if not places:
+        return []
+    level = sum(abs(less) <= LEVEL for *_, less in places)
+    start = (
+        f"{PLAIN.name} is within {100 * LEVEL:g} points of the paper's accuracy in {level} of {len(places)} "
+    )
+    lines = [
+        f"{start}places (model and corpus), above in {_count(places, 1)}, below in {_count(places, -1)}."
+    ]
+    for name in dict.fromkeys(name for name, *_ in places):
+        own = ", ".join(
+            f"{corpus} {100 * less:+.1f} ({_side(less)})" for model, corpus, less in places if model == name
+        )
+        lines.append(f"{name} without dropout against the paper's, points: {own}.")
+    return lines
+
+
+def _count(places: Iterable[tuple[str, str, float]], sign: int) -> int:
+    return sum(sign * less > LEVEL for *_, less in places)
+
+
+def _side(less: float) -> str:
+    return "level" if abs(less) <= LEVEL else "above" if less > 0 else "below"
+
+
+def against_reference_row(cells: Cells) -> list[str]:
+    """The network with the highest mean on each corpus against the row that is no network."""
+    said: dict[str, list[str]] = {}
+    number, seeds = 0, 1
+    for corpus in cells.corpora():
+        reference = cells.get(NO_ARCH, corpus, Method(BASELINE))
+        keys = [key for key in cells.groups if key.corpus == corpus and key.arch != NO_ARCH]
+        if not reference.done or not keys:
+            continue
+        number = max(number, len(keys))
+        best = max(keys, key=lambda key: _mean(cells, key))
+        # The reference row has one run, which stands against every run of the network.
+        comparison = compare_groups(reference, cells.groups[best])
+        if comparison:
+            own = _reversed(comparison.estimate)
+            seeds = max(seeds, own.seeds)
+            text = f"{display(corpus)} ({best.method.name} with {display(best.arch)}, "
+            said.setdefault(verdict(own), []).append(f"{text}{difference_text(own, None, 0.05)})")
+    if not said:
+        return []
+    start = f"The best network of each corpus against {display(BASELINE)}"
+    picked = f"The best of {number} by the test texts themselves looks better than it is."
+    if seeds == 1:
+        return [f"{start}: {listed(said[NOT_RESOLVED])}. {picked}"]
+    parts = (f"{_VERDICTS[kind]} on {listed(said[kind])}" for kind in _VERDICTS if kind in said)
+    return [f"{start} is {'; '.join(parts)}. {picked}"]
+
+
+def _mean(cells: Cells, key: Key) -> float:
+    runs = cells.groups[key].done.values()
+    return sum(result.measures[ACCURACY] for result in runs) / len(runs)
+
+
+def _reversed(estimate: Estimate) -> Estimate:
+    return replace(estimate, difference=-estimate.difference, low=-estimate.high, high=-estimate.low)
+
+
+def differences(cells: Cells, measure: str, start: str) -> list[str]:
+    """Every recipe against the reference over all models together, sorted by what the interval says."""
+    recipes = (method.recipe for method in cells.methods() if method.recipe not in (REFERENCE, BASELINE))
+    own = _over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
+    known = [finding for finding in own if finding.estimate]
+    if not known:
+        return []
+    if all(finding.estimate.seeds == 1 for finding in known if finding.estimate):
+        return [f"{start} against {display(REFERENCE)}: {_numbers(known)}."]
+    said = []
+    for kind, words in _VERDICTS.items():
+        of_kind = [finding for finding in known if finding.verdict == kind]
+        if of_kind:
+            words = words.removesuffix("it")
+            said.append(f"{start} {words}{display(REFERENCE)}: {_numbers(of_kind)}.")
+    return said
+
+
+def _numbers(own: Iterable[Finding]) -> str:
+    return ", ".join(
+        f"{display(finding.statement.recipe)} {difference_text(finding.estimate, None, 0.05)}"
+        + ("" if finding.paper is None else f" ({100 * finding.paper:+.2f})")
+        for finding in own
+        if finding.estimate
+    )
+
+
+def costs(tables: Sequence[ArchTable]) -> list[str]:
+    """What a training step of each method costs."""
+    known = [(row.method, cost_over_models(tables, row.method)) for row in tables[0].rows]
+    own = [f"{method.name} {cost_text(cost)}" for method, cost in known if cost and method != PLAIN]
+    return [f"A training step costs, against one of {PLAIN.name}: {', '.join(own)}."] if own else []
+
+
+def cost_over_models(tables: Sequence[ArchTable], method: Method) -> float | None:
+    """Geometric mean over the models of the cost of a step; None where a model has none."""
+    values = [row.average.cost for row in rows_of(tables, method)]
+    known = [math.log(value) for value in values if value]
+    return math.exp(sum(known) / len(known)) if known and len(known) == len(tables) else None
+
+
+def rows_of(tables: Sequence[ArchTable], method: Method) -> list[Row]:
+    """The rows of a method, one a model."""
+    return [row for table in tables for row in table.rows if row.method == method]
+
+
+def unresolved(cells: Cells) -> list[str]:
+    """The statements of the paper that these runs say nothing about, over all models together."""
+    own = _over_all(cells, [statement for statement in STATEMENTS if not statement.control])
+    open_ones = [finding.statement.text for finding in own if finding.verdict in (NOT_RESOLVED, NOT_MEASURED)]
+    if not own:
+        return []
+    if all(finding.estimate and finding.estimate.seeds == 1 for finding in own):
+        return [f"Not resolved over all these models: all {len(own)} statements, as one seed resolves none."]
+    if not open_ones:
+        return [f"All {len(own)} statements of the paper are resolved over all these models."]
+    number = f"{len(open_ones)} of {len(own)} statements"
+    return [f"Not resolved over all these models: {number} ({'; '.join(open_ones)})."]
+
+
+def _over_all(cells: Cells, statements: Sequence[Statement]) -> list[Finding]:
+    """The last finding of each statement: over all models, or of the only one."""
+    return list({finding.statement: finding for finding in findings(cells, statements)}.values())

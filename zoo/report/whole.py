@@ -1,0 +1,98 @@
+"""Table IV on the paper's corpora as a whole (`zoo.ablate --preset full`): the sections of the page about it.
+
+The grid may be there in part: what a part cannot say is left out, and the first section says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.core.names import display, in_order
+from zoo.evidence.cells import Cells
+from zoo.evidence.compare import REFERENCE
+from zoo.evidence.planned import table_iv
+from zoo.evidence.statements import findings
+from zoo.report.blocks import MISSING, Block, Heading, List, Table, Text
+from zoo.report.diagnostics import diagnostics
+from zoo.report.found import found
+from zoo.report.panels import difference_text, value_text
+from zoo.report.planned import progress
+from zoo.report.setup import changed_settings, setup
+from zoo.report.tables import ArchTable, Score, build_tables
+from zoo.report.verdicts import highest, verdicts
+
+__all__ = ["at_their_best", "first", "inside", "planned_tables", "said"]
+
+TITLE = "The whole corpora"
+_NOTHING = "No model is whole under any seed yet, so there is nothing to conclude yet."
+_FOUND = "Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them."
+_BEST = """\
+The same with each recipe at the best setting that validation gave. What differs from the shared setting:"""
+_BOTH = """\
+Means over the corpora at the setting that all share, and at each recipe's best. The difference at the best \
+is to {reference} at its own best."""
+
+
+def planned_tables(cells: Cells) -> tuple[ArchTable, ...]:
+    """Tables with a place for everything that is planned, so that no mean is over a part of the corpora."""
+    planned = table_iv(cells)
+    shown = planned.shown()
+    recipes = in_order([*planned.recipes, *(method.recipe for method in shown.methods())])
+    return build_tables(shown, recipes=recipes, corpora=planned.corpora, paper=True)
+
+
+def first(cells: Cells) -> list[Block]:
+    """What is there of the plan, and what was run."""
+    return [Heading(f"{TITLE}: what was run"), *progress(table_iv(cells)), *setup(cells)]
+
+
+def said(cells: Cells, how: Text) -> list[Block]:
+    """The verdicts on the paper's statements, and what we found; `how` says how verdicts are read."""
+    planned = table_iv(cells)
+    whole = planned.whole()
+    blocks: list[Block] = [Heading(f"{TITLE}: which of the paper's statements these results support")]
+    if not whole.groups:
+        return [*blocks, Text(_NOTHING)]
+    blocks += [how, *verdicts(findings(whole)), *highest(build_tables(whole, paper=True))]
+    return [*blocks, Heading("What we found"), Text(_FOUND, markup=True), *_list(found(planned))]
+
+
+def inside(cells: Cells, how: Text) -> list[Block]:
+    """The runs of whole blocks from inside, with the epochs that they reached where they may stop early."""
+    whole = table_iv(cells).whole()
+    return [Heading(f"{TITLE}: inside the runs"), how, *diagnostics(whole)] if whole.groups else []
+
+
+def at_their_best(tuned: Cells, shared: Cells, tables: Sequence[Block]) -> list[Block]:
+    """The settings, both means beside each other, then `tables`, those of `tuned`; and the verdicts."""
+    changes = changed_settings(tuned, shared)
+    lines = tuple(f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
+    planned = table_iv(tuned)
+    blocks: list[Block] = [Heading(f"{TITLE}: at the best settings found"), *progress(planned)]
+    blocks += [Text(_BEST), List(lines), Text(_BOTH.format(reference=display(REFERENCE)))]
+    return [*blocks, *_side_by_side(tuned, shared), *tables, *verdicts(findings(planned.whole()))]
+
+
+def _side_by_side(tuned: Cells, shared: Cells) -> list[Block]:
+    """A table a model: the average and its difference, at the shared setting and at each one's best."""
+    others = {table.arch: table for table in planned_tables(shared)}
+    found: list[Block] = []
+    for table in planned_tables(tuned):
+        other = others.get(table.arch)
+        same = {row.method: row.average for row in other.rows} if other else {}
+        rows = []
+        for row in table.rows:
+            scores = (same.get(row.method, Score()), row.average)
+            means = (value_text(score.main, table.measures[0]) for score in scores)
+            rows.append((row.method.name, *means, *map(_difference, scores)))
+        header = ("Recipe", "Shared setting", "Best setting", "Difference, shared", "Difference, best")
+        found.append(Table(header, tuple(rows), table.name))
+    return found
+
+
+def _difference(score: Score) -> str:
+    return MISSING if score.estimate is None else difference_text(score.estimate, None, 0.05)
+
+
+def _list(lines: Sequence[str]) -> list[Block]:
+    return [List(tuple(lines))] if lines else [Text(_NOTHING)]
