@@ -2,7 +2,7 @@
 
     forward    looking up the words, the model's passes (embed, classify, trunk, head)
     backward   every backward pass, the table's gradient included
-    mask       saliency, keep probabilities, noise, masked gradient
+    mask       saliency, keep probabilities, noise, masking the update or the gradient
     optimizer  AdamW and clearing the gradients
     other      losses, attack, drop rates, records
 
@@ -29,25 +29,24 @@ PARTS = ("forward", "backward", "mask", "optimizer", "other")
 
 
 class Clock:
-    """Adds up thread CPU time by part; a call inside another counts for the outer one only."""
+    """Adds up thread CPU time by part; a call inside another counts for the inner one only."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.depth = 0
+        self.inside = 0.0  # seconds of the calls that ended inside the one that runs
 
     def wrap(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """`call`, timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            self.depth += 1
+            before, self.inside = self.inside, 0.0
             began = time.thread_time()
             try:
                 return call(*args, **kwargs)
             finally:
-                self.depth -= 1
-                if self.depth == 0:
-                    spent = time.thread_time() - began
-                    self.seconds[part] = self.seconds.get(part, 0.0) + spent
+                spent = time.thread_time() - began
+                self.seconds[part] = self.seconds.get(part, 0.0) + spent - self.inside
+                self.inside = before + spent
 
         return timed
 
@@ -66,7 +65,7 @@ def step_parts(
     calls += [(torch.Tensor, "backward", "backward"), (torch.autograd, "grad", "backward")]
     calls += [(optimizer, "step", "optimizer"), (optimizer, "zero_grad", "optimizer")]
     if trainee.backward is not None:
-        calls += [(trainee.backward, "apply", "mask")]
+        calls += [(trainee.backward, "step", "mask")]
     return _measure(calls, lambda: train_step(trainee, feed(), optimizer), rounds)
 
 

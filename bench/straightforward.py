@@ -26,7 +26,7 @@ class Straightforward:
 
     Args:
         recipe: fields clean, adversarial, divergence, alpha, dropout, base_rates, attack, epsilon, update,
-            threshold, sharpness, forward, ascent_steps.
+            mask_on, threshold, sharpness, forward, ascent_steps.
         sites: names of the dropout sites in use.
         mask: `sort` (rank over all entries) or `zscore` (of the squared gradients, tensor by tensor).
     """
@@ -58,9 +58,13 @@ class Straightforward:
             self.optimizer.zero_grad()
             loss.backward()
             self.table.data.copy_(backup)
-        if recipe.update == "selective":
+        if recipe.update != "selective":
+            self.optimizer.step()
+        elif recipe.mask_on == "gradient":
             self.select()
-        self.optimizer.step()
+            self.optimizer.step()
+        else:
+            self.select_update()
         return loss.item()
 
     def _forward(self, tokens: Tensor, mask: Tensor, k: int, watch: bool = False) -> Tensor:
@@ -121,26 +125,36 @@ class Straightforward:
 
     @torch.no_grad()
     def select(self) -> None:
-        """Mask every entry of every gradient, g <- m g / p, m ~ Bernoulli(p)."""
+        """Mask every entry of every gradient, g <- m g / p."""
+        for parameter, factor in self.factors():
+            parameter.grad = factor * _gradient(parameter)
+
+    @torch.no_grad()
+    def select_update(self) -> None:
+        """Mask every entry of the optimizer's step that has a gradient."""
+        factors = self.factors()
+        before = [parameter.clone() for parameter, _ in factors]
+        self.optimizer.step()
+        for (parameter, factor), old in zip(factors, before, strict=True):
+            move = parameter - old
+            parameter.copy_(old + torch.where(_gradient(parameter) != 0, factor * move, move))
+
+    def factors(self) -> list[tuple[Tensor, Tensor]]:
+        """Every parameter with m / p for each of its entries, m ~ Bernoulli(p)."""
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         if self.recipe.keep == "constant":
-            for parameter in parameters:
-                p = torch.full_like(parameter, self.recipe.keep_constant)
-                parameter.grad = torch.bernoulli(p) * _gradient(parameter) / p
+            ps = [torch.full_like(parameter, self.recipe.keep_constant) for parameter in parameters]
         elif self.mask == "zscore":
+            ps = []
             for parameter in parameters:
                 s = _gradient(parameter).square()
                 z = (s - s.mean()) / (s.std() + 1e-30)
-                p = torch.sigmoid(2 * self.recipe.sharpness * (z - self.recipe.threshold))
-                parameter.grad = torch.bernoulli(p) * _gradient(parameter) / p
+                ps.append(torch.sigmoid(2 * self.recipe.sharpness * (z - self.recipe.threshold)))
         else:
-            gradient = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
-            p = self.keep_probability(gradient)
-            masked = torch.bernoulli(p) * gradient / p
-            for parameter, part in zip(
-                parameters, masked.split([p.numel() for p in parameters]), strict=True
-            ):
-                parameter.grad = part.view_as(parameter)
+            flat = self.keep_probability(torch.cat([_gradient(p).flatten() for p in parameters]))
+            parts = flat.split([parameter.numel() for parameter in parameters])
+            ps = [part.view_as(parameter) for part, parameter in zip(parts, parameters, strict=True)]
+        return [(parameter, torch.bernoulli(p) / p) for parameter, p in zip(parameters, ps, strict=True)]
 
     def keep_probability(self, gradient: Tensor) -> Tensor:
         """p of Eq. 9 from the rank of |g| among the non-zero entries, by a sort of all of them."""

@@ -119,9 +119,10 @@ QUESTIONS: dict[str, Question] = {
                 ),
                 *(Variant(display(name), name) for name in RECIPES if name.startswith("uegr_")),
             ),
-            (3e-3,),
+            (1e-3,),
             "Dropout",
             archs=("textcnn",),
+            corpora=("imdb", "ag_news", "tnews"),
         ),
     )
 }

@@ -115,8 +115,8 @@ class Grid(Protocol):
     def text(self, corpus: str, fold: int) -> TextSettings:
         """How the texts of a corpus are prepared."""
 
-    def settings(self, arch: str, recipe: str, text: TextSettings) -> CellSettings:
-        """Everything that decides a cell's result."""
+    def settings(self, arch: str, recipe: str, text: TextSettings, corpus: str = "") -> CellSettings:
+        """Everything that decides a cell's result; `corpus` as in `corpora`."""
 
 
 def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
@@ -159,7 +159,7 @@ def _jobs_of(
     row = Cell(corpus.name, NO_ARCH, BASELINE, 0, fold)
     yield Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)
     for arch, recipe in itertools.product(study.archs, study.recipes):
-        settings = study.settings(arch, recipe, text)
+        settings = study.settings(arch, recipe, text, source)
         check_fits(arch, settings, len(corpus.words), len(corpus.labels))
         data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
         passes = settings.recipe.passes * settings.train.members

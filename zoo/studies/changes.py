@@ -81,17 +81,24 @@ def _typed(value: Any, default: Any) -> Any:
 
 
 def resolve(
-    preset: str, recipe_preset: str, arch: str, recipe: str, text: TextSettings, changes: Mapping[str, Any]
+    preset: str,
+    recipe_preset: str,
+    arch: str,
+    recipe: str,
+    text: TextSettings,
+    changes: Mapping[str, Any],
+    corpus: str = "",
 ) -> CellSettings:
     """Everything that decides a cell's result: records' defaults, then the preset, then the changes."""
     row = PRESETS[preset]
+    training = row["train"] | row.get("train_by_corpus", {}).get(corpus, {})
     sizes = MODELS[arch].Sizes
     names = recipe_fields()
     own = resolve_recipe(recipe, recipe_preset)
     return CellSettings(
         own.changed(**{name: value for name, value in changes.items() if name in names}),
         _record(sizes, row["model"].get(arch, {}), changes),
-        _record(TrainSettings, row["train"], changes),
+        _record(TrainSettings, training, changes),
         text,
     )
 

@@ -102,7 +102,7 @@ def check_here(study: Study, places: Places) -> None:
         if not is_known(corpus):
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
         check_name(sources, name, corpus)
-        train = study.settings(study.archs[0], study.recipes[0], text).train
+        train = study.settings(study.archs[0], study.recipes[0], text, corpus).train
         if train.vectors_file is not None and not train.vectors_file.is_file():
             raise UserError(
                 f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec "
@@ -110,7 +110,7 @@ def check_here(study: Study, places: Places) -> None:
             )
         for arch, recipe in itertools.product(study.archs, study.recipes):
             # The least vocabulary and number of classes: what is too large even so is refused at once.
-            check_fits(arch, study.settings(arch, recipe, text), 2, 2)
+            check_fits(arch, study.settings(arch, recipe, text, corpus), 2, 2)
 
 
 def plan(study: Study, report: Report = say) -> Plan:

@@ -163,9 +163,9 @@ class Study:
         values |= {name: value for name, value in self.changes.items() if name in own}
         return TextSettings(**values | {"folds": self.folds, "fold": fold})
 
-    def settings(self, arch: str, recipe: str, text: TextSettings) -> CellSettings:
-        """Everything that decides a cell's result."""
-        return resolve(self.preset, self.recipe_preset, arch, recipe, text, self.changes)
+    def settings(self, arch: str, recipe: str, text: TextSettings, corpus: str = "") -> CellSettings:
+        """Everything that decides a cell's result; no corpus: one of which the preset says nothing."""
+        return resolve(self.preset, self.recipe_preset, arch, recipe, text, self.changes, corpus)
 
     def changed(self, axes: Mapping[str, Any] | None = None, **changes: Any) -> Self:
         """The study with other axes, and with these settings changed too."""

@@ -289,3 +289,15 @@ def test_the_list_says_what_there_is() -> None:
     assert max(map(len, text.splitlines())) <= 100
     for name in (*settings_table(), *RECIPES, *PRESETS, *ARCHS):
         assert name in text
+
+
+def test_a_preset_may_train_one_corpus_otherwise_and_a_change_holds_for_all() -> None:
+    study = Study.of("full")
+    rates = {
+        corpus: study.settings("textcnn", "uegr", study.text(corpus, 0), corpus).train.learning_rate
+        for corpus in study.corpora
+    }
+    assert rates == {"imdb": 1e-3, "ag_news": 1e-3, "tnews": 1e-3, "iflytek": 3e-3}
+    changed = Study.of("full", changes={"learning_rate": 0.01})
+    for corpus in study.corpora:
+        assert changed.settings("textcnn", "uegr", study.text(corpus, 0), corpus).train.learning_rate == 0.01
