@@ -173,12 +173,12 @@ class Study:
 
     def effective(self) -> dict[str, Any]:
         """The changes that change something: not those that name what the preset has anyway."""
-        whole = self._cells(self.changes)
+        whole = self._by_corpus(self.changes)
         return {
             name: value
             for name, value in sorted(self.changes.items())
             if self._text_reads(name)
-            or self._cells({k: v for k, v in self.changes.items() if k != name}) != whole
+            or self._by_corpus({k: v for k, v in self.changes.items() if k != name}) != whole
         }
 
     def _text_reads(self, name: str) -> bool:
@@ -188,11 +188,14 @@ class Study:
         other = replace(self, changes=without)
         return any(other.text(corpus, 0) != self.text(corpus, 0) for corpus in self.corpora)
 
-    def _cells(self, changes: Mapping[str, Any]) -> dict[tuple[str, str], CellSettings]:
+    def _by_corpus(self, changes: Mapping[str, Any]) -> dict[str, dict[tuple[str, str], CellSettings]]:
+        return {corpus: self._cells(changes, corpus) for corpus in self.corpora}
+
+    def _cells(self, changes: Mapping[str, Any], corpus: str = "") -> dict[tuple[str, str], CellSettings]:
         text = TextSettings()
         pairs = [(arch, recipe) for arch in self.archs for recipe in self.recipes]
         return {
-            (arch, recipe): resolve(self.preset, self.recipe_preset, arch, recipe, text, changes)
+            (arch, recipe): resolve(self.preset, self.recipe_preset, arch, recipe, text, changes, corpus)
             for arch, recipe in pairs
         }
 

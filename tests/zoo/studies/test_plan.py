@@ -13,6 +13,7 @@ from zoo.core.names import NO_ARCH
 from zoo.grid import worker
 from zoo.grid.plan import Job, Places, plan_jobs
 from zoo.grid.store import Store
+from zoo.settings import PRESETS
 from zoo.studies import run
 from zoo.text.settings import silent
 
@@ -137,3 +138,10 @@ def test_a_result_that_no_report_could_read_is_found_out_first(small, tmp_path: 
     (tmp_path / "out" / "mine.json").write_text("{}")
     with pytest.raises(UserError, match=r"mine.json"):
         run.plan(small(), silent)
+
+
+def test_a_corpus_that_a_preset_trains_otherwise(small, films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = PRESETS["demo"] | {"train_by_corpus": {str(films): {"learning_rate": 0.5}}}
+    monkeypatch.setitem(PRESETS, "demo", rows)
+    (job,) = (job for job in jobs_of(small()) if not job.is_reference)
+    assert job.settings.train.learning_rate == 0.5

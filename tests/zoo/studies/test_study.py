@@ -218,7 +218,7 @@ def test_other_settings_are_another_folder_and_other_axes_are_not() -> None:
     others = {"archs": ["all"], "recipes": ["uegr"], "seeds": [7], "corpora": ["bbc_news"]}
     for axis, value in others.items():
         assert Study.of("demo", {axis: value}).out() == Path("runs/demo"), axis
-    assert Study.of("demo", changes={"epochs": 6, "learning_rate": 3e-3}).out() == Path("runs/demo")
+    assert Study.of("demo", changes={"epochs": 6, "learning_rate": 1e-2}).out() == Path("runs/demo")
     assert Study.of("demo", changes={"epsilon": 0.3, "alpha": 4}).out() == Path(
         "runs/demo+alpha=4+epsilon=0.3"
     )
@@ -301,3 +301,6 @@ def test_a_preset_may_train_one_corpus_otherwise_and_a_change_holds_for_all() ->
     changed = Study.of("full", changes={"learning_rate": 0.01})
     for corpus in study.corpora:
         assert changed.settings("textcnn", "uegr", study.text(corpus, 0), corpus).train.learning_rate == 0.01
+    # The common rate is no news for three corpora, and another setting for the fourth.
+    assert Study.of("full", changes={"learning_rate": 1e-3}).out() != study.out()
+    assert Study.of("full", {"corpora": ("imdb",)}, changes={"learning_rate": 1e-3}).out() == study.out()
