@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from zoo.evidence.cells import Cells
@@ -74,6 +76,9 @@ def test_the_best_network_is_held_against_the_reference_row(plan):
     above, below = said.split("; ")
     assert "above it on IMDB (UEGR with BiLSTM, +12.38 [" in above
     assert "below it on AG News (UEGR with BiLSTM, -2.38 [" in below
+    for text in (above, below):
+        middle, low, high = (float(number) for number in re.findall(r"[+-]\d+\.\d+", text)[:3])
+        assert low < middle < high
     assert "The best of 4 by the test texts" in said
     (said,) = starting(found(plan({"dropout": 5, "uegr": 10}, imdb=60)), "The best network")
     assert "(Dropout with BiLSTM, +13.6" in said
