@@ -77,7 +77,8 @@ def test_its_tables_are_made_from_the_committed_results() -> None:
 def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) -> None:
     """Options are parsed by the real parsers, studies are made of them; the work is tested elsewhere."""
     from bench import command as bench
-    from zoo import ablate, tune
+    from zoo import ablate, study, tune
+    from zoo.report import coverage
     from zoo.studies.options import study_of
 
     words = shlex.split(command)[2:]
@@ -90,11 +91,14 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
     if module == "zoo.bench" and arguments[0] in bench.STUDIES:
         assert arguments[1:] == []
         return
-    parser = {"zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse}[module]
-    options = parser(arguments)
-    if module != "zoo.bench":
-        study = study_of(options)
-        assert study.out() == Path("runs/demo") or "--preset" in arguments or study.differences()
+    parsers = {
+        "zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse,
+        "zoo.study": study.parse, "zoo.report.coverage": coverage.parse,
+    }  # fmt: skip
+    options = parsers[module](arguments)
+    if module in ("zoo.ablate", "zoo.tune"):
+        own = study_of(options)
+        assert own.out() == Path("runs/demo") or "--preset" in arguments or own.differences()
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))

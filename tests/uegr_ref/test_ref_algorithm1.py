@@ -46,7 +46,7 @@ def test_a_step_without_selection_is_the_gradient_of_the_total_loss(rng, seed, d
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
     norms = [gradient_norm(clean.sites[0], one.mask), gradient_norm(clean.sites[1])]
-    epsilon = relative_epsilon(x, 0.1, one.mask)
+    epsilon = relative_epsilon(x, Settings().epsilon, one.mask)
     delta = {"fgsm": fgsm, "fgm": fgm}[attack](clean.vectors, epsilon, one.mask)
     rates = [tuple(drop_rates(n, r) for n in norms) for r in rates_asked]
     drops = masks_of(seed, one, [uniform(0.1), *rates])
@@ -76,7 +76,7 @@ def test_selection_divides_the_kept_entries_of_that_gradient_by_their_p(seed):
     drops = masks_of(seed, one, [uniform(0.1)] * 3)
     logits, trace = forward(theta, x, one.mask, drops[0])
     passes = [backward(theta, trace, cross_entropy_grad(logits, one.labels))]
-    delta = fgsm(passes[0].vectors, relative_epsilon(x, 0.1, one.mask), one.mask)
+    delta = fgsm(passes[0].vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask)
     logits_and_traces = [forward(theta, x + delta, one.mask, drop) for drop in drops[1:]]
     stack = np.stack([z for z, _ in logits_and_traces])
     _, grads = total_loss_grad(logits, stack, one.labels, 0.5)
@@ -134,7 +134,7 @@ def test_one_pass_no_divergence_uniform_dropout_and_no_mask_is_at_bit_for_bit(se
     m_0, m_1 = masks_of(seed, one, [uniform(0.2), uniform(0.2)])
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
-    delta = perturbation(clean.vectors, relative_epsilon(x, 0.1, one.mask), one.mask, attack)
+    delta = perturbation(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask, attack)
     adversarial_logits, trace = forward(theta, x + delta, one.mask, m_1)
     adversarial = backward(theta, trace, cross_entropy_grad(adversarial_logits, one.labels))
     gradient = {"embedding": embed_grad(theta, one.tokens, clean.vectors + adversarial.vectors)}
@@ -284,7 +284,7 @@ def test_the_divergence_reported_is_js_of_the_passes():
     drops = masks_of(5, one, [uniform(0.1)] * 3)
     logits, trace = forward(one.parameters, x, one.mask, drops[0])
     clean = backward(one.parameters, trace, cross_entropy_grad(logits, one.labels))
-    x_adv = x + fgsm(clean.vectors, relative_epsilon(x, 0.1, one.mask), one.mask)
+    x_adv = x + fgsm(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask)
     z = np.stack([forward(one.parameters, x_adv, one.mask, drop)[0] for drop in drops[1:]])
     assert z.shape == (2, len(x), CLASSES)
     assert np.isclose(step(one, settings, 5)[1].divergence, js(z))

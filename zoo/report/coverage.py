@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -69,10 +70,13 @@ def as_dict(coverage: Coverage) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, 1 where an interval does not cover what it claims."""
-    return command("zoo.report.coverage", lambda: _run(sys.argv[1:] if arguments is None else arguments))
+    return command(
+        "zoo.report.coverage", lambda: _run(parse(sys.argv[1:] if arguments is None else arguments))
+    )
 
 
-def _run(arguments: Sequence[str]) -> int:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a simulation."""
     parser = CommandParser(
         prog="python -m zoo.report.coverage",
         description="Simulate how often the intervals of the reports cover the truth.",
@@ -83,7 +87,10 @@ def _run(arguments: Sequence[str]) -> int:
         "--scale", type=float, default=1.0, help="divide the texts by this: faster (default: 1, minutes)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.draws < 1 or options.seed < 0 or not 1 <= options.scale <= 100:
         raise UserError(
             f"--draws {options.draws} --seed {options.seed} --scale {options.scale:g}: expected at least one "

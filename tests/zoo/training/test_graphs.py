@@ -245,10 +245,10 @@ def test_recorded_training_is_ordinary_training(
         found = [steps.epoch(epoch)[1]["loss"] for epoch in range(2)]
     assert found == pytest.approx(losses, rel=1e-9)
     # The two biases of a recurrent layer have one gradient, up to rounding: which one ranks above the other
-    # is chance, and so is what a threshold then makes of them. Adam moved each weight by up to 0.1.
+    # is chance, and so is what a threshold then makes of them. A step moved a weight by up to 0.4 (m / p).
     chance = arch != "textcnn" and recipe.backward is not None and recipe.backward.keep == "saliency"
     for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-3 if chance else 1e-9)
+        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=3e-3 if chance else 1e-9)
 
 
 def test_a_shape_is_recorded_once_after_a_few_ordinary_steps() -> None:
