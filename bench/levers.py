@@ -22,6 +22,7 @@ from zoo.fast.rows import Rows
 from zoo.fast.shapes import demand_fixed_shapes
 from zoo.fast.trials import Make
 from zoo.fast.twins import TWINS, Twins, leaves
+from zoo.method.backward.places import PLACES
 from zoo.method.forward.attack import perturbation
 from zoo.method.step import train_step
 from zoo.training.environment import PORTABLE
@@ -101,6 +102,16 @@ def _mask() -> Variants:
     return {"every entry": lambda: apply(None), "rows of the batch": lambda: apply({weight: rows})}
 
 
+def _places(arch: str) -> Variants:
+    """A UEGR step with the mask in each of its places, on the gradient first; the last form has none."""
+    cases = {place: Case(arch, "uegr", 64, changes=(("mask_on", place),)) for place in ("gradient", *PLACES)}
+    variants: Variants = {}
+    for name, case in {**cases, "no mask": Case(arch, "uegr_no_mask", 64)}.items():
+        (trainee, optimizer), feed = make_trainee(case), Feed(case)
+        variants[name] = partial(lambda t, o, f: train_step(t, f(), o), trainee, optimizer, feed)
+    return variants
+
+
 def _optimizer() -> Variants:
     table = nn.Parameter(torch.randn(30_000, 300))
     table.grad = torch.zeros_like(table)
@@ -150,6 +161,10 @@ def _in_processes(title: str, kept: str, case: Case, variants: ByProcess, rounds
 _ONCE = "what is alike computed once"
 ABOVE: list[tuple[str, str, Callable[[], Variants]]] = [
     ("Selective update, textcnn, length 64", "rows of the batch", _mask),
+    *(
+        (f"Place of the mask, UEGR step of {arch}, length 64", "update", partial(_places, arch))
+        for arch in TABLE_IV_ARCHS
+    ),
     ("AdamW on a table of 30,000 x 300", "fused", _optimizer),
     ("FGSM perturbation of 16 x 256 words", "all finite, known by one sum", _fgsm),
     (
