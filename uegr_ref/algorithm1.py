@@ -11,7 +11,7 @@
     8       L = L_clean + L_adv + alpha L_JS                                             Eq. 6
     9       g = grad_theta L; s; s~                                                      Eq. 7, 8
     10      p; m ~ Bernoulli(p)                                                          Eq. 9
-    11      theta <- theta - eta m/p g          (AdamW in practice, which is handed m/p g)
+    11      theta <- theta - eta m/p g          (AdamW in practice: m/p acts on its update, or where asked)
     12  end
 
 The lines are rebuilt: the text names 3-8 and 9-11 as the two stages. Inferred as well: m_0 is drawn before
