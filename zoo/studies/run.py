@@ -18,6 +18,7 @@ from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
+from zoo.text.glove import glove_folder
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
@@ -103,9 +104,11 @@ def check_here(study: Study, places: Places) -> None:
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
         check_name(sources, name, corpus)
         train = study.settings(study.archs[0], study.recipes[0], text, corpus).train
+        if train.vectors == "glove":
+            glove_folder()
         if train.vectors_file is not None and not train.vectors_file.is_file():
             raise UserError(
-                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec "
+                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec, glove "
                 "or a file of vectors"
             )
         for arch, recipe in itertools.product(study.archs, study.recipes):

@@ -30,7 +30,7 @@ class TrainSettings(Settings):
     adam_epsilon: float = setting(1e-8, above=0, high=1)
     warmup: float = setting(0.06, low=0, high=1)  # share of the steps, then linear decay to 0
     bucketed: bool = setting(True)  # batches of similar length
-    vectors: str = setting("random")  # or "word2vec", or a file of vectors
+    vectors: str = setting("random")  # or "word2vec", "glove", or a file of vectors
     selection: str = setting(
         "best", choices=("best", "last")
     )  # weights of the best validation epoch, or the last
@@ -40,7 +40,7 @@ class TrainSettings(Settings):
     @property
     def vectors_file(self) -> Path | None:
         """The file of word vectors; None where they are made."""
-        return None if self.vectors in ("random", "word2vec") else Path(self.vectors).expanduser()
+        return None if self.vectors in ("random", "word2vec", "glove") else Path(self.vectors).expanduser()
 
     def unread(self) -> Iterable[str]:
         """A file of vectors is named by its content, which is data, not by its path.
