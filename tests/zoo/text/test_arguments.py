@@ -189,15 +189,15 @@ CALLS: dict[str, tuple[Callable[[Place], object], type[Exception], str]] = {
         TypeError,
         "kind is int; expected a name, a path or an object",
     ),
-    "load_vectors('glove')": (
-        lambda at: load_vectors("glove", at.corpus, 3, 0),
+    "load_vectors('fasttext')": (
+        lambda at: load_vectors("fasttext", at.corpus, 3, 0),
         UserError,
-        "vectors 'glove': no such kind or file; expected random",
+        "vectors 'fasttext': no such kind or file; expected random",
     ),
-    "check_vectors('glove')": (
-        lambda at: check_vectors("glove"),
+    "check_vectors('fasttext')": (
+        lambda at: check_vectors("fasttext"),
         UserError,
-        "vectors 'glove': no such kind or file",
+        "vectors 'fasttext': no such kind or file",
     ),
     "check_vectors('')": (lambda at: check_vectors(""), UserError, "vectors '': no such kind or file"),
     "check_vectors(nul)": (lambda at: check_vectors("a\0"), UserError, "no such kind or file"),
