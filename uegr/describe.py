@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
 
 from uegr.dropouts import rate_attributes
+from uegr.trainee import HookedTrainee
 from zoo.method.backward.selective import SelectiveUpdate
-
-if TYPE_CHECKING:
-    from uegr.method import Method
+from zoo.method.recipe import Recipe
 
 WIDTH = 80
 
 
-def description(method: Method) -> str:
+def description(recipe: Recipe, trainee: HookedTrainee) -> str:
     """One paragraph a part: words, dropout, passes, loss, update, and what is missing."""
     parts = {
-        "recipe": _recipe(method),
-        "words": _words(method),
-        "dropout": _dropout(method),
-        "update": _update(method),
-        "missing": " ".join(_missing(method)) or "nothing",
+        "recipe": _recipe(recipe, trainee),
+        "words": _words(trainee),
+        "dropout": _dropout(recipe, trainee),
+        "update": _update(trainee),
+        "missing": " ".join(_missing(recipe, trainee)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -32,33 +30,33 @@ def description(method: Method) -> str:
     )  # fmt: skip
 
 
-def _recipe(method: Method) -> str:
-    flat = method.recipe.flat()
-    hidden = {"base_rates"} if method.sites.own_rates else set()
-    read = {key: value for key, value in flat.items() if key not in hidden and not _idle(method, key)}
+def _recipe(recipe: Recipe, trainee: HookedTrainee) -> str:
+    flat = recipe.flat()
+    hidden = {"base_rates"} if trainee.hooked_sites.own_rates else set()
+    read = {key: value for key, value in flat.items() if key not in hidden and not _idle(recipe, key)}
     settings = ", ".join(f"{key}={value}" for key, value in read.items())
-    at_once = method.trainee.at_once
-    how = "as one batch" if at_once >= method.recipe.passes else f"{at_once} at a time"
-    share = f"; {method.trainee.share} batches a step" if method.trainee.share > 1 else ""
-    return f"{method.recipe.passes} passes a step, those of one kind {how}{share}; {settings}"
+    at_once = trainee.at_once
+    how = "as one batch" if at_once >= recipe.passes else f"{at_once} at a time"
+    share = f"; {trainee.share} batches a step" if trainee.share > 1 else ""
+    return f"{recipe.passes} passes a step, those of one kind {how}{share}; {settings}"
 
 
-def _idle(method: Method, key: str) -> bool:
-    return any(key in part.unread() for part in method.recipe.parts().values())
+def _idle(recipe: Recipe, key: str) -> bool:
+    return any(key in part.unread() for part in recipe.parts().values())
 
 
-def _words(method: Method) -> str:
-    if not method.attacks:
+def _words(trainee: HookedTrainee) -> str:
+    if not trainee.attacks:
         return "none needed: the recipe attacks nothing"
-    words = method.trainee.words
+    words = trainee.words
     if words is None:
         return "the embedding is looked for at the first batch"
     return f"attacked at the output of {words.name or 'the model'} ({type(words.module).__name__})"
 
 
-def _dropout(method: Method) -> str:
-    sites, settings = method.sites, method.recipe.dropout
-    layers = sum(bool(rate_attributes(m)) for m in method.model.modules())
+def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
+    sites, settings = trainee.hooked_sites, recipe.dropout
+    layers = sum(bool(rate_attributes(m)) for m in trainee.model.modules())
     if settings is None:
         return f"none: the rates of {layers} modules are 0 in the method's passes, and kept elsewhere"
     own = "each module's own rate" if sites.own_rates else f"rates {settings.base_rates}"
@@ -80,12 +78,12 @@ def _dropout(method: Method) -> str:
     )
 
 
-def _update(method: Method) -> str:
-    stage = method.stage
-    if stage is None:
+def _update(trainee: HookedTrainee) -> str:
+    stage = trainee.backward
+    if not isinstance(stage, SelectiveUpdate):
         return "the optimizer's own, of everything"
     count, tensors = sum(p.numel() for p in stage.parameters), len(stage.parameters)
-    held = {p for p in method.model.parameters() if p.requires_grad}
+    held = {p for p in trainee.model.parameters() if p.requires_grad}
     rest = len(held - set(stage.parameters))
     left = f"; {rest} others are not masked" if rest else ""
     where = {
@@ -96,11 +94,11 @@ def _update(method: Method) -> str:
     return f"mask {where}; {tensors} tensors, {count} numbers{left}"
 
 
-def _missing(method: Method) -> list[str]:
+def _missing(recipe: Recipe, trainee: HookedTrainee) -> list[str]:
     """A sentence for each part of the recipe that does nothing with this model, with what would help."""
-    notes, flat = [], method.recipe.flat()
-    drops = bool(method.sites.active) or any(
-        getattr(m, name) > 0 for m in method.model.modules() for name in rate_attributes(m)
+    notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
+    drops = bool(sites.active) or any(
+        getattr(m, name) > 0 for m in trainee.model.modules() for name in rate_attributes(m)
     )
     adaptive = flat["dropout"] not in ("none", "uniform")
     if adaptive and not drops:
@@ -108,13 +106,18 @@ def _missing(method: Method) -> list[str]:
             "adaptive dropout does nothing: no module drops; put nn.Dropout with p > 0 between layers, or "
             "give base_rates="
         )
-    elif adaptive and method.sites.keys == {} and method.sites.skipped and not method.sites.active:
+    elif (
+        adaptive
+        and trainee.hooked_sites.keys == {}
+        and trainee.hooked_sites.skipped
+        and not trainee.hooked_sites.active
+    ):
         notes.append("adaptive dropout does nothing: no module fits; see dropout.")
-    tied = flat.get("divergence", "none") != "none" and "divergence" not in method.recipe.forward.unread()
-    if tied and (method.recipe.dropout is None or not drops):
+    tied = flat.get("divergence", "none") != "none" and "divergence" not in recipe.forward.unread()
+    if tied and (recipe.dropout is None or not drops):
         notes.append(
             "the divergence is 0: without dropout all passes are the same; put nn.Dropout with p > 0."
         )
-    if isinstance(method.stage, SelectiveUpdate) and not method.stage.parameters:
+    if isinstance(trainee.backward, SelectiveUpdate) and not trainee.backward.parameters:
         notes.append("nothing is masked: the optimizer holds none of the parameters in scope.")
     return notes

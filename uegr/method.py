@@ -114,35 +114,33 @@ def attach(
     sites = HookedSites(model, chosen.dropout, own_rates)
     trainee = HookedTrainee(
         cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
-        objective=objective, call=forward, mask=mask, at_once=at_once, share=share,
+        objective=objective, attacks=attacks, call=forward, mask=mask, at_once=at_once, share=share,
         words=None if found is None else Words(*found),
     )  # fmt: skip
-    return Method(model, optimizer, chosen, trainee, sites, stage, attacks)
+    return Method(optimizer, chosen, trainee, stage)
 
 
 class Method:
     """A recipe at work on a model; `attach` makes it.
 
-    `record` holds scalars: the terms of the last batch (loss_clean, loss_adversarial, divergence, perturbation,
-    drop_rate/<site>), and of the last step kept_share and mean_keep_probability.
+    `record` holds scalars: of the last batch loss_clean, loss_adversarial, divergence, perturbation and
+    drop_rate/<site>, as far as the recipe has them; of the last step kept_share and mean_keep_probability.
     """
 
     def __init__(
         self,
-        model: nn.Module,
         optimizer: torch.optim.Optimizer,
         recipe: Recipe,
         trainee: HookedTrainee,
-        sites: HookedSites,
         stage: SelectiveUpdate | None,
-        attacks: bool,
     ) -> None:
-        self.model, self.optimizer, self.recipe = model, optimizer, recipe
-        self.trainee, self.sites, self.stage, self.attacks = trainee, sites, stage, attacks
+        self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
+        self.model: nn.Module = trainee.model
+        self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
         self.removed = False
-        model.__dict__["_uegr_method"] = self
+        self.model.__dict__["_uegr_method"] = True
 
     @property
     def record(self) -> dict[str, Tensor]:
@@ -168,7 +166,7 @@ class Method:
             raise UserError(f"{name} is in evaluation mode, where nothing is dropped; call .train()")
         inputs, labels = read(batch)
         trainee = self.trainee
-        if self.attacks and trainee.words is None:
+        if trainee.attacks and trainee.words is None:
             look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
         earlier = self._put_aside()
@@ -201,7 +199,7 @@ class Method:
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
-        return description(self)
+        return description(self.recipe, self.trainee)
 
     def remove(self) -> None:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""

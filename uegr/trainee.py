@@ -36,17 +36,24 @@ class HookedTrainee(Trainee):
     mask: Callable[[Any], Tensor] | None = None
     at_once: int = 1
     share: int = 1
-    words: Words | None = None  # None: nothing is attacked
+    attacks: bool = True
+    words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
     scale: Scale | None = None
     vectors: Tensor | None = None
+
+    @property
+    def hooked_sites(self) -> HookedSites:
+        """The dropout sites."""
+        assert isinstance(self.sites, HookedSites)
+        return self.sites
 
     def open(self, inputs: Any, labels: Tensor, scale: Scale | None) -> Batch:
         """The batch at hand, as the forward stage takes it: ids and mask (B, T), labels."""
         self.inputs, self.scale = inputs, scale
         one = torch.full((), 1 / self.share, device=labels.device)
-        assert isinstance(self.sites, HookedSites)
-        self.sites.unit = None if scale is None and self.share == 1 else one if scale is None else scale(one)
+        whole = scale is None and self.share == 1
+        self.hooked_sites.unit = None if whole else one if scale is None else scale(one)
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
@@ -76,13 +83,12 @@ class HookedTrainee(Trainee):
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the vectors x (B, T, D) -> logits (passes, B, C)."""
         rows, found = len(x), []
-        assert isinstance(self.sites, HookedSites)
         for first in range(0, passes, self.at_once):
             count = min(self.at_once, passes - first)
             inputs = repeated(self.inputs, rows, count)
             vectors = x if count == 1 else x.repeat(count, 1, 1)
             put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
-            with self.sites.forward(count * rows, first, first + count), put_in:
+            with self.hooked_sites.forward(count * rows, first, first + count), put_in:
                 output = called(self.model, self.call, inputs)
             found.append(logits_of(output, count * rows).unflatten(0, (count, rows)))
         return found[0] if len(found) == 1 else torch.cat(found)
