@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import torch
 from torch import nn
 
 from zoo.core.errors import UserError
+from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
+
+ATTACHED: WeakSet[nn.Module] = WeakSet()  # the models that have a method
 
 _SPREAD = {
     "DataParallel": "its replicas share the hooks' state",
-    "DistributedDataParallel": "several backward passes a step are not yet reduced as one",
     "FullyShardedDataParallel": "no process holds the whole gradient that is ranked",
     "OptimizedModule": "a compiled forward pass does not run the hooks",
 }
 
 
 def check_model(model: object) -> None:
-    """A module of ours to hook: not spread over processes, not compiled, without a method so far."""
+    """A module to hook: not spread over devices, not compiled, without a method so far."""
     if not isinstance(model, nn.Module):
         raise UserError(f"model of type {type(model).__name__}: expected a torch.nn.Module")
     for kind, why in _SPREAD.items():
         if kind in {c.__name__ for c in type(model).__mro__}:
-            raise UserError(f"model of type {kind}: {why}; expected the module itself, in one process")
-    if "_uegr_method" in model.__dict__:
+            raise UserError(f"model of type {kind}: {why}; expected the module itself")
+    if model in ATTACHED:
         raise UserError(f"{type(model).__name__} has a method already; expected method.remove() first")
 
 
@@ -44,6 +48,8 @@ def check_recipe(model: nn.Module, recipe: Recipe) -> None:
     """A recipe that can be done by hooks, on gradients of these tables."""
     if recipe.backward is None:
         return
+    if not isinstance(recipe.backward, Selective):
+        raise UserError(f"backward stage {recipe.backward.kind!r}: expected `selective`, which acts by hooks")
     if recipe.backward.wants_squares:
         raise UserError(
             "saliency=per_sample needs a backward pass an example over one graph of the whole step; expected "

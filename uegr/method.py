@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from uegr.batches import Forward, called, read, tensors
 from uegr.bracket import Bracket
-from uegr.checks import check_model, check_optimizer, check_recipe, whole_number
+from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, whole_number
 from uegr.describe import description
 from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
+from uegr.ranks import Ranks
 from uegr.recipes import as_recipe
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
@@ -67,7 +68,9 @@ def attach(
         True
 
     Args:
-        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`.
+        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. In DistributedDataParallel the
+            gradients of all processes are averaged once a step, after the last of its batches; the attack's
+            unit and the drop rates are those of each process.
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
@@ -86,6 +89,10 @@ def attach(
     Raises:
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
     """
+    ranks = None
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        ranks = Ranks(model.process_group, next(model.parameters()).device)
+        model = model.module
     check_model(model)
     check_optimizer(model, optimizer)
     chosen = as_recipe(recipe)
@@ -104,7 +111,8 @@ def attach(
     found = named_embedding(model, embedding) if attacks else None
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    generator = torch.Generator(device).manual_seed(torch.initial_seed() if seed is None else seed)
+    seed = torch.initial_seed() if seed is None else seed
+    generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
     stage = (
         None if chosen.backward is None else cast(SelectiveUpdate, chosen.backward.start(model, generator))
     )
@@ -117,7 +125,7 @@ def attach(
         objective=objective, attacks=attacks, call=forward, mask=mask, at_once=at_once, share=share,
         words=None if found is None else Words(*found),
     )  # fmt: skip
-    return Method(optimizer, chosen, trainee, stage)
+    return Method(optimizer, chosen, trainee, stage, ranks)
 
 
 class Method:
@@ -133,14 +141,16 @@ class Method:
         recipe: Recipe,
         trainee: HookedTrainee,
         stage: SelectiveUpdate | None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
+        self.ranks, self.batches = ranks, 0
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
         self.removed = False
-        self.model.__dict__["_uegr_method"] = True
+        ATTACHED.add(self.model)
 
     @property
     def record(self) -> dict[str, Tensor]:
@@ -175,8 +185,11 @@ class Method:
                 record = self.recipe.forward.gradients(trainee, trainee.open(inputs, labels, scale))
         finally:
             trainee.close()
-        for p, gradient in earlier:
-            p.grad = gradient if p.grad is None else p.grad.add_(gradient)
+            for p, gradient in earlier:
+                p.grad = gradient if p.grad is None else p.grad.add_(gradient)
+        self.batches += 1
+        if self.ranks is not None and self.batches % trainee.share == 0:
+            self.ranks.average(self.model.parameters())
         scalars = {
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }
@@ -210,7 +223,7 @@ class Method:
             self.trainee.words.remove()
         if self.bracket is not None:
             self.bracket.remove()
-        del self.model.__dict__["_uegr_method"]
+        ATTACHED.discard(self.model)
         self.removed = True
 
     def state_dict(self) -> dict[str, Any]:
