@@ -26,7 +26,7 @@ PRELOADED = (
     "numpy", "scipy.stats", "sklearn.svm", "sklearn.feature_extraction.text", "torch", "torch._dynamo",
     "safetensors.torch", "filelock", "matplotlib.figure", "rich.console", "hypothesis.strategies", "pytest",
 )  # fmt: skip
-OURS = ("uegr_ref", "zoo", "bench")
+OURS = ("uegr", "uegr_ref", "zoo", "bench")
 TIMEOUT, TIMEOUT_SOUND = 60.0, 300.0
 ENVIRONMENT = {
     "HYPOTHESIS_PROFILE": "mutants",

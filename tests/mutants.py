@@ -38,7 +38,7 @@ from forked import Job, Outcome, outcomes, preload
 
 REPOSITORY = Path(__file__).parents[1]
 PLANTED = Path(__file__).parent / "planted"
-COPIED = ("uegr_ref", "zoo", "bench", "tests", "data", "pyproject.toml")
+COPIED = ("uegr", "uegr_ref", "zoo", "bench", "tests", "data", "pyproject.toml")
 LINKED = ("docs", "results", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt")
 
 

@@ -15,7 +15,7 @@ FLOORS = (
     ("zoo.fast",),
     ("zoo.method",),
     ("zoo.models", "zoo.text", "zoo.recipes"),
-    ("zoo.training", "zoo.settings"),
+    ("zoo.training", "zoo.settings", "uegr"),
     ("zoo.grid", "zoo.evidence"),
     ("zoo.studies", "zoo.report"),
     ("zoo.ablate", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
@@ -31,15 +31,17 @@ NEVER = {
     "zoo.training": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # training knows no report
     "zoo.evidence": ("zoo.text", "zoo.training", "zoo.method", "zoo.grid", "zoo.recipes"),
     "zoo.report": ("zoo.text", "zoo.training", "zoo.method", "zoo.recipes"),
-    "zoo": ("uegr_ref", "bench", "tests"),
+    "zoo": ("uegr_ref", "uegr", "bench", "tests"),
+    # The door serves models of any kind: it knows none of ours, and no corpus.
+    "uegr": ("zoo.text", "zoo.models", "zoo.training", "uegr_ref", "bench"),
 }
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the three packages by its name."""
+    """Every module of the four packages by its name."""
     found = {}
-    for package in ("uegr_ref", "zoo", "bench"):
+    for package in ("uegr", "uegr_ref", "zoo", "bench"):
         for path in (ROOT / package).rglob("*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
@@ -70,7 +72,7 @@ def floor(name: str) -> int:
     return next(i for i, rooms in enumerate(FLOORS) if rooms_of(name, rooms))
 
 
-ZOO = sorted(name for name in modules() if name.startswith(("zoo.", "bench")))
+ZOO = sorted(name for name in modules() if name.startswith(("zoo.", "uegr.", "bench")) or name == "uegr")
 
 
 @pytest.mark.parametrize("name", ZOO)

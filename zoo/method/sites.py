@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any, ClassVar
 
 import torch
@@ -112,7 +113,7 @@ class DropoutSites:
         sites: by name, in the order in which a forward pass meets them.
         settings: None = no dropout at all.
         active: the names in use; the other sites do nothing.
-        generator: of all masks.
+        generator: of all masks; None: torch's own.
         repeats: whether the first active site may turn B rows into K * B, so that K passes share what lies
             before it.
     """
@@ -122,7 +123,7 @@ class DropoutSites:
         sites: Mapping[str, AdaptiveDropout],
         settings: Dropout | None,
         active: Iterable[str],
-        generator: torch.Generator,
+        generator: torch.Generator | None,
         repeats: bool = False,
     ) -> None:
         self.settings, self.generator, self.repeats = settings, generator, repeats
@@ -132,17 +133,26 @@ class DropoutSites:
         self._constants: dict[tuple[tuple[float, ...], torch.device], Tensor] = {}
         for name, site in sites.items():
             site.managed, site.coming = True, None
-            if settings is not None and name in self.active:
-                self.watches[name] = _Watch(site, settings)
+            if name in self.active:
+                self.use(name, site)
+
+    def use(self, name: str, site: AdaptiveDropout) -> None:
+        """One more site at work."""
+        assert self.settings is not None
+        self.active[name], self.watches[name] = site, _Watch(site, self.settings)
+
+    def base_rate(self, name: str, k: int) -> float:
+        """Mean drop rate of a site in pass k (0 = clean)."""
+        assert self.settings is not None
+        return 0.0 if k == 0 and self.settings.clean_dropout == "off" else self.settings.base_rate(k)
 
     def plan_clean(self, passes: int, keep_mask: bool = False) -> None:
         """The clean pass(es): rates from earlier steps. `keep_mask`: for `plan_same_mask`."""
         if self.settings is None:
             return
         mode = self.settings.clean_dropout
-        rates = [0.0 if mode == "off" else self.settings.base_rate(0)] * passes
         averages = {name: site.average for name, site in self.active.items()}
-        self._plan(rates, averages if mode == "adaptive" else {}, watch=True, keep_mask=keep_mask)
+        self._plan([0] * passes, averages if mode == "adaptive" else {}, watch=True, keep_mask=keep_mask)
 
     def plan_passes(self, passes: int) -> None:
         """The K adversarial passes, each with its own base rate."""
@@ -154,8 +164,8 @@ class DropoutSites:
             ]
             for name, watch in self.watches.items()
         }
-        rates = [self.settings.base_rate(k + 1) for k in range(passes)]
-        self._plan(rates, {name: norms for name, norms in found.items() if norms is not None}, watch=False)
+        known = {name: norms for name, norms in found.items() if norms is not None}
+        self._plan([k + 1 for k in range(passes)], known, watch=False)
 
     def stop_watching(self) -> None:
         """Further backward passes of this step leave the statistics alone."""
@@ -174,33 +184,41 @@ class DropoutSites:
 
     def _plan(
         self,
-        base_rates: list[float],
+        passes: list[int],
         statistics: Mapping[str, Tensor],
         *,
         watch: bool,
         keep_mask: bool = False,
     ) -> None:
+        """`passes`: the numbers of those that come as one batch (0 = clean)."""
         assert self.settings is not None
-        by_layer = self._layer_rates(base_rates, statistics) if self.settings.kind == "layer" else {}
+        by_layer = self._layer_rates(passes, statistics) if self.settings.kind == "layer" else {}
         for number, (name, site) in enumerate(self.active.items()):
-            targets = self._constant(tuple(base_rates), site.average.device)
             norms = statistics.get(name)
             if name in by_layer:
                 rates = by_layer[name][:, None].expand(-1, site.units)
-            elif norms is None or self.settings.kind in ("uniform", "layer"):
-                rates = targets[:, None].expand(-1, site.units)
             else:
-                s = self.settings
-                rates = drop_rates(norms, targets, s.kind, s.gamma, s.q_min, s.q_max)
+                rates = self._site_rates(name, site, passes, norms)
             observed = watch and self.settings.kind != "uniform"
             self.watches[name].open = watch
             site.coming = Pass(
                 rates,
-                repeat=len(base_rates) if self.repeats and number == 0 else 1,
+                repeat=len(passes) if self.repeats and number == 0 else 1,
                 generator=self.generator,
                 keep_noise=keep_mask,
                 observe=self.watches[name].observe if observed else None,
             )
+
+    def _site_rates(
+        self, name: str, site: AdaptiveDropout, passes: list[int], norms: Tensor | None
+    ) -> Tensor:
+        """(K, U) or (K, B, U) rates of a site by itself."""
+        assert self.settings is not None
+        s = self.settings
+        targets = self._constant(tuple(self.base_rate(name, k) for k in passes), site.average.device)
+        if norms is None or s.kind in ("uniform", "layer"):
+            return targets[:, None].expand(-1, site.units)
+        return drop_rates(norms, targets, s.kind, s.gamma, s.q_min, s.q_max)
 
     def plan_same_mask(self) -> None:
         """The pass before once more, with the mask that `plan_clean(..., keep_mask=True)` has kept."""
@@ -214,13 +232,14 @@ class DropoutSites:
             self._constants[values, device] = torch.tensor(values, device=device, dtype=torch.float64)
         return self._constants[values, device]
 
-    def _layer_rates(self, base_rates: list[float], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _layer_rates(self, passes: list[int], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """(K,) rates a site: one with a larger mean gradient norm drops more, all of its units alike."""
         assert self.settings is not None
         if not statistics:
             return {}
         means = torch.stack([norms.mean() for norms in statistics.values()])
-        targets = self._constant(tuple(base_rates), means.device)
+        base = tuple(mean([self.base_rate(name, k) for name in statistics]) for k in passes)
+        targets = self._constant(base, means.device)
         s = self.settings
         shares = drop_rates(means, targets, "mean", s.gamma, s.q_min, s.q_max)
         return dict(zip(statistics, shares.unbind(-1), strict=True))

@@ -18,6 +18,7 @@ from zoo.core.records import Settings
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import fixed_shapes
 from zoo.method.contract import TextClassifier
+from zoo.method.forward.objective import Objective
 from zoo.method.sites import DropoutSites
 
 
@@ -89,11 +90,20 @@ class Trainee:
     generator: torch.Generator  # of all masks
     shares_trunk: bool  # all active sites lie in the head, so K passes need one trunk pass
     state: dict[str, Any] = field(default_factory=dict)  # what a forward stage keeps from step to step
+    objective: Objective = field(default_factory=Objective)
 
     @property
     def selected(self) -> list[nn.Parameter]:
         """The parameters that the backward stage acts on."""
         return [] if self.backward is None else self.backward.parameters
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(B, T) ids -> (B, T, D) word vectors."""
+        return self.model.embed(tokens)
+
+    def descend(self, loss: Tensor, retain_graph: bool = False) -> None:
+        """The backward pass of a part of the loss."""
+        loss.backward(retain_graph=retain_graph)
 
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the same vectors (B, T, D) as one batch -> logits (passes, B, C)."""

@@ -19,6 +19,10 @@ from zoo.fast.shapes import demand_fixed_shapes
 from zoo.method.backward.places import Entries, masked_first_moment, masked_update
 from zoo.method.backward.selective import Selective, SelectiveUpdate
 
+PLACES: dict[str, Callable[..., Callable[[], None]]] = {
+    "update": masked_update,
+    "first_moment": masked_first_moment,
+}
 ADAMW = {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.02}
 Factors = list[tuple[Tensor, Tensor]]  # a step's gradient (6, 2) and factors m / p (6, 2)
 
@@ -57,7 +61,6 @@ def batches(seed: int, count: int = 4) -> tuple[list[Tensor], Factors]:
 @given(st.integers(0, 2**32 - 1))
 def test_a_place_is_the_slow_form_of_adamw(place: str, known: str, seed: int) -> None:
     """On the rows of a batch alone, some of them twice, as on the whole table."""
-    act = {"update": masked_update, "first_moment": masked_first_moment}[place]
     start = torch.randn(6, 2, generator=torch.Generator().manual_seed(seed)).double()
     table = nn.Parameter(start.clone())
     optimizer = torch.optim.AdamW([table], fused=True, **ADAMW)  # type: ignore[arg-type]
@@ -71,13 +74,14 @@ def test_a_place_is_the_slow_form_of_adamw(place: str, known: str, seed: int) ->
             touched = Rows.of(ids)
         entries = Entries([(table, None if known == "all" else touched)])
         taken = factor if known == "all" else touched.take(factor)
-        act(optimizer, entries, entries.take(lambda p: p.grad), taken.flatten())
+        finish = PLACES[place](optimizer, entries, entries.take(lambda p: p.grad), taken.flatten())
+        optimizer.step()
+        finish()
     torch.testing.assert_close(table.detach(), slow_adamw(start, steps, place), rtol=0, atol=1e-12)
 
 
 def mean_over_masks(place: str, steps: list[Tensor], p: Tensor) -> tuple[Tensor, Tensor]:
     """The mean of the last step over every mask, and that step without one; earlier steps have none."""
-    act: dict[str, Callable[..., None]] = {"update": masked_update, "first_moment": masked_first_moment}
 
     def moved(factor: Tensor | None) -> Tensor:
         theta = nn.Parameter(torch.tensor([0.5, -1.0, 2.0]).double())
@@ -93,7 +97,9 @@ def mean_over_masks(place: str, steps: list[Tensor], p: Tensor) -> tuple[Tensor,
             theta.grad *= factor
             optimizer.step()
         else:
-            act[place](optimizer, entries, steps[-1], factor)
+            finish = PLACES[place](optimizer, entries, steps[-1], factor)
+            optimizer.step()
+            finish()
         return theta.detach() - before
 
     mean = torch.zeros(3).double()
@@ -151,7 +157,10 @@ def test_groups_keep_their_own_rates() -> None:
     for p in both:
         p.grad = torch.tensor([1.0, -2.0]).double()
     entries = Entries([(p, None) for p in both])
-    masked_first_moment(optimizer, entries, torch.cat([p.grad for p in both]), torch.full((4,), 2.0).double())
+    gradient = torch.cat([p.grad for p in both])
+    finish = masked_first_moment(optimizer, entries, gradient, torch.full((4,), 2.0).double())
+    optimizer.step()
+    finish()
     moves = [1 - 0.01 * rate - p.detach()[0] for p, rate in zip(both, (0.1, 0.01), strict=True)]
     assert float(moves[0] / moves[1]) == pytest.approx(10)
 

@@ -1,4 +1,4 @@
-"""Where the mask m / p acts, beside the gradient itself. Under SGD, of which Theorem 1 speaks, all are one.
+"""Where the mask m / p acts. Under SGD, of which Theorem 1 speaks, all are one.
 
     gradient       AdamW is handed m/p g             both of its moments see the mask
     update         theta <- theta + m/p step         the moments see g; the step is AdamW's own, decay and all
@@ -65,32 +65,41 @@ def _taken(tensor: Tensor, rows: Rows | None) -> Tensor:
 
 
 Optimizer = torch.optim.Optimizer
+# A place acts before the optimizer's step, and returns what is left to do after it.
+Finish = Callable[[], None]
 
 
-def masked_update(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> None:
-    """theta <- theta + m/p step.
+def masked_gradient(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> Finish:
+    """g <- m/p g, before the step; nothing is left after it.
 
     Args:
         entries: n of them. gradient: (n,) as `.grad` has it. factor: (n,) m / p.
     """
+    entries.put(lambda p: p.grad, gradient * factor)
+    return lambda: None
+
+
+def masked_update(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> Finish:
+    """theta <- theta + m/p step. Arguments as above."""
     before = entries.take(lambda p: p.detach())
-    optimizer.step()
-    after = entries.take(lambda p: p.detach())
-    # Written as a correction: what is not masked keeps the optimizer's own step bit for bit.
-    rest = torch.where(gradient != 0, factor - 1, 0.0)
-    entries.put(lambda p: p.detach(), after + rest * (after - before))
+
+    def finish() -> None:
+        after = entries.take(lambda p: p.detach())
+        # Written as a correction: what is not masked keeps the optimizer's own step bit for bit.
+        rest = torch.where(gradient != 0, factor - 1, 0.0)
+        entries.put(lambda p: p.detach(), after + rest * (after - before))
+
+    return finish
 
 
-def masked_first_moment(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> None:
+def masked_first_moment(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> Finish:
     """The optimizer's step, whose first moment is then handed (m/p - 1) g too. Arguments as above.
 
     Raises:
         UserError: an optimizer other than SGD (whose only moment, or gradient, it is), Adam and AdamW.
     """
     if isinstance(optimizer, torch.optim.SGD):
-        entries.put(lambda p: p.grad, gradient * factor)
-        optimizer.step()
-        return
+        return masked_gradient(optimizer, entries, gradient, factor)
     groups = {p: group for group in optimizer.param_groups for p in group["params"]}
     if not isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW) or any(
         groups[p]["amsgrad"] or groups[p]["maximize"] for p, _ in entries.tensors
@@ -99,10 +108,13 @@ def masked_first_moment(optimizer: Optimizer, entries: Entries, gradient: Tensor
             f"mask_on=first_moment with {type(optimizer).__name__}: expected SGD, Adam or AdamW (without "
             "amsgrad and maximize), or another mask_on"
         )
-    optimizer.step()
     missing = (gradient * (factor - 1)).split(entries.sizes)
-    for (p, rows), own in zip(entries.tensors, missing, strict=True):
-        _correct(optimizer.state[p], groups[p], p.detach(), rows, own)
+
+    def finish() -> None:
+        for (p, rows), own in zip(entries.tensors, missing, strict=True):
+            _correct(optimizer.state[p], groups[p], p.detach(), rows, own)
+
+    return finish
 
 
 def _correct(
@@ -121,7 +133,8 @@ def _correct(
             rows.put(target, new)
 
 
-PLACES: dict[str, Callable[[Optimizer, Entries, Tensor, Tensor], None]] = {
+PLACES: dict[str, Callable[[Optimizer, Entries, Tensor, Tensor], Finish]] = {
+    "gradient": masked_gradient,
     "update": masked_update,
     "first_moment": masked_first_moment,
 }

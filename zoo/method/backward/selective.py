@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from zoo.core.records import setting
 from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
-from zoo.method.backward.places import PLACES, Entries, flat
+from zoo.method.backward.places import PLACES, Entries, Finish, flat
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
 from zoo.method.trainee import Backward
@@ -84,7 +84,7 @@ class Selective(Backward):
     # encoder: word vectors and classifier are always updated.
     update_scope: str = setting("all", choices=("all", "encoder"))
     # `zoo.method.backward.places`; on the gradient, as ancestors have it, AdamW makes smaller steps.
-    mask_on: str = setting("update", choices=("gradient", *PLACES), unnamed="gradient")
+    mask_on: str = setting("update", choices=tuple(PLACES), unnamed="gradient")
 
     def unread(self) -> Iterable[str]:
         """A constant keep probability asks for no saliency; each estimator has its own settings."""
@@ -179,15 +179,22 @@ class SelectiveUpdate:
         squares: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """The optimizer's step with the mask where `mask_on` says; returns the record of `apply`."""
-        place = PLACES.get(self.settings.mask_on)
-        if place is None:
-            record = self.apply(touched, squares)
-            optimizer.step()
-            return record
+        record, finish = self.before_step(optimizer, touched, squares)
+        optimizer.step()
+        finish()
+        return record
+
+    @torch.no_grad()
+    def before_step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        touched: Mapping[Tensor, Rows] | None = None,
+        squares: list[Tensor] | None = None,
+    ) -> tuple[dict[str, Tensor], Finish]:
+        """What `step` does before the optimizer's, and what it does after it; for who takes it themselves."""
         entries, gradient = self._entries(touched, squares)
         factor, record = self._factor(gradient, entries.sizes, squares)
-        place(optimizer, entries, gradient, factor)
-        return record
+        return record, PLACES[self.settings.mask_on](optimizer, entries, gradient, factor)
 
     @torch.no_grad()
     def apply(

@@ -24,7 +24,7 @@ from zoo.core.batch import Batch
 from zoo.core.records import setting
 from zoo.method.contract import embed_backward
 from zoo.method.forward.attack import Attack, attack, embedding_rms
-from zoo.method.forward.divergence import DIVERGENCES, cross_entropy
+from zoo.method.forward.divergence import DIVERGENCES
 from zoo.method.forward.per_sample import squares_of_examples
 from zoo.method.trainee import Forward, Trainee
 
@@ -70,7 +70,7 @@ class BiStage(Attack, Forward):
         and `squares` where the backward stage wants those of single examples.
         """
         sites, per_sample = trainee.sites, trainee.wants_squares
-        vectors = trainee.model.embed(batch.tokens)
+        vectors = trainee.embed(batch.tokens)
         # The squares of examples need one graph from each loss to the parameters, hence no cut.
         x = vectors if per_sample else vectors.detach().requires_grad_()
         if per_sample:
@@ -78,10 +78,10 @@ class BiStage(Attack, Forward):
 
         sites.plan_clean(self.clean)
         logits = trainee.classify(x, batch.mask, self.clean)
-        clean = cross_entropy(logits, batch.labels).mean(0)
-        divergence = None if self.adversarial else self._divergence(logits)
+        clean = trainee.objective.losses(logits, batch.labels).mean(0)
+        divergence = None if self.adversarial else self._divergence(trainee, logits, batch)
         loss = clean.mean() + self._weighted(divergence)
-        loss.backward(retain_graph=per_sample)
+        trainee.descend(loss, retain_graph=per_sample)
         sites.stop_watching()
         record: dict[str, Any] = {"loss_clean": clean.detach().mean()}
 
@@ -95,10 +95,10 @@ class BiStage(Attack, Forward):
             sites.plan_passes(self.adversarial)
             logits = trainee.classify(x_adv, batch.mask, self.adversarial)
             over_passes = torch.sum if self.adversarial_reduction == "sum" else torch.mean
-            adversarial = over_passes(cross_entropy(logits, batch.labels), 0)
-            divergence = self._divergence(logits)
+            adversarial = over_passes(trainee.objective.losses(logits, batch.labels), 0)
+            divergence = self._divergence(trainee, logits, batch)
             loss = adversarial.mean() + self._weighted(divergence)
-            loss.backward(retain_graph=per_sample)
+            trainee.descend(loss, retain_graph=per_sample)
             examples.append(adversarial)
             total = total + loss.detach()
             gradient = gradient_of(x) if per_sample else gradient + gradient_of(x_adv)
@@ -116,11 +116,11 @@ class BiStage(Attack, Forward):
         record |= {f"drop_rate/{name}": rate for name, rate in sites.mean_rates().items()}
         return record | {"loss": total, "logits": logits.detach()}
 
-    def _divergence(self, logits: Tensor) -> Tensor | None:
+    def _divergence(self, trainee: Trainee, logits: Tensor, batch: Batch) -> Tensor | None:
         """Divergence per example (B,) of the passes, or None where there is none."""
         if self.divergence == "none" or len(logits) < 2:
             return None
-        return DIVERGENCES[self.divergence](logits)
+        return trainee.objective.divergence(self.divergence, logits, batch.labels)
 
     def _weighted(self, divergence: Tensor | None) -> Tensor | float:
         if divergence is None:
@@ -132,7 +132,7 @@ class BiStage(Attack, Forward):
         """dL_clean / d(vectors) at another point (B, T, D), for the further steps of PGD."""
         point = point.detach().requires_grad_()
         logits = trainee.classify(point, batch.mask, self.clean)
-        return torch.autograd.grad(cross_entropy(logits, batch.labels).mean(), point)[0]
+        return torch.autograd.grad(trainee.objective.losses(logits, batch.labels).mean(), point)[0]
 
 
 def gradient_of(x: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from zoo.core.records import setting
 from zoo.method.contract import embed_backward
 from zoo.method.forward.attack import embedding_rms, perturbation, project
 from zoo.method.forward.bi_stage import gradient_of
-from zoo.method.forward.divergence import cross_entropy
 from zoo.method.rates import root
 from zoo.method.trainee import Forward, Trainee
 
@@ -42,7 +41,7 @@ class FreeLB(Forward):
     def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
         """Leaves the mean of the A gradients in `.grad`; terms as `BiStage.gradients` has them."""
         mask, sites = batch.mask, trainee.sites
-        vectors = trainee.model.embed(batch.tokens)
+        vectors = trainee.embed(batch.tokens)
         entries = mask.sum(1)[:, None, None].clamp_min(1).to(vectors) * vectors.shape[2]
         start = 2 * sites.uniform(vectors.detach()) - 1
         delta = start * self.initial_magnitude / root(entries) * mask[:, :, None]
@@ -53,8 +52,8 @@ class FreeLB(Forward):
                 sites.plan_same_mask()
             x = (vectors.detach() + delta).requires_grad_()
             logits = trainee.classify(x, mask, 1)
-            loss = cross_entropy(logits, batch.labels).mean() / self.ascent_steps
-            loss.backward()
+            loss = trainee.objective.losses(logits, batch.labels).mean() / self.ascent_steps
+            trainee.descend(loss)
             total, gradient = total + loss.detach(), gradient + gradient_of(x)
             delta = delta + perturbation(gradient_of(x), mask, self.ascent_rate, "fgm")
             if self.maximum_norm > 0:

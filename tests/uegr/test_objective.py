@@ -1,0 +1,129 @@
+"""Losses and divergences by what the labels are, against their formulas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import uegr
+from toys import adamw, batch, toy
+from uegr.objective import Labelled
+from zoo.core.errors import UserError
+
+K, B, C = 3, 4, 5
+
+
+def logits(outputs: int = C, seed: int = 0) -> Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(K, B, outputs, generator=random).double().requires_grad_()
+
+
+CLASSES = torch.tensor([0, 4, 2, 2])
+NUMBERS = torch.tensor([0.5, -1.0, 2.0, 0.0]).double()
+SEVERAL = torch.tensor([[0, 1, 1, 0, 0], [1, 1, 0, 0, 1], [0] * 5, [1] * 5]).double()
+WEIGHTS = torch.tensor([0.1, 2.0, 1.0, 5.0, 0.7]).double()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_cross_entropy_is_torchs_by_pass(smoothing: float, weights: Tensor | None) -> None:
+    z = logits()
+    own = Labelled(smoothing, weights).losses(z, CLASSES)
+    assert own.shape == (K, B)
+    for k in range(K):
+        wanted = F.cross_entropy(z[k], CLASSES, weights, label_smoothing=smoothing)
+        torch.testing.assert_close(own[k].mean(), wanted)
+
+
+@pytest.mark.parametrize("shape", [(B,), (B, 1)])
+def test_regression_is_the_squared_error_and_the_spread_of_the_outputs(shape: tuple[int, ...]) -> None:
+    z = logits(1)
+    labels = NUMBERS.view(shape)
+    own = Labelled()
+    torch.testing.assert_close(own.losses(z, labels), (z[:, :, 0] - NUMBERS) ** 2)
+    spread = own.divergence("js", z, labels)
+    torch.testing.assert_close(spread, z[:, :, 0].var(0, correction=0))
+    pair = own.divergence("sym_kl", z[:2], labels)
+    torch.testing.assert_close(pair, (z[0, :, 0] - z[1, :, 0]) ** 2 / 4)
+
+
+def test_several_labels_are_coins() -> None:
+    z = logits()
+    own = Labelled()
+    wanted = torch.stack([F.binary_cross_entropy_with_logits(z[k], SEVERAL) for k in range(K)])
+    torch.testing.assert_close(own.losses(z, SEVERAL).mean(1), wanted)
+    p = z.sigmoid()
+    m = p.mean(0)
+
+    def entropy(p: Tensor) -> Tensor:
+        return -(p * p.log() + (1 - p) * (1 - p).log())
+
+    js = (entropy(m) - entropy(p).mean(0)).mean(-1)
+    torch.testing.assert_close(own.divergence("js", z, SEVERAL), js)
+    torch.testing.assert_close(own.divergence("js", logits(), CLASSES), uegr.js(logits()))
+
+
+def test_a_divergence_of_half_precision_is_no_less_than_zero() -> None:
+    z = (logits().detach() * 0.01).bfloat16()
+    for labels in (CLASSES, SEVERAL):
+        found = Labelled().divergence("js", z, labels)
+        assert found.dtype == torch.float32
+        assert bool((found > -1e-7).all())
+
+
+@pytest.mark.parametrize("scalar", [False, True])
+def test_a_loss_of_ones_own(scalar: bool) -> None:
+    """As a number a row or as their mean: the same training."""
+
+    def own(z: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(z, labels, reduction="mean" if scalar else "none") * 2
+
+    ours, theirs = toy(), toy()
+    method = uegr.attach(ours, adamw(ours), uegr.recipe("r_at", adversarial_reduction="sum"), loss=own)
+    torch.manual_seed(3)
+    first = method.backward(batch())
+    other = uegr.attach(theirs, adamw(theirs), uegr.recipe("r_at", adversarial_reduction="sum", alpha=0.25))
+    torch.manual_seed(3)
+    second = other.backward(batch(), scale=lambda loss: 2 * loss)
+    torch.testing.assert_close(first, 2 * second)
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels"), [(1, torch.randn(4)), (3, torch.ones(4, 3)), (3, torch.ones(4).int())], ids=str
+)
+def test_each_kind_trains(outputs: int, labels: Tensor) -> None:
+    model = toy(outputs=outputs)
+    method = uegr.attach(model, torch.optim.SGD(model.parameters(), 0.1), "uegr")
+    found = []
+    for _ in range(15):
+        method.backward(batch() | {"labels": labels})
+        found.append(float(method.record["loss_clean"]))
+        assert float(method.record["divergence"]) > 0
+        method.optimizer.step()
+        method.optimizer.zero_grad()
+    assert found[-1] < found[0]
+
+
+REFUSED = {
+    "float classes": (C, NUMBERS, {}, "labels of float64 and shape (4,) beside logits of (4, 5)"),
+    "truth values": (C, SEVERAL.bool(), {}, "labels of bool and shape (4, 5)"),
+    "whole numbers beside one output": (1, CLASSES, {}, "float (4,) beside one output"),
+    "a class too many": (3, CLASSES, {}, "labels from 0 to 4: expected 0 to 2, as the model has 3 logits"),
+    "an ignored class": (C, CLASSES - 1, {}, "labels from -1 to 3: expected 0 to 4"),
+    "weights of other classes": (C, CLASSES, {"class_weights": WEIGHTS[:2]}, "(2,): expected (5,)"),
+    "smooth numbers": (1, NUMBERS, {"label_smoothing": 0.1}, "beside regression: they are for classes"),
+    "a loss of a strange shape": (C, CLASSES, {"loss": lambda z, y: z}, "loss= gave (12, 5): expected (12,)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_labels_that_do_not_fit_are_refused(case: str) -> None:
+    outputs, labels, options, what = REFUSED[case]
+    with pytest.raises(UserError) as error:
+        Labelled(**options).losses(logits(outputs), labels)
+    assert what in str(error.value)
+    assert "\n" not in str(error.value)

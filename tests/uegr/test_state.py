@@ -1,0 +1,107 @@
+"""A training that stops and goes on is one that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+
+import uegr
+from toys import adamw, batch, same, toy, train
+from zoo.core.errors import UserError
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "running saliency, running norms": {"saliency": "ema", "statistics": "ema"},
+    "saliency of the epoch before": {"saliency": "epoch"},
+    "one mask an epoch": {"resample": "epoch", "statistics": "previous_step"},
+}
+
+
+def flat(state: Any) -> Any:
+    """The same in Python's own types, which compare with ==."""
+    if isinstance(state, torch.Tensor):
+        return state.tolist()
+    if isinstance(state, dict):
+        return {key: flat(value) for key, value in state.items()}
+    return [flat(value) for value in state] if isinstance(state, tuple) else state
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_going_on_is_never_having_stopped(settings: str) -> None:
+    recipe = uegr.recipe("uegr", **SETTINGS[settings])
+
+    def begun(seed: int) -> tuple[torch.nn.Module, uegr.Method]:
+        model = toy(seed)
+        return model, uegr.attach(model, adamw(model), recipe, seed=seed)
+
+    whole, method = begun(0)
+    torch.manual_seed(5)
+    train(method, range(3))
+    method.new_epoch()
+    train(method, range(3, 5))
+    method.backward(batch(5))  # between two batches of a step, where nothing but gradients is new
+    method.optimizer.zero_grad()
+    kept = io.BytesIO()
+    torch.save(
+        {
+            "model": whole.state_dict(), "optimizer": method.optimizer.state_dict(),
+            "method": method.state_dict(), "random": torch.get_rng_state(),
+        },
+        kept,
+    )  # fmt: skip
+    train(method, range(6, 9))
+
+    kept.seek(0)
+    state = torch.load(kept, weights_only=True)
+    again, other = begun(1)
+    again.load_state_dict(state["model"])
+    other.optimizer.load_state_dict(state["optimizer"])
+    other.load_state_dict(state["method"])
+    torch.set_rng_state(state["random"])
+    train(other, range(6, 9))
+    assert same(whole, again)
+    assert flat(method.state_dict()) == flat(other.state_dict())
+
+    torch.manual_seed(5)
+    third, forgetful = begun(0)
+    third.load_state_dict(state["model"])
+    forgetful.optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    train(forgetful, range(6, 9))
+    assert not same(whole, third)  # so the state matters
+
+
+def test_a_state_is_a_copy() -> None:
+    model = toy()
+    method = uegr.attach(model, adamw(model), "uegr")
+    train(method, range(2))
+    state = method.state_dict()
+    average = state["sites"]["late"]["average"].clone()
+    train(method, range(2, 4))
+    assert torch.equal(state["sites"]["late"]["average"], average)
+    method.load_state_dict(state)
+    train(method, range(2, 4))
+    assert torch.equal(state["sites"]["late"]["average"], average)
+
+
+def test_the_state_of_another_recipe_or_model_is_refused() -> None:
+    model = toy()
+    method = uegr.attach(model, adamw(model), uegr.recipe("uegr", saliency="ema"))
+    train(method, range(2))
+    state = method.state_dict()
+    small = torch.nn.Sequential(torch.nn.Embedding(20, 4), torch.nn.Flatten(), torch.nn.Linear(28, 3))
+    for recipe, what in (
+        (uegr.recipe("uegr", saliency="ema"), "running of"),
+        (uegr.RECIPES["uegr"], "recipe"),
+    ):
+        other = uegr.attach(small, adamw(small), recipe)
+        with pytest.raises(UserError, match=f"^state: .*{what}"):
+            other.load_state_dict(state)
+        other.remove()
+    other = uegr.attach(small, adamw(small), uegr.recipe("uegr", saliency="ema"))
+    state["update"]["running"] = None
+    with pytest.raises(UserError, match=r"^state: a dropout site early, which Sequential has not"):
+        other.load_state_dict(state)

@@ -1,0 +1,113 @@
+"""A user's batch: what the model is called with, what the labels are, the same rows once more.
+
+Index letters: B examples, T tokens, C outputs, R rows of one call (a multiple of B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.core.errors import UserError
+
+Forward = Callable[[nn.Module, Any], Any]
+
+
+def read(batch: Any) -> tuple[Any, Tensor]:
+    """Inputs and labels of a mapping with `labels`, or of a pair (inputs, labels).
+
+    Raises:
+        UserError: no labels, or labels that do not count the rows of any input.
+    """
+    if isinstance(batch, Mapping):
+        if batch.get("labels") is None:
+            names = ", ".join(map(str, batch)) or "nothing"
+            raise UserError(f"batch of {names}: expected `labels` among them")
+        inputs, labels = {key: value for key, value in batch.items() if key != "labels"}, batch["labels"]
+    elif isinstance(batch, tuple | list) and len(batch) == 2:
+        inputs, labels = batch
+    else:
+        raise UserError(
+            f"batch of type {type(batch).__name__}: expected a mapping of the model's arguments with "
+            "`labels`, or a pair (inputs, labels)"
+        )
+    if not isinstance(labels, Tensor) or labels.dim() == 0:
+        raise UserError(f"labels of type {type(labels).__name__}: expected a tensor with one row an example")
+    sizes = [len(t) for t in tensors(inputs) if t.dim() > 0]
+    if len(labels) not in sizes:
+        raise UserError(f"labels of {len(labels)} rows beside inputs of {sizes} rows: expected the same")
+    return inputs, labels
+
+
+def tensors(inputs: Any) -> list[Tensor]:
+    """All tensors of nested mappings, tuples and lists."""
+    if isinstance(inputs, Tensor):
+        return [inputs]
+    if isinstance(inputs, Mapping):
+        inputs = list(inputs.values())
+    return [t for part in inputs for t in tensors(part)] if isinstance(inputs, tuple | list) else []
+
+
+def repeated(inputs: Any, rows: int, times: int) -> Any:
+    """Every tensor of B = `rows` rows `times` times along axis 0; anything else as it is."""
+    if times == 1:
+        return inputs
+    if isinstance(inputs, Tensor):
+        own = inputs.dim() > 0 and len(inputs) == rows
+        return inputs.repeat(times, *[1] * (inputs.dim() - 1)) if own else inputs
+    if isinstance(inputs, Mapping):
+        return {key: repeated(value, rows, times) for key, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return type(inputs)([repeated(value, rows, times) for value in inputs])
+    return inputs
+
+
+def called(model: nn.Module, forward: Forward | None, inputs: Any) -> Any:
+    """What the model gives for these inputs."""
+    if forward is not None:
+        return forward(model, inputs)
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+
+
+def logits_of(output: Any, rows: int) -> Tensor:
+    """(R, C) logits in what a model gave: the tensor itself, its `.logits`, or its entry `logits`.
+
+    Raises:
+        UserError: none of these, or another shape.
+    """
+    found = output
+    if not isinstance(output, Tensor):
+        found = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if not isinstance(found, Tensor):
+        raise UserError(
+            f"the model gave a {type(output).__name__}: expected logits, an output with `logits`, or "
+            "forward=: a function of the model and its inputs that returns them"
+        )
+    if found.dim() == 1:
+        found = found[:, None]
+    if found.dim() != 2 or len(found) != rows:
+        raise UserError(f"logits of shape {tuple(found.shape)}: expected ({rows}, C), one row an example")
+    return found
+
+
+def mask_of(inputs: Any, tokens: Tensor, padding: int | None, given: Any) -> Tensor:
+    """(B, T) bool, True = a token that may be attacked.
+
+    From `given` (a function of the inputs), else an `attention_mask` of this shape among the inputs, else the
+    embedding's `padding_idx`, else all.
+    """
+    if given is not None:
+        mask = given(inputs)
+    else:
+        mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
+        if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
+            return torch.ones_like(tokens, dtype=torch.bool) if padding is None else tokens != padding
+    if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
+        what = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise UserError(f"mask: got {what}, expected {tuple(tokens.shape)}, as the word ids")
+    return mask != 0

@@ -1,0 +1,123 @@
+"""What a method found in a model, as text of at most 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+
+from uegr.dropouts import rate_attributes
+from uegr.trainee import HookedTrainee
+from zoo.method.backward.selective import SelectiveUpdate
+from zoo.method.recipe import Recipe
+
+WIDTH = 80
+
+
+def description(recipe: Recipe, trainee: HookedTrainee) -> str:
+    """One paragraph a part: words, dropout, passes, loss, update, and what is missing."""
+    parts = {
+        "recipe": _recipe(recipe, trainee),
+        "words": _words(trainee),
+        "dropout": _dropout(recipe, trainee),
+        "update": _update(trainee),
+        "missing": " ".join(_missing(recipe, trainee)) or "nothing",
+    }
+    return "\n".join(
+        textwrap.fill(
+            text, WIDTH, initial_indent=f"{name:9}", subsequent_indent=" " * 9,
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for name, text in parts.items()
+    )  # fmt: skip
+
+
+def _recipe(recipe: Recipe, trainee: HookedTrainee) -> str:
+    flat = recipe.flat()
+    hidden = {"base_rates"} if trainee.hooked_sites.own_rates else set()
+    read = {key: value for key, value in flat.items() if key not in hidden and not _idle(recipe, key)}
+    settings = ", ".join(f"{key}={value}" for key, value in read.items())
+    at_once = trainee.at_once
+    how = "as one batch" if at_once >= recipe.passes else f"{at_once} at a time"
+    share = f"; {trainee.share} batches a step" if trainee.share > 1 else ""
+    return f"{recipe.passes} passes a step, those of one kind {how}{share}; {settings}"
+
+
+def _idle(recipe: Recipe, key: str) -> bool:
+    return any(key in part.unread() for part in recipe.parts().values())
+
+
+def _words(trainee: HookedTrainee) -> str:
+    if not trainee.attacks:
+        return "none needed: the recipe attacks nothing"
+    words = trainee.words
+    if words is None:
+        return "the embedding is looked for at the first batch"
+    return f"attacked at the output of {words.name or 'the model'} ({type(words.module).__name__})"
+
+
+def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
+    sites, settings = trainee.hooked_sites, recipe.dropout
+    layers = sum(bool(rate_attributes(m)) for m in trainee.model.modules())
+    if settings is None:
+        return f"none: the rates of {layers} modules are 0 in the method's passes, and kept elsewhere"
+    own = "each module's own rate" if sites.own_rates else f"rates {settings.base_rates}"
+    if not sites.hooked:
+        ours = f"; {len(sites.active)} adaptive sites" if sites.active else ""
+        return f"{layers} ordinary modules, uniform, {own}{ours}"
+    if not sites.keys and not sites.active:
+        return (
+            f"{settings.kind}, {own}; sites among {len(sites.names)} nn.Dropout are found at the first batch"
+        )
+    found = f"{settings.kind}, {own}; {len(sites.active)} sites: {', '.join(sites.active) or 'none'}"
+    skipped = "; ".join(f"{name}: {why}" for name, why in sites.skipped.items())
+    served = {name for name, _, _ in sites.keys} | set(sites.skipped)
+    uncalled = [name for name in sites.names.values() if name not in served]
+    return (
+        found
+        + (f". Ordinary dropout stays: {skipped}" if skipped else "")
+        + (f". Not called as modules: {', '.join(uncalled)}" if uncalled else "")
+    )
+
+
+def _update(trainee: HookedTrainee) -> str:
+    stage = trainee.backward
+    if not isinstance(stage, SelectiveUpdate):
+        return "the optimizer's own, of everything"
+    count, tensors = sum(p.numel() for p in stage.parameters), len(stage.parameters)
+    held = {p for p in trainee.model.parameters() if p.requires_grad}
+    rest = len(held - set(stage.parameters))
+    left = f"; {rest} others are not masked" if rest else ""
+    where = {
+        "update": "on the optimizer's step, corrected after it",
+        "gradient": "on the gradient, just before the optimizer's step",
+        "first_moment": "on the first moment, corrected after the optimizer's step",
+    }[stage.settings.mask_on]
+    return f"mask {where}; {tensors} tensors, {count} numbers{left}"
+
+
+def _missing(recipe: Recipe, trainee: HookedTrainee) -> list[str]:
+    """A sentence for each part of the recipe that does nothing with this model, with what would help."""
+    notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
+    drops = bool(sites.active) or any(
+        getattr(m, name) > 0 for m in trainee.model.modules() for name in rate_attributes(m)
+    )
+    adaptive = flat["dropout"] not in ("none", "uniform")
+    if adaptive and not drops:
+        notes.append(
+            "adaptive dropout does nothing: no module drops; put nn.Dropout with p > 0 between layers, or "
+            "give base_rates="
+        )
+    elif (
+        adaptive
+        and trainee.hooked_sites.keys == {}
+        and trainee.hooked_sites.skipped
+        and not trainee.hooked_sites.active
+    ):
+        notes.append("adaptive dropout does nothing: no module fits; see dropout.")
+    tied = flat.get("divergence", "none") != "none" and "divergence" not in recipe.forward.unread()
+    if tied and (recipe.dropout is None or not drops):
+        notes.append(
+            "the divergence is 0: without dropout all passes are the same; put nn.Dropout with p > 0."
+        )
+    if isinstance(trainee.backward, SelectiveUpdate) and not trainee.backward.parameters:
+        notes.append("nothing is masked: the optimizer holds none of the parameters in scope.")
+    return notes

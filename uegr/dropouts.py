@@ -1,0 +1,272 @@
+"""Adaptive dropout at the `nn.Dropout` modules that a model has, by hooks: no module is exchanged.
+
+In a pass of ours such a module drops nothing itself (its `p` is 0 from one hook to the next), and the second
+hook applies the rates by channel, the last axis. What stays ordinary dropout: uniform rates that are the
+modules' own, probabilities of attention (4 dimensions), functional dropout.
+
+Index letters: K passes, B examples, T tokens, U units, R rows of one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uegr.objective import wide
+from zoo.core.errors import UserError
+from zoo.core.options import one_of
+from zoo.method.contract import active_sites, dropout_sites
+from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.sites import Dropout, DropoutSites
+
+Key = tuple[str, int, int]  # name of the module, number of its call in a forward pass, U
+
+
+class HookedSites(DropoutSites):
+    """The sites of any model: what its forward passes show, and the `AdaptiveDropout` modules it may have.
+
+    Args:
+        settings: None = no dropout at all, not even the model's own.
+        own_rates: whether a site's mean rate is the module's own `p`, not the recipe's `base_rates`.
+
+    Raises:
+        UserError: the settings name a site that the model has not.
+    """
+
+    def __init__(self, model: nn.Module, settings: Dropout | None, own_rates: bool) -> None:
+        named = () if settings is None else settings.sites
+        ours = dropout_sites(model)
+        self.names = {m: name for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
+        for name in named:
+            if name not in ours and name not in self.names.values():
+                known = [*ours, *self.names.values()]
+                raise UserError(f"dropout setting sites={name}: expected {one_of(name, known)}")
+        self.model, self.named, self.own_rates = model, named, own_rates
+        self.own: dict[str, float] = {name: site.rate for name, site in ours.items()}
+        self.keys: dict[Key, str] = {}
+        self.skipped: dict[str, str] = {}  # modules that stay ordinary, and why
+        self.unit: Tensor | None = None  # by what gradients are scaled
+        self._pending: dict[nn.Dropout, tuple[str, float, Tensor, bool]] = {}
+        self._passes: list[int] = []
+        self._watching = False
+        self._whole: dict[str, Pass] = {}
+        self._window = slice(None)
+        self._calls: dict[nn.Dropout, int] = {}
+        self._rows, self._live, self._forward = 0, False, False
+        active = [n for n in named if n in ours] if named else active_sites(model, ())
+        super().__init__(ours, settings, active, None)
+        self.hooked = settings is not None and not (settings.kind == "uniform" and own_rates)
+        self.handles: list[Any] = []
+        for module in self.names if self.hooked else ():
+            self.handles.append(module.register_forward_pre_hook(self._before))
+            self.handles.append(module.register_forward_hook(self._after, always_call=True))
+
+    def base_rate(self, name: str, k: int) -> float:
+        """Mean drop rate of a site in pass k (0 = clean)."""
+        given = super().base_rate(name, k)
+        off = k == 0 and self.settings is not None and self.settings.clean_dropout == "off"
+        return self.own[name] if self.own_rates and not off else given
+
+    # --- around the passes --------------------------------------------------------------------------------
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Passes of ours run in this block; without settings every drop rate that a module holds is 0."""
+        held: list[tuple[nn.Module, str, float]] = []
+        if self.settings is None:
+            for module in self.model.modules():
+                for name in rate_attributes(module):
+                    held.append((module, name, getattr(module, name)))
+                    setattr(module, name, 0.0)
+        self._live = True
+        try:
+            yield
+        finally:
+            self._live = self._forward = False
+            for module, name, rate in held:
+                setattr(module, name, rate)
+
+    @contextmanager
+    def forward(self, rows: int, first: int, last: int) -> Iterator[None]:
+        """One call of the model on R = `rows` rows: passes first .. last - 1 of those planned."""
+        self._rows, self._calls, self._forward = rows, {}, True
+        self._narrow(slice(first, last))
+        try:
+            yield
+        finally:
+            self._forward = False
+
+    def plan_clean(self, passes: int, keep_mask: bool = False) -> None:
+        """The clean pass(es); `keep_mask`: all of torch's random numbers can be drawn again."""
+        super().plan_clean(passes)
+        if keep_mask:
+            self._drawn_from = random_states(self.model)
+
+    def plan_same_mask(self) -> None:
+        """The pass before with all its masks, those of ordinary dropout too."""
+        put_random_states(self.model, self._drawn_from)
+
+    def _plan(self, passes: list[int], statistics: Any, *, watch: bool, keep_mask: bool = False) -> None:
+        super()._plan(passes, statistics, watch=watch, keep_mask=keep_mask)
+        self._passes, self._watching, self._window = passes, watch, slice(None)
+        self._whole = {name: self._scaled(site.coming) for name, site in self.active.items() if site.coming}
+        self._narrow(self._window)
+
+    def _narrow(self, window: slice) -> None:
+        self._window = window
+        for name, coming in self._whole.items():
+            self.active[name].coming = replace(coming, rates=coming.rates[window])
+
+    def _scaled(self, coming: Pass) -> Pass:
+        """The same, whose observer sees the gradient of the loss itself, in float32 at least."""
+        if coming.observe is None:
+            return coming
+        observe = coming.observe
+
+        def own(gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
+            gradient = wide(gradient)
+            observe(gradient if self.unit is None else gradient / self.unit, mask, wide(output))
+
+        return replace(coming, observe=own)
+
+    # --- the hooks ----------------------------------------------------------------------------------------
+
+    def _before(self, module: nn.Dropout, args: tuple[Any, ...]) -> None:
+        if not self._live or not module.training or not args:
+            return
+        h, name = args[0], self.names[module]
+        number = self._number(module, name)
+        if reason := self._unfit(module, name, h):
+            self.skipped[name] = reason
+            return
+        first = len(h) == self._rows
+        site = self._site(module, (name, number, h.shape[-1]), h)
+        self._pending[module] = (site, module.p, h, first)
+        module.p = 0.0
+
+    def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor | None) -> Tensor | None:
+        if module not in self._pending:
+            return None
+        name, rate, h, first = self._pending.pop(module)
+        module.p = rate
+        if output is None:  # the module has failed
+            return None
+        site: Callable[[Tensor], Tensor] = self.active[name]
+        return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
+
+    def _number(self, module: nn.Dropout, name: str) -> int:
+        """Which call of the module in this forward pass it is."""
+        if self._forward:
+            self._calls[module] = self._calls.get(module, 0) + 1
+            return self._calls[module] - 1
+        if self._calls.get(module, 1) > 1:  # a backward pass that computes a part of the forward pass anew
+            raise UserError(
+                f"dropout {name}: several calls in a forward pass that gradient checkpointing repeats, in an "
+                "order that is not known; expected no checkpointing, or dropout=uniform with own rates"
+            )
+        return 0
+
+    def _unfit(self, module: nn.Dropout, name: str, h: Tensor) -> str | None:
+        """Why a call stays ordinary dropout."""
+        if self.named and name not in self.named:
+            return "not among the recipe's sites"
+        if self.own_rates and module.p == 0:
+            return "its rate is 0"
+        if h.dim() not in (2, 3):
+            return f"input of {h.dim()} dimensions, as attention's probabilities have"
+        return None if self._rows in h.shape[:-1] else f"no axis of the batch in {tuple(h.shape)}"
+
+    def _site(self, module: nn.Dropout, key: Key, h: Tensor) -> str:
+        """The name of the site of such a call, which is made when it is met first."""
+        if key not in self.keys:
+            rate = module.p
+            site = self._made(key, rate, h.device, h.dtype)
+            coming = Pass(
+                self._site_rates(self.keys[key], site, self._passes, None),
+                observe=self.watches[self.keys[key]].observe if self._watched else None,
+            )
+            self._whole[self.keys[key]] = self._scaled(coming)
+            self._narrow(self._window)
+        return self.keys[key]
+
+    @property
+    def _watched(self) -> bool:
+        return self._watching and self.settings is not None and self.settings.kind != "uniform"
+
+    def _made(self, key: Key, rate: float, device: torch.device, dtype: torch.dtype) -> AdaptiveDropout:
+        name, number, units = key
+        assert self.settings is not None
+        s = self.settings
+        if self.own_rates and s.kind != "uniform" and not s.q_min <= rate <= s.q_max:
+            raise UserError(f"dropout {name}: p={rate}; expected q_min={s.q_min} to q_max={s.q_max}")
+        calls = sum(key[:2] == (name, number) for key in self.keys)
+        title = name + (f"#{number + 1}" if number else "") + (f"@{units}" if calls else "")
+        site = AdaptiveDropout(units, kind="uniform")
+        site.to(device, dtype if dtype.itemsize >= 4 else torch.float32)
+        site.managed = True
+        self.keys[key], self.own[title] = title, rate
+        self.use(title, site)
+        self.watches[title].open = self._watching
+        return site
+
+    # --- the end, and the state ---------------------------------------------------------------------------
+
+    def remove(self) -> None:
+        """Take the hooks out; `AdaptiveDropout` modules are their own masters again."""
+        for handle in self.handles:
+            handle.remove()
+        for site in dropout_sites(self.model).values():
+            site.managed, site.coming = False, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What earlier steps have left at each site that a hook serves, and at the model's own sites."""
+        keys = {title: key for key, title in self.keys.items()}
+        return {
+            title: {
+                "key": keys.get(title), "rate": self.own[title], "average": site.average.clone(),
+                "latest": self.watches[title].latest, "before": self.watches[title].before,
+            }
+            for title, site in self.active.items()
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises:
+        UserError: a site that this model has not.
+        """
+        for title, own in state.items():
+            if title not in self.active:
+                if own["key"] is None or own["key"][0] not in self.names.values():
+                    raise UserError(
+                        f"state: a dropout site {title}, which {type(self.model).__name__} has not"
+                    )
+                self._made(tuple(own["key"]), own["rate"], own["average"].device, own["average"].dtype)
+            self.active[title].average.copy_(own["average"])
+            self.watches[title].latest, self.watches[title].before = own["latest"], own["before"]
+
+
+def rate_attributes(module: nn.Module) -> list[str]:
+    """Attributes of a module of torch's that hold a drop rate."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return ["p"]
+    return ["dropout"] if isinstance(module, nn.RNNBase | nn.MultiheadAttention) else []
+
+
+def random_states(model: nn.Module) -> list[Tensor]:
+    """torch's own random numbers, of the CPU and of the model's GPUs."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in _gpus(model))]
+
+
+def put_random_states(model: nn.Module, states: list[Tensor]) -> None:
+    """Those numbers again."""
+    torch.set_rng_state(states[0])
+    for device, state in zip(_gpus(model), states[1:], strict=True):
+        torch.cuda.set_rng_state(state, device)
+
+
+def _gpus(model: nn.Module) -> list[torch.device]:
+    return sorted({p.device for p in model.parameters() if p.device.type == "cuda"}, key=str)

@@ -1,0 +1,272 @@
+"""One door: any recipe on any PyTorch model, in the loop that trains it already.
+
+Hooks and no wrapper: the model keeps its class, its parameters' names and its state dict, and `remove` leaves
+it as it was. The masks of dropout come from torch's own random numbers, as those of `nn.Dropout` do; the mask
+of the backward stage comes from a generator of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from uegr.batches import Forward, called, read, tensors
+from uegr.bracket import Bracket
+from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, whole_number
+from uegr.describe import description
+from uegr.dropouts import HookedSites
+from uegr.objective import Labelled, Loss
+from uegr.ranks import Ranks
+from uegr.recipes import as_recipe
+from uegr.trainee import HookedTrainee, Scale
+from uegr.words import Words, named_embedding, seen_embedding
+from zoo.core.errors import UserError
+from zoo.method.backward.selective import SelectiveUpdate
+from zoo.method.contract import TextClassifier
+from zoo.method.forward.bi_stage import BiStage
+from zoo.method.forward.sam import SAM
+from zoo.method.recipe import Recipe
+from zoo.method.sites import Dropout
+
+
+def attach(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: str | Recipe = "uegr",
+    *,
+    embedding: str | nn.Module | None = None,
+    forward: Forward | None = None,
+    mask: Callable[[Any], Tensor] | None = None,
+    loss: Loss | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+    base_rates: tuple[float, ...] | None = None,
+    passes_at_once: bool | int = True,
+    accumulate: int = 1,
+    seed: int | None = None,
+) -> Method:
+    """Train `model` by a recipe: hooks on the model and its optimizer, until `Method.remove`.
+
+        >>> import torch, uegr
+        >>> from torch import nn
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(
+        ...     nn.Embedding(20, 8), nn.Flatten(), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.1),
+        ...     nn.Linear(16, 2),
+        ... )
+        >>> texts = torch.randint(20, (64, 4))
+        >>> loader = [(texts, (texts[:, 0] > 9).long())] * 40
+        >>> optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        >>> method = uegr.attach(model, optimizer, "uegr")
+        >>> for batch in loader:
+        ...     loss = method.backward(batch)
+        ...     optimizer.step(); optimizer.zero_grad()
+        >>> bool(loss < 0.5)
+        True
+
+    Args:
+        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. In DistributedDataParallel the
+            gradients of all processes are averaged once a step, after the last of its batches; the attack's
+            unit and the drop rates are those of each process.
+        recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
+        embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
+            `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
+        forward: (model, inputs) -> logits, for a model of another form.
+        mask: inputs -> (B, T) bool, the tokens that may be attacked. None: `attention_mask`, else all but the
+            embedding's `padding_idx`, else all.
+        loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say.
+        label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).
+        base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
+            recipe's where they are not the default, else each module's own `p`.
+        passes_at_once: the K passes as one batch of K * B rows, or one after the other (False), or so many at
+            a time. The graphs of all are kept either way, as the divergence ties them.
+        accumulate: batches of one optimizer step; the loss of each is divided by it.
+        seed: of the backward stage's mask. None: that of `torch.manual_seed`.
+
+    Raises:
+        UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
+    """
+    ranks = None
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        ranks = Ranks(model.process_group, next(model.parameters()).device)
+        model = model.module
+    check_model(model)
+    check_optimizer(model, optimizer)
+    chosen = as_recipe(recipe)
+    own_rates = base_rates is None and (
+        chosen.dropout is None or chosen.dropout.base_rates == Dropout().base_rates
+    )
+    if base_rates is not None:
+        chosen = chosen.changed(base_rates=base_rates)
+    check_recipe(model, chosen)
+    at_once = (
+        chosen.passes if passes_at_once is True else whole_number("passes_at_once", int(passes_at_once) or 1)
+    )
+    share = whole_number("accumulate", accumulate)
+    objective = Labelled(label_smoothing, class_weights, loss)
+    attacks = not isinstance(chosen.forward, SAM) and getattr(chosen.forward, "adversarial", 1) > 0
+    found = named_embedding(model, embedding) if attacks else None
+
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    seed = torch.initial_seed() if seed is None else seed
+    generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
+    stage = (
+        None if chosen.backward is None else cast(SelectiveUpdate, chosen.backward.start(model, generator))
+    )
+    if stage is not None:
+        held = {p for group in optimizer.param_groups for p in group["params"]}
+        stage.parameters = [p for p in stage.parameters if p in held]
+    sites = HookedSites(model, chosen.dropout, own_rates)
+    trainee = HookedTrainee(
+        cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
+        objective=objective, attacks=attacks, call=forward, mask=mask, at_once=at_once, share=share,
+        words=None if found is None else Words(*found),
+    )  # fmt: skip
+    return Method(optimizer, chosen, trainee, stage, ranks)
+
+
+class Method:
+    """A recipe at work on a model; `attach` makes it.
+
+    `record` holds scalars: of the last batch loss_clean, loss_adversarial, divergence, perturbation and
+    drop_rate/<site>, as far as the recipe has them; of the last step kept_share and mean_keep_probability.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        recipe: Recipe,
+        trainee: HookedTrainee,
+        stage: SelectiveUpdate | None,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
+        self.ranks, self.batches = ranks, 0
+        self.model: nn.Module = trainee.model
+        self.sites = trainee.hooked_sites
+        self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
+        self.terms: dict[str, Tensor] = {}
+        self.removed = False
+        ATTACHED.add(self.model)
+
+    @property
+    def record(self) -> dict[str, Tensor]:
+        """Scalars of the last batch and of the last step."""
+        return self.terms | ({} if self.bracket is None else self.bracket.record)
+
+    def backward(self, batch: Any, scale: Scale | None = None) -> Tensor:
+        """Add the gradient of the recipe's loss on a batch to every `.grad`; returns the loss (a scalar).
+
+        Args:
+            batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
+                Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
+                several labels at once.
+            scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
+
+        Raises:
+            UserError: the method was removed, the model is in evaluation mode, or the batch does not fit.
+        """
+        if self.removed:
+            raise UserError("method.backward: the method was removed from the model; attach another one")
+        if not self.model.training:
+            name = type(self.model).__name__
+            raise UserError(f"{name} is in evaluation mode, where nothing is dropped; call .train()")
+        inputs, labels = read(batch)
+        trainee = self.trainee
+        if trainee.attacks and trainee.words is None:
+            look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
+            trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
+        earlier = self._put_aside()
+        try:
+            with self.sites.at_work():
+                record = self.recipe.forward.gradients(trainee, trainee.open(inputs, labels, scale))
+        finally:
+            trainee.close()
+            for p, gradient in earlier:
+                p.grad = gradient if p.grad is None else p.grad.add_(gradient)
+        self.batches += 1
+        if self.ranks is not None and self.batches % trainee.share == 0:
+            self.ranks.average(self.model.parameters())
+        scalars = {
+            key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
+        }
+        self.terms = {key: value for key, value in scalars.items() if key != "loss"}
+        return scalars["loss"]
+
+    def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
+        """Gradients of earlier batches, which a stage that reads its own gradient must not see."""
+        if isinstance(self.recipe.forward, BiStage):
+            return []
+        held = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
+        for p, _ in held:
+            p.grad = None
+        return held
+
+    def new_epoch(self) -> None:
+        """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""
+        if self.stage is not None:
+            self.stage.new_epoch()
+
+    def describe(self) -> str:
+        """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
+        return description(self.recipe, self.trainee)
+
+    def remove(self) -> None:
+        """Take every hook out; the model and the optimizer are as they were but for what was trained."""
+        if self.removed:
+            return
+        self.sites.remove()
+        if self.trainee.words is not None:
+            self.trainee.words.remove()
+        if self.bracket is not None:
+            self.bracket.remove()
+        ATTACHED.discard(self.model)
+        self.removed = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training goes on with, beside model, optimizer and torch's own random numbers.
+
+        Tensors and plain types, in one dict for `torch.save`.
+        """
+        state: dict[str, Any] = {"recipe": self.recipe.as_json(), "sites": self.sites.state_dict()}
+        if self.stage is not None:
+            s = self.stage
+            state["update"] = {
+                "generator": self.trainee.generator.get_state(), "running": s.running,
+                "last_epoch": s.last_epoch, "steps": s.steps, "fixed": s.fixed,
+            }  # fmt: skip
+        return _copied(state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises:
+            UserError: the state of another recipe, or of a model with other dropout sites or parameters.
+        """
+        if not isinstance(state, Mapping) or state.get("recipe") != self.recipe.as_json():
+            raise UserError(
+                "state: of another recipe; expected the state_dict of a method with these settings"
+            )
+        state = _copied(dict(state))
+        if self.stage is not None:
+            s, own = self.stage, state["update"]
+            size = sum(p.numel() for p in s.parameters)
+            for name in ("running", "last_epoch"):
+                if own[name] is not None and own[name].numel() != size:
+                    raise UserError(f"state: {name} of {own[name].numel()} numbers; expected {size}")
+            self.trainee.generator.set_state(own["generator"])
+            s.running, s.last_epoch, s.steps, s.fixed = (
+                own[name] for name in ("running", "last_epoch", "steps", "fixed")
+            )
+        self.sites.load_state_dict(state["sites"])
+
+
+def _copied(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    return tuple(map(_copied, state)) if isinstance(state, tuple) else state

@@ -1,0 +1,124 @@
+"""Losses and divergences by what the labels are, for logits (K, B, C).
+
+    labels              logits      loss of an example                  divergence of the K passes
+    whole (B,)          C > 1       cross-entropy                       the recipe's, over the C classes
+    float (B,) (B, 1)   C = 1       (s - y)^2                           mean_k (s_k - mean s)^2
+    float (B, C)        C > 1       mean over C of binary CE            the recipe's, Bernoulli, mean over C
+
+One output has no distribution to compare. Of two normal ones of variance 1 the JS is half the squared
+distance to their mean up to higher orders, and half of (s - y)^2 is the negative log-likelihood: so the mean
+squared distance is to the squared error what JS is to cross-entropy.
+
+Index letters: K passes, B examples, C outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from zoo.core.errors import UserError
+from zoo.method.forward.divergence import DIVERGENCES
+from zoo.method.forward.objective import Objective
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float32 at least: a divergence of logits in 16 bits may come out negative."""
+    return x if x.dtype.itemsize >= 4 else x.float()
+
+
+class Labelled(Objective):
+    """Classes, one number, or several labels at once, as the labels say.
+
+    Args:
+        label_smoothing: of cross-entropy, in [0, 1).
+        class_weights: (C,) of cross-entropy; the mean is over weights, as in torch.
+        loss: in place of all these: logits (R, C), labels (R, ...) -> (R,), or the mean as a scalar.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, class_weights: Tensor | None = None, loss: Loss | None = None
+    ) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"label_smoothing={label_smoothing}: expected a number in [0, 1)")
+        if loss is not None and (label_smoothing or class_weights is not None):
+            raise UserError("loss= with label_smoothing or class_weights: expected one of them")
+        self.label_smoothing, self.class_weights, self.loss = label_smoothing, class_weights, loss
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(K, B, C), labels -> (K, B).
+
+        Raises:
+            UserError: labels that none of the three fits.
+        """
+        passes, rows, outputs = logits.shape
+        logits = wide(logits)
+        if self.loss is not None:
+            every = labels.repeat(passes, *[1] * (labels.dim() - 1))
+            own = self.loss(logits.flatten(0, 1), every)
+            if own.dim() > 0 and own.shape != (passes * rows,):
+                raise UserError(f"loss= gave {tuple(own.shape)}: expected ({passes * rows},) or a scalar")
+            return own.expand(passes, rows) if own.dim() == 0 else own.view(passes, rows)
+        kind = kind_of(labels, rows, outputs)
+        if kind != "classes" and (self.label_smoothing or self.class_weights is not None):
+            raise UserError(f"label_smoothing and class_weights beside {kind}: they are for classes alone")
+        if kind == "regression":
+            return (logits.squeeze(-1) - labels.view(-1).to(logits)).square()
+        if kind == "several labels":
+            wanted = labels.to(logits).expand_as(logits)
+            return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(-1)
+        return self._cross_entropy(logits, labels.long())
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        passes, rows, outputs = logits.shape
+        if labels.device.type == "cpu" and bool((labels < 0).any() or (labels >= outputs).any()):
+            found = f"{int(labels.min())} to {int(labels.max())}"
+            raise UserError(
+                f"labels from {found}: expected 0 to {outputs - 1}, as the model has {outputs} logits"
+            )
+        weights = self.class_weights
+        if weights is not None:
+            if weights.shape != (outputs,):
+                raise UserError(f"class_weights of shape {tuple(weights.shape)}: expected ({outputs},)")
+            weights = weights.to(logits)
+        own = F.cross_entropy(
+            logits.flatten(0, 1), labels.repeat(passes), weights, reduction="none",
+            label_smoothing=self.label_smoothing,
+        ).view(passes, rows)  # fmt: skip
+        return own if weights is None else own * (rows / weights[labels].sum())
+
+    def divergence(self, kind: str, logits: Tensor, labels: Tensor) -> Tensor:
+        """(K, B, C) of K > 1 passes -> (B,)."""
+        logits = wide(logits)
+        if logits.shape[-1] == 1:
+            return (logits - logits.mean(0)).square().mean(0).squeeze(-1)
+        if labels.dim() == 2 and labels.is_floating_point():
+            # The sigmoid is the softmax beside a logit of 0.
+            each = torch.stack([logits, torch.zeros_like(logits)], -1).flatten(1, 2)
+            return DIVERGENCES[kind](each).view(logits.shape[1:]).mean(-1)
+        return DIVERGENCES[kind](logits)
+
+
+def kind_of(labels: Tensor, rows: int, outputs: int) -> str:
+    """`classes`, `regression` or `several labels`.
+
+    Raises:
+        UserError: none of them.
+    """
+    whole = not labels.is_floating_point() and not labels.is_complex() and labels.dtype != torch.bool
+    if whole and labels.shape == (rows,) and outputs > 1:
+        return "classes"
+    if labels.is_floating_point() and outputs == 1 and labels.numel() == rows:
+        return "regression"
+    if labels.is_floating_point() and labels.shape == (rows, outputs):
+        return "several labels"
+    got = f"labels of {str(labels.dtype).removeprefix('torch.')} and shape {tuple(labels.shape)}"
+    raise UserError(
+        f"{got} beside logits of ({rows}, {outputs}): expected whole numbers ({rows},) for classes, float "
+        f"({rows},) beside one output, or float ({rows}, C) of 0 and 1 beside C outputs"
+    )

@@ -1,0 +1,41 @@
+"""Recipes by name, with settings changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.core.errors import UserError
+from zoo.core.options import lookup, one_of
+from zoo.method.recipe import Recipe
+from zoo.recipes import RECIPES, resolve_recipe
+
+
+def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
+    """A recipe of `RECIPES` with other values of some settings.
+
+        uegr.recipe("uegr", epsilon=0.1, mask_on="gradient")
+
+    Args:
+        preset: default, paper, rat_code or roast_code: settings that belong together.
+        settings: by the names that `Recipe.flat()` lists.
+
+    Raises:
+        UserError: an unknown recipe or preset; a setting that this recipe does not have; a value out of its
+            bounds.
+    """
+    found = resolve_recipe(name, preset)
+    known = found.flat()
+    for key in settings:
+        if key not in known:
+            raise UserError(f"setting {key}: recipe {name!r} has none; expected {one_of(key, known)}")
+    return found.changed(**settings)
+
+
+def as_recipe(given: str | Recipe) -> Recipe:
+    """What a caller means by a name or a record."""
+    if isinstance(given, Recipe):
+        return given
+    if isinstance(given, str):
+        found: Recipe = lookup(RECIPES, given, "recipe")
+        return found
+    raise UserError(f"recipe of type {type(given).__name__}: expected a name of uegr.RECIPES or a Recipe")
