@@ -66,7 +66,7 @@ def step_parts(
     calls += [(torch.Tensor, "backward", "backward"), (torch.autograd, "grad", "backward")]
     calls += [(optimizer, "step", "optimizer"), (optimizer, "zero_grad", "optimizer")]
     if trainee.backward is not None:
-        calls += [(trainee.backward, "apply", "mask")]
+        calls += [(trainee.backward, "before_step", "mask")]
     return _measure(calls, lambda: train_step(trainee, feed(), optimizer), rounds)
 
 

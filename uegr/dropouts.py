@@ -64,7 +64,7 @@ class HookedSites(DropoutSites):
         self.handles: list[Any] = []
         for module in self.names if self.hooked else ():
             self.handles.append(module.register_forward_pre_hook(self._before))
-            self.handles.append(module.register_forward_hook(self._after, always_call=True))
+            self.handles.append(module.register_forward_hook(self._after))
 
     def base_rate(self, name: str, k: int) -> float:
         """Mean drop rate of a site in pass k (0 = clean)."""
@@ -88,6 +88,9 @@ class HookedSites(DropoutSites):
             yield
         finally:
             self._live = self._forward = False
+            for dropout, (_, rate, _, _) in self._pending.items():  # of a pass that has failed in between
+                dropout.p = rate
+            self._pending.clear()
             for module, name, rate in held:
                 setattr(module, name, rate)
 
@@ -149,13 +152,11 @@ class HookedSites(DropoutSites):
         self._pending[module] = (site, module.p, h, first)
         module.p = 0.0
 
-    def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor | None) -> Tensor | None:
+    def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         if module not in self._pending:
             return None
         name, rate, h, first = self._pending.pop(module)
         module.p = rate
-        if output is None:  # the module has failed
-            return None
         site: Callable[[Tensor], Tensor] = self.active[name]
         return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
 
