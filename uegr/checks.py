@@ -16,6 +16,7 @@ ATTACHED: WeakSet[nn.Module] = WeakSet()  # the models that have a method
 _SPREAD = {
     "DataParallel": "its replicas share the hooks' state",
     "FullyShardedDataParallel": "no process holds the whole gradient that is ranked",
+    "FSDPModule": "no process holds the whole gradient that is ranked",
     "OptimizedModule": "a compiled forward pass does not run the hooks",
 }
 

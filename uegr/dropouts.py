@@ -57,14 +57,16 @@ class HookedSites(DropoutSites):
         self._whole: dict[str, Pass] = {}
         self._window = slice(None)
         self._calls: dict[nn.Dropout, int] = {}
-        self._rows, self._live, self._forward = 0, False, False
+        self._rows, self._chunks, self._live, self._forward = 0, 0, False, False
         active = [n for n in named if n in ours] if named else active_sites(model, ())
         super().__init__(ours, settings, active, None)
-        self.hooked = settings is not None and not (settings.kind == "uniform" and own_rates)
+        # Uniform rates of its own are what a module does by itself, but in a clean pass without dropout.
+        ordinary = own_rates and settings is not None and settings.kind == "uniform"
+        self.hooked = settings is not None and not (ordinary and settings.clean_dropout != "off")
         self.handles: list[Any] = []
         for module in self.names if self.hooked else ():
             self.handles.append(module.register_forward_pre_hook(self._before))
-            self.handles.append(module.register_forward_hook(self._after, always_call=True))
+            self.handles.append(module.register_forward_hook(self._after))
 
     def base_rate(self, name: str, k: int) -> float:
         """Mean drop rate of a site in pass k (0 = clean)."""
@@ -88,6 +90,9 @@ class HookedSites(DropoutSites):
             yield
         finally:
             self._live = self._forward = False
+            for dropout, (_, rate, _, _) in self._pending.items():  # of a pass that has failed in between
+                dropout.p = rate
+            self._pending.clear()
             for module, name, rate in held:
                 setattr(module, name, rate)
 
@@ -95,6 +100,7 @@ class HookedSites(DropoutSites):
     def forward(self, rows: int, first: int, last: int) -> Iterator[None]:
         """One call of the model on R = `rows` rows: passes first .. last - 1 of those planned."""
         self._rows, self._calls, self._forward = rows, {}, True
+        self._chunks += 1
         self._narrow(slice(first, last))
         try:
             yield
@@ -113,7 +119,7 @@ class HookedSites(DropoutSites):
 
     def _plan(self, passes: list[int], statistics: Any, *, watch: bool, keep_mask: bool = False) -> None:
         super()._plan(passes, statistics, watch=watch, keep_mask=keep_mask)
-        self._passes, self._watching, self._window = passes, watch, slice(None)
+        self._passes, self._watching, self._window, self._chunks = passes, watch, slice(None), 0
         self._whole = {name: self._scaled(site.coming) for name, site in self.active.items() if site.coming}
         self._narrow(self._window)
 
@@ -149,13 +155,11 @@ class HookedSites(DropoutSites):
         self._pending[module] = (site, module.p, h, first)
         module.p = 0.0
 
-    def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor | None) -> Tensor | None:
+    def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         if module not in self._pending:
             return None
         name, rate, h, first = self._pending.pop(module)
         module.p = rate
-        if output is None:  # the module has failed
-            return None
         site: Callable[[Tensor], Tensor] = self.active[name]
         return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
 
@@ -169,7 +173,18 @@ class HookedSites(DropoutSites):
                 f"dropout {name}: several calls in a forward pass that gradient checkpointing repeats, in an "
                 "order that is not known; expected no checkpointing, or dropout=uniform with own rates"
             )
+        if self._chunks > 1 and self._unlike(name):
+            raise UserError(
+                f"dropout {name}: gradient checkpointing repeats passes whose rates are not alike, in an "
+                "order that is not known; expected passes_at_once=True"
+            )
         return 0
+
+    def _unlike(self, name: str) -> bool:
+        """Whether rates of the passes at hand differ."""
+        assert self.settings is not None
+        rates = {0.0 if self.own_rates else self.base_rate(name, k) for k in self._passes}
+        return len(rates) > 1 or self.settings.statistic_scope == "example"
 
     def _unfit(self, module: nn.Dropout, name: str, h: Tensor) -> str | None:
         """Why a call stays ordinary dropout."""

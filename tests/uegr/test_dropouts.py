@@ -119,16 +119,27 @@ class CheckedTwice(Toy):
         return self.last(h.mean(1))
 
 
-def test_gradient_checkpointing_changes_nothing() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_gradient_checkpointing_changes_nothing(at_once: bool) -> None:
     both = []
     for kind in (Toy, Checked):
         torch.manual_seed(0)
         model = kind().double()
-        method = uegr.attach(model, adamw(model), "uegr")
+        method = uegr.attach(model, adamw(model), "uegr", passes_at_once=at_once)
         torch.manual_seed(5)
         train(method, range(3))
         both.append(model)
     assert same(*both)
+
+
+def test_repeated_passes_of_other_rates_are_refused() -> None:
+    model = Checked().double()
+    options: dict[str, Any] = {"base_rates": (0.1, 0.2, 0.3), "passes_at_once": False}
+    method = uegr.attach(model, adamw(model), "uegr", **options)
+    with pytest.raises(
+        UserError, match=r"dropout (early|late): gradient checkpointing .* passes_at_once=True"
+    ):
+        method.backward(batch())
 
 
 def test_a_repeated_pass_whose_order_is_not_known_is_refused() -> None:

@@ -154,16 +154,21 @@ def test_passes_that_are_not_ours_are_as_without_a_method() -> None:
         assert torch.equal(*found)
 
 
-def test_a_pass_that_fails_leaves_no_rate_behind() -> None:
-    class Failing(Toy):
-        def vectors_to_logits(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            super().vectors_to_logits(x, mask)
-            raise RuntimeError("a failure of the user's")
+@pytest.mark.parametrize("name", ["uegr", "standard"])
+def test_a_pass_that_fails_leaves_no_rate_behind(name: str) -> None:
+    """Inside a dropout module, whose own rate is 0 for that time; and the gradients before are kept."""
 
-    for name in ("uegr", "standard"):
-        model = Failing()
-        method = uegr.attach(model, adamw(model), name)
-        with pytest.raises(RuntimeError, match="of the user's"):
-            method.backward(batch())
-        assert model.early.p == model.late.p == 0.3
-        assert method.trainee.inputs is None
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a failure of the user's")
+
+    model = toy()
+    method = uegr.attach(model, adamw(model), name)
+    handle = model.late.register_forward_pre_hook(fail)
+    model.last.bias.grad = torch.ones(3).double()
+    with pytest.raises(RuntimeError, match="of the user's"):
+        method.backward(batch())
+    assert model.early.p == model.late.p == 0.3
+    assert model.last.bias.grad is not None
+    assert model.last.bias.grad.tolist() == [1, 1, 1]
+    handle.remove()
+    assert method.backward(batch()) > 0

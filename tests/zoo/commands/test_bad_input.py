@@ -165,7 +165,7 @@ ROWS = [
     ("ablate", "--set split_seed=-1", "split_seed"),
     ("ablate", "--set folds=3", "unknown setting 'folds'"),
     ("ablate", "--epochs 3 --set epochs=5", "--epochs 3 and --set epochs=5: expected one of them"),
-    ("ablate", "--vectors glove", "vectors 'glove': no such kind or file"),
+    ("ablate", "--vectors fasttext", "vectors 'fasttext': no such kind or file"),
     ("ablate", "--vectors empty", "vectors 'empty': no such kind or file"),
     # corpora and places
     ("ablate", "--corpus imbd", "imbd.*did you mean imdb"),

@@ -159,7 +159,7 @@ def test_two_corpora_of_one_name_are_refused_before_any_text_is_read(
     ("axes", "changes", "said"),
     [
         ({"corpora": ["bbc_news", "nowhere.csv"]}, {}, "nowhere.csv"),
-        ({}, {"vectors": "glove"}, "vectors 'glove': no such kind or file"),
+        ({}, {"vectors": "fasttext"}, "vectors 'fasttext': no such kind or file"),
         (
             {},
             {"filters": 10_000, "widths": [100], "embedding": 10_000},
