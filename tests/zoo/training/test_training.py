@@ -46,6 +46,7 @@ def test_selection_reads_validation_alone(monkeypatch: pytest.MonkeyPatch) -> No
     accuracies = [entry["validation_accuracy"] for entry in result.curve]
     assert result.validation_accuracy == max(accuracies)
     assert result.best_epoch == accuracies.index(max(accuracies)) + 1
+    tiny.scores(monkeypatch, 0.9, 0.5, 0.4, 0.3)
     assert tiny.run_cell(epochs=4, selection="last").best_epoch == 4
 
 
