@@ -83,14 +83,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _dry_run(options, study, planned)
     say(f"{len(planned.jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
-    interrupted = False
-    try:
-        if planned.pending:
-            study.write(planned.places.out)
-        run.run_plan(planned)
-    except KeyboardInterrupt:
-        interrupted = True
-        say("interrupted: finished cells are kept, the same command again runs the rest")
+    if planned.pending:
+        study.write(planned.places.out)
+    interrupted = run.interrupted(planned)
     results = run.results_of(planned)
     seconds = time.perf_counter() - began
     _print_results(options, study, planned, results, seconds)

@@ -29,7 +29,6 @@ from zoo.core.errors import UserError
 
 if TYPE_CHECKING:
     from zoo.core.result import Result
-    from zoo.evidence.answers import Measure
     from zoo.evidence.questions import Question
     from zoo.grid.plan import Job
     from zoo.studies.study import Study
@@ -79,12 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     say(f"{len(jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
     if options.dry_run:
         return 0
-    interrupted = False
-    try:
-        run.run_plan(planned)
-    except KeyboardInterrupt:
-        interrupted = True
-        say("interrupted: finished cells are kept, the same command again runs the rest")
+    interrupted = run.interrupted(planned)
     results = {result.id: result for result in run.results_of(planned)}
 
     _print_answer(asked, options, owners, results)
@@ -100,19 +94,10 @@ def _print_answer(
     owners: Mapping[tuple[str, float], Sequence[str]],
     results: Mapping[str, Result],
 ) -> None:
-    from zoo.evidence.answers import rows
-    from zoo.report.answers import Part, blocks
+    from zoo.report.answers import blocks, parts_of
     from zoo.report.blocks import terminal
 
-    def part(title: str, measure: Measure) -> Part:
-        return Part(title, rows(measure, asked.reference, owners, results))
-
-    parts = [part("Validation accuracy", lambda result: result.validation_accuracy)]
-    if options.test:
-        parts.append(part("Test accuracy", lambda result: result.measures.get("accuracy")))
-        parts.append(
-            part("Test accuracy under FGSM", lambda result: result.measures.get("attacked_accuracy"))
-        )
+    parts = parts_of(asked.reference, owners, results, options.test)
     if options.json:
         answer = {"study": asked.name, "reference": asked.reference, "parts": [p.as_json() for p in parts]}
         print(json.dumps(answer))

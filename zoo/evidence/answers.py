@@ -7,7 +7,6 @@ as there are corpora less one. Unit: fractions of 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from zoo.core.result import Result
+from zoo.evidence.intervals import by_run
+from zoo.evidence.statistics import mean_if_all
 
 Measure = Callable[[Result], float | None]
 Place = tuple[str, str, int]  # arch, corpus, seed
@@ -37,12 +38,12 @@ class Row:
     @property
     def mean(self) -> float | None:
         """Over the corpora, each with the same weight; None with a gap."""
-        return _mean(list(self.means.values()))
+        return mean_if_all(list(self.means.values()))
 
     @property
     def difference(self) -> float | None:
         """The mean difference over the corpora; None with a gap."""
-        return _mean(list(self.differences.values()))
+        return mean_if_all(list(self.differences.values()))
 
     @property
     def half_width(self) -> float | None:
@@ -50,10 +51,8 @@ class Row:
         values = [value for value in self.differences.values() if value is not None]
         if len(values) < 2 or len(values) < len(self.differences):
             return None
-        from scipy.special import stdtrit
-
-        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-        return float(stdtrit(len(values) - 1, 0.975)) * error
+        estimate = by_run(np.array(values)[:, None], floor=0.0)  # corpora in the place of seeds
+        return estimate.high - estimate.difference
 
     @property
     def worst(self) -> tuple[str, float] | None:
@@ -91,8 +90,11 @@ def rows(
             Row(
                 variant,
                 rate,
-                {c: _mean([v for place, v in own.items() if place[1] == c]) for c in corpora},
-                {c: _mean([_less(v, against.get(p)) for p, v in own.items() if p[1] == c]) for c in corpora},
+                {c: mean_if_all([v for place, v in own.items() if place[1] == c]) for c in corpora},
+                {
+                    c: mean_if_all([_less(v, against.get(p)) for p, v in own.items() if p[1] == c])
+                    for c in corpora
+                },
             )
         )
     return made
@@ -117,8 +119,3 @@ def _values(measure: Measure, ids: Sequence[str], results: Mapping[str, Result])
 
 def _less(value: float | None, other: float | None) -> float | None:
     return None if value is None or other is None else value - other
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None

@@ -15,6 +15,7 @@ from zoo.core.names import BASELINE, NO_ARCH
 from zoo.core.result import FAILED, Cell, CorpusInfo, Result
 from zoo.grid.fits import check_fits
 from zoo.text import Corpus, TextSettings, load_corpus, load_vectors
+from zoo.text.vectors import MADE
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
 from zoo.training.settings import CellSettings
@@ -202,8 +203,8 @@ class _Vectors:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 raise UserError(
-                    f"vectors {vectors!r}: cannot be read ({error.strerror}); expected random, word2vec or a "
-                    "file of vectors"
+                    f"vectors {vectors!r}: cannot be read ({error.strerror}); expected "
+                    f"{', '.join(MADE)} or a file of vectors"
                 ) from None
             self._known[vectors] = f"+{digest[:16]}"
         return self._known[vectors]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.core.names import display, in_order
-from zoo.evidence.answers import Row
+from zoo.core.result import Result
+from zoo.evidence.answers import Measure, Row, rows
 from zoo.report.blocks import MISSING, Block, Table, Text
 
 _READING = """\
@@ -25,6 +26,26 @@ class Part:
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {"measure": self.title, "rows": [row.as_json() for row in self.rows]}
+
+
+_MEASURES: tuple[tuple[str, Measure], ...] = (
+    ("Validation accuracy", lambda result: result.validation_accuracy),
+    ("Test accuracy", lambda result: result.measures.get("accuracy")),
+    ("Test accuracy under FGSM", lambda result: result.measures.get("attacked_accuracy")),
+)
+
+
+def parts_of(
+    reference: str,
+    owners: Mapping[tuple[str, float], Sequence[str]],
+    results: Mapping[str, Result],
+    test: bool,
+) -> list[Part]:
+    """The validation accuracy of every row, by which a choice is made; with `test` the test part's too."""
+    return [
+        Part(title, rows(measure, reference, owners, results))
+        for title, measure in (_MEASURES if test else _MEASURES[:1])
+    ]
 
 
 def blocks(parts: Sequence[Part], asks: str, reference: str) -> list[Block]:

@@ -7,21 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from zoo.core.result import Result
-from zoo.evidence.answers import Measure, rows
 from zoo.evidence.questions import Owners, Question, owners, question
 from zoo.grid.store import Store
-from zoo.report.answers import Part, blocks
+from zoo.report.answers import blocks, parts_of
 from zoo.report.blocks import Block, Text
 from zoo.report.planned import numbers
 from zoo.settings import PRESETS
 
 __all__ = ["defaults"]
-
-_MEASURES: Mapping[str, Measure] = {
-    "Validation accuracy": lambda result: result.validation_accuracy,
-    "Test accuracy": lambda result: result.measures.get("accuracy"),
-    "Test accuracy under FGSM": lambda result: result.measures.get("attacked_accuracy"),
-}
 
 _CHOSEN = """\
 A setting is chosen by the validation part; the test part of the same networks is shown to see whether the \
@@ -38,7 +31,7 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
         UserError: two results for one place.
     """
     asked = question(name)
-    results = {result.id: result for result in (Store(folder).cells() if folder.exists() else ())}
+    results = {result.id: result for result in Store(folder).cells()}
     owned = owners(asked, results.values())
     ids = dict.fromkeys(id for own in owned.values() for id in own)
     if not ids:
@@ -56,9 +49,7 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
         key: [id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])]
         for key, own in owned.items()
     }
-    parts = [
-        Part(title, rows(measure, asked.reference, within, results)) for title, measure in _MEASURES.items()
-    ]
+    parts = parts_of(asked.reference, within, results, test=True)
     asks, *answer = blocks(parts, asked.asks, asked.reference)
     return [asks, Text(said), *answer, Text(_CHOSEN)]
 

@@ -187,7 +187,7 @@ def _resolution(part: str, tables: Sequence[ArchTable], again: bool = False) -> 
 
 
 def _cells(folder: Path) -> Cells:
-    return Cells.of(Store(folder).cells() if folder.exists() else ())
+    return Cells.of(Store(folder).cells())
 
 
 def _prose(text: str) -> Text:

@@ -47,7 +47,7 @@ _SEEDS = "The interval covers other seeds and other test texts."
 
 def first_table(results: Path) -> str:
     """The table that opens the README: Table IV where a model is whole, else the demo with what it is."""
-    planned = table_iv(Cells.of(Store(results / "full").cells() if (results / "full").exists() else ()))
+    planned = table_iv(Cells.of(Store(results / "full").cells()))
     if planned.even()[0]:
         return table_iv_table(planned)
     return f"{demo_table(results / 'demo')}\n\n{_DEMO}"
@@ -109,8 +109,7 @@ def _value(score: Score, name: str) -> float | None:
 
 def found_list(results: Path) -> str:
     """What Table IV says here, in short; empty where no model is whole."""
-    folder = results / "full"
-    lines = in_short(table_iv(Cells.of(Store(folder).cells() if folder.exists() else ())))
+    lines = in_short(table_iv(Cells.of(Store(results / "full").cells())))
     return markdown([Text(_FOUND), List(tuple(lines))]).strip() if lines else ""
 
 

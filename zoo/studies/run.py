@@ -18,10 +18,10 @@ from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
-from zoo.text.glove import glove_folder
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
+from zoo.text.vectors import MADE, check_vectors
 from zoo.training.environment import PORTABLE, is_portable, machine
 
 Report = Callable[[str], None]
@@ -104,11 +104,11 @@ def check_here(study: Study, places: Places) -> None:
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
         check_name(sources, name, corpus)
         train = study.settings(study.archs[0], study.recipes[0], text, corpus).train
-        if train.vectors == "glove":
-            glove_folder()
-        if train.vectors_file is not None and not train.vectors_file.is_file():
+        if train.vectors_file is None:
+            check_vectors(train.vectors)
+        elif not train.vectors_file.is_file():
             raise UserError(
-                f"vectors {train.vectors!r}: no such kind or file; expected random, word2vec, glove "
+                f"vectors {train.vectors!r}: no such kind or file; expected {', '.join(MADE)} "
                 "or a file of vectors"
             )
         for arch, recipe in itertools.product(study.archs, study.recipes):
@@ -173,6 +173,16 @@ def run_plan(planned: Plan) -> None:
         Store(planned.places.out).make()
     with GridProgress(planned.jobs, planned.pending) as progress:
         run_grid(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
+
+
+def interrupted(planned: Plan) -> bool:
+    """Run what is missing as far as the user lets it; whether it was interrupted, which is also said."""
+    try:
+        run_plan(planned)
+    except KeyboardInterrupt:
+        say("interrupted: finished cells are kept, the same command again runs the rest")
+        return True
+    return False
 
 
 def results_of(planned: Plan) -> list[Result]:

@@ -18,7 +18,8 @@ from zoo.text.glove import SHA256, glove_folder, read_glove
 from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent
 from zoo.text.vector_files import VectorFile, read_vectors
 
-KINDS = ("random", "word2vec", "glove", "none")
+MADE = ("random", "word2vec", "glove")  # what a training may name beside a file
+KINDS = (*MADE, "none")
 RANDOM_SCALE = 0.1
 WORD2VEC = {"sg": 0, "window": 5, "negative": 5, "epochs": 10, "min_count": 1, "sample": 1e-3}
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from zoo.core.records import Settings, setting
 from zoo.method.recipe import Recipe
+from zoo.text.vectors import MADE
 
 
 class CellFailed(Exception):
@@ -40,7 +41,7 @@ class TrainSettings(Settings):
     @property
     def vectors_file(self) -> Path | None:
         """The file of word vectors; None where they are made."""
-        return None if self.vectors in ("random", "word2vec", "glove") else Path(self.vectors).expanduser()
+        return None if self.vectors in MADE else Path(self.vectors).expanduser()
 
     def unread(self) -> Iterable[str]:
         """A file of vectors is named by its content, which is data, not by its path.

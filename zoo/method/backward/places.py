@@ -53,15 +53,19 @@ class Entries:
         """Write `values` (n,) over these entries of the tensor that `of` gives for each parameter."""
         for (p, rows), own in zip(self.tensors, values.split(self.sizes), strict=True):
             target = cast(Tensor, of(p))
-            with keeps_zero_rows(target):
-                if rows is None:
-                    target.copy_(own.view_as(target))
-                else:
-                    rows.put(target, own.view(-1, *target.shape[1:]).to(target.dtype))
+            _put(target, rows, own.view(-1, *target.shape[1:]))
 
 
 def _taken(tensor: Tensor, rows: Rows | None) -> Tensor:
     return tensor if rows is None else rows.take(tensor)
+
+
+def _put(tensor: Tensor, rows: Rows | None, values: Tensor) -> None:
+    with keeps_zero_rows(tensor):
+        if rows is None:
+            tensor.copy_(values.view_as(tensor))
+        else:
+            rows.put(tensor, values.to(tensor.dtype))
 
 
 Optimizer = torch.optim.Optimizer
@@ -126,11 +130,8 @@ def _correct(
     d = (d.view_as(first) * (1 - beta1)).to(first.dtype)
     scale = root(second / (1 - beta2**step)) + group["eps"]
     moved = _taken(p, rows) - group["lr"] / (1 - beta1**step) * (d / scale)
-    for target, new in ((state["exp_avg"], first + d), (p, moved.to(p.dtype))):
-        if rows is None:
-            target.copy_(new)
-        else:
-            rows.put(target, new)
+    _put(state["exp_avg"], rows, first + d)
+    _put(p, rows, moved)
 
 
 PLACES: dict[str, Callable[[Optimizer, Entries, Tensor, Tensor], Finish]] = {
