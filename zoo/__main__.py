@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from zoo.core.command import CommandParser, command
 
 COMMANDS = """\
-python -m zoo.ablate            train and compare the methods; tables and figures
-python -m zoo.ablate report     tables and figures again, from a folder of results
-python -m zoo.ablate show       one training run in full
-python -m zoo.ablate --list     recipes, models, corpora, presets, and every setting
-python -m zoo.study             questions answered by measurement (--list)
-python -m zoo.tune              better settings, looked for on the validation part
-python -m zoo.bench             what a training step costs (from a checkout)
+python -m zoo.ablate         train and compare the methods; tables and figures
+python -m zoo.ablate report  tables and figures again, from a folder of results
+python -m zoo.ablate show    one training run in full
+python -m zoo.ablate --list  recipes, models, corpora, presets, every setting
+python -m zoo.study          questions answered by measurement (--list)
+python -m zoo.tune           better settings, looked for on the validation part
+python -m zoo.bench          what a training step costs (from a checkout)
 
 Each has --help. The NumPy reference of the method: python -m uegr_ref."""
 

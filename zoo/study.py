@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,8 @@ def _print_list(questions: Sequence[Question], as_json: bool) -> None:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(f"{row['name']:<12} {row['networks']} networks, preset {row['preset']}\n    {row['asks']}")
+        print(f"{row['name']:<12} {row['networks']} networks, preset {row['preset']}")
+        print(textwrap.fill(str(row["asks"]), 80, initial_indent="    ", subsequent_indent="    "))
 
 
 if __name__ == "__main__":

@@ -69,19 +69,21 @@ def as_text() -> str:
     lines += ["", "presets (--preset)"]
     for name, row in there["presets"].items():
         seeds = " ".join(map(str, row["seeds"]))
-        lines.append(f"  {name:<18}{', '.join(row['corpora'])}; seeds {seeds}")
+        lines += _wrapped(name, f"{', '.join(row['corpora'])}; seeds {seeds}")
     lines += ["", "readings of the paper (--recipe-preset)"]
     for name, row in there["recipe_presets"].items():
         said = " ".join(f"{key}={shown(value)}" for key, value in row.items())
-        lines += textwrap.wrap(
-            f"  {name:<18}{said or 'the defaults'}", 80, subsequent_indent=" " * 20, break_on_hyphens=False
-        )
+        lines += _wrapped(name, said or "the defaults")
     lines += ["", "settings (--set NAME=VALUE), with default and bounds"]
     lines += [f"  part of a recipe: {name}={'|'.join(choices)}" for name, choices in there["parts"].items()]
     for where, settings in there["settings"].items():
         lines += ["", f"  {where}"]
         lines += [f"    {name:<22}{_line(row)}" for name, row in settings.items()]
     return "\n".join(lines)
+
+
+def _wrapped(name: str, said: str) -> list[str]:
+    return textwrap.wrap(f"  {name:<18}{said}", 80, subsequent_indent=" " * 20, break_on_hyphens=False)
 
 
 def _line(row: Mapping[str, Any]) -> str:

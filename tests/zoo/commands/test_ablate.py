@@ -160,6 +160,7 @@ def test_what_there_is(capsys) -> None:
     out = capsys.readouterr().out
     for name in ("zoo.ablate", "zoo.tune", "zoo.bench", "--list"):
         assert name in out
+    assert max(map(len, out.splitlines())) <= 80
     for main in (zoo, ablate.main):
         with pytest.raises(SystemExit) as end:
             main(["--version"])

@@ -56,7 +56,9 @@ def test_it_answers_from_the_validation_part_and_resumes(
 
 def test_it_lists_the_questions(capsys: Capture) -> None:
     assert study.main(["--list"]) == 0
-    assert "648 networks, preset slices" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "648 networks, preset slices" in said
+    assert max(map(len, said.splitlines())) <= 80
     assert study.main(["--list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "defaults"
 

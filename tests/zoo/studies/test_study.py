@@ -286,7 +286,7 @@ def test_the_list_says_what_there_is() -> None:
     assert named == set(settings_table())
     json.dumps(there)
     text = listing.as_text()
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
     for name in (*settings_table(), *RECIPES, *PRESETS, *ARCHS):
         assert name in text
 
