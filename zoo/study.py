@@ -122,7 +122,6 @@ def _jobs(
         "data": options.data_dir,
         "cache": options.cache_dir,
         "jobs": options.jobs,
-        "device": "auto",
     }
     places: Where = places_of_preset(asked.preset, given)
     studies: list[Study] = []

@@ -5,6 +5,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
 
     results/full/        cells of `zoo.ablate --preset full`, any part of them
     results/full_tuned/  those at each recipe's best setting
+    results/full_search/ tune*.json, what `zoo.tune --preset full --json` printed
     results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
     results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
     results/tune*.json   what `zoo.tune --json` printed
@@ -113,6 +114,8 @@ def build_page(results: Path, docs: Path) -> str:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
     tables = tables_of("quick", quick)
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
+    if tried := tuning(results / "full_search"):
+        blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
     for name in QUESTIONS:
         if answer := defaults(results / name, name):
             blocks += [Heading(f"Which defaults: the study {name}"), *answer]

@@ -147,6 +147,8 @@ def test_other_numbers_other_verdicts(folders):
 def test_parts_that_are_there_are_shown(folders, result):
     results, docs = folders
     (results / "tune.json").write_text(json.dumps(TUNE), encoding="utf-8")
+    (results / "full_search").mkdir()
+    (results / "full_search" / "tune_imdb.json").write_text(json.dumps(TUNE), encoding="utf-8")
     for cell in cells(result):
         recipe, corpus, arch, seed = (getattr(cell.cell, n) for n in ("recipe", "corpus", "arch", "seed"))
         tuned = result(recipe, corpus, arch, seed, n=400, wrong=range(10 + seed), alpha=4)
@@ -156,6 +158,8 @@ def test_parts_that_are_there_are_shown(folders, result):
     (docs / NOTES).write_text("A guess: too little data.\n", encoding="utf-8")
     text = run(folders)
     assert "### tune.json" in text
+    whole = text.split("## The whole corpora: settings tried on validation")[1].split("\n## ")[0]
+    assert "### tune\\_imdb.json" in whole
     assert "| Setting | Dropout | UEGR |" in text
     assert "| default | 70.00 (best) | 80.00 |" in text
     assert "| alpha 4 | – | 81.25 (best) |" in text
