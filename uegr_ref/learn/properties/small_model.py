@@ -1,4 +1,4 @@
-"""A small model and batch that several tests of the reference share."""
+"""A small model and batch that several properties and tests share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from uegr_ref.dropout import dropout_mask
-from uegr_ref.model import Dropout, initialise
-from uegr_ref.support.checks import Parameters
+from ...dropout import dropout_mask
+from ...model import Dropout, initialise
+from ...support.checks import Bools, Ints, Parameters
 
 WORDS, DIMENSIONS, HIDDEN, CLASSES = 12, 4, 5, 3
 
 
 class Case(NamedTuple):
+    """Parameters and a batch: tokens (B, T), mask (B, T), labels (B,)."""
+
     parameters: Parameters
-    tokens: np.ndarray
-    mask: np.ndarray
-    labels: np.ndarray
+    tokens: Ints
+    mask: Bools
+    labels: Ints
 
 
 def case(rng: np.random.Generator, examples: int = 4, length: int = 5) -> Case:
@@ -29,8 +31,10 @@ def case(rng: np.random.Generator, examples: int = 4, length: int = 5) -> Case:
     return Case(parameters, tokens, mask, rng.integers(0, CLASSES, examples))
 
 
-def dropout(rng: np.random.Generator, tokens: np.ndarray, rate: float = 0.3) -> Dropout:
+def dropout(rng: np.random.Generator, tokens: Ints, rate: float = 0.3) -> Dropout:
     """Masks at both sites with rates around `rate`."""
-    rates = [rng.uniform(0.5 * rate, 1.5 * rate, size) for size in (DIMENSIONS, HIDDEN)]
-    shapes = [(*tokens.shape, DIMENSIONS), (len(tokens), HIDDEN)]
-    return [(dropout_mask(q, shape, rng), q) for q, shape in zip(rates, shapes, strict=True)]
+    at_words, at_hidden = (rng.uniform(0.5 * rate, 1.5 * rate, size) for size in (DIMENSIONS, HIDDEN))
+    return (
+        (dropout_mask(at_words, (*tokens.shape, DIMENSIONS), rng), at_words),
+        (dropout_mask(at_hidden, (len(tokens), HIDDEN), rng), at_hidden),
+    )

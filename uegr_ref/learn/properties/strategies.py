@@ -1,4 +1,4 @@
-"""What the reference's tests share: shapes and arrays drawn by hypothesis, and how a refusal must read."""
+"""What the properties draw: shapes, arrays and generators; and how a refusal must read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from ...support.checks import Bools, Floats
+from .law import holds
 
 seeds = st.integers(0, 2**32 - 1)
 rngs = seeds.map(np.random.default_rng)
@@ -17,6 +19,7 @@ dtypes = st.sampled_from([np.float32, np.float64])
 
 
 def sizes(least: int = 1, most: int = 4) -> st.SearchStrategy[int]:
+    """A small size of an axis."""
     return st.integers(least, most)
 
 
@@ -26,12 +29,13 @@ def reals(limit: float = 10.0) -> st.SearchStrategy[float]:
     return st.one_of(smooth, st.sampled_from([0.0, 1.0, -1.0, limit, -limit]))
 
 
-def tensors(*shape: int, limit: float = 10.0) -> st.SearchStrategy[np.ndarray]:
+def tensors(*shape: int, limit: float = 10.0) -> st.SearchStrategy[Floats]:
+    """Arrays of such numbers."""
     return arrays(np.float64, shape, elements=reals(limit), fill=st.nothing())
 
 
 @st.composite
-def gradients(draw: Callable[..., Any], least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def gradients(draw: Callable[..., Any], least: int = 1) -> tuple[Floats, Bools]:
     """A gradient (B, T, D) and a mask (B, T) of real tokens at the front of each text."""
     b, t, d = draw(sizes(least)), draw(sizes()), draw(sizes())
     lengths = draw(arrays(np.int64, b, elements=st.integers(0, t)))
@@ -39,24 +43,28 @@ def gradients(draw: Callable[..., Any], least: int = 1) -> tuple[np.ndarray, np.
 
 
 @st.composite
-def logits_of(draw: Callable[..., Any], *leading: st.SearchStrategy[int], limit: float = 20.0) -> np.ndarray:
+def logits_of(draw: Callable[..., Any], *leading: st.SearchStrategy[int], limit: float = 20.0) -> Floats:
     """Logits of a drawn shape (.., C)."""
     shape = [draw(size) for size in leading]
-    return draw(tensors(*shape, draw(sizes(1, 4)), limit=limit))
+    logits: Floats = draw(tensors(*shape, draw(sizes(1, 4)), limit=limit))
+    return logits
 
 
 def refused(name: str, call: Callable[[], object]) -> None:
     """The call raises a ValueError of one line that names the argument, what it got and what it wants."""
-    with pytest.raises(ValueError) as caught:
+    try:
         call()
-    message = str(caught.value)
-    assert message.startswith(name), message
-    assert ": got " in message, message
-    assert ", wanted " in message, message
-    assert "\n" not in message, message
+    except ValueError as error:
+        message = str(error)
+    else:
+        message = "no ValueError"
+    holds(
+        message.startswith(name) and ": got " in message and ", wanted " in message and "\n" not in message,
+        f"what is wrong with {name} should be refused in one line, got: {message}",
+    )
 
 
-def binomial_alarm(kept: np.ndarray, draws: int, p: np.ndarray, chance: float) -> bool:
+def binomial_alarm(kept: Floats, draws: int, p: Floats, chance: float) -> bool:
     """Whether any count is further from draws * p than an honest sampler gets with that chance.
 
     Chernoff's bound on the binomial tail: P(count / draws beyond x) <= exp(-draws * KL(x || p)) on each side.
