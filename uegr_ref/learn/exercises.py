@@ -75,7 +75,7 @@ def text(step: Step, bodies: bool = False, sources: Sources | None = None) -> st
             named = names_in([node] if whole else head(node)) - set(wanted) - set(step.names)
             if not whole:  # of a body that is taken out, the functions of earlier steps are still shown
                 body = names_in(module.defined[one] for one in with_helpers(name, module))
-                named |= {n for n in body if (home := owner(n)) and home.number < step.number} | {"np"}
+                named |= {n for n in body if (asking := owner(n)) and asking.number < step.number} | {"np"}
             imports |= imports_of(named | ({*step.uses} if not bodies else set()), module, step)
             parts.append(whole_text(node, module) if bodies else empty_text(node, module, step))
     return "\n\n\n".join(["\n\n".join([header(step), import_lines(imports)]), *dict.fromkeys(parts)]) + "\n"

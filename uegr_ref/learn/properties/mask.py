@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,4 +136,4 @@ def a_probability_of_zero_is_refused(unbiased_gradient: Function) -> None:
     """Nothing can be divided by p = 0; a p above 1 or of another shape is no probability of the mask's."""
     g, m = np.ones(3), np.ones(3, bool)
     for bad in ([1.0, 1.0, 0.0], [1.0, 1.0, 1.1], [1.0, 1.0, np.nan], [1.0], np.ones((3, 1))):
-        refused("p", lambda bad=bad: unbiased_gradient(g, m, bad))
+        refused("p", partial(unbiased_gradient, g, m, bad))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -10,7 +12,11 @@ from .law import Function, agree, holds, law
 from .strategies import gradients, rngs
 
 epsilons = st.floats(1e-3, 10)
-SCOPES = {"example": np.s_[0], "token": np.s_[0, 1], "batch": np.s_[:]}  # what one bad entry spoils
+SCOPES: dict[str, Any] = {
+    "example": np.s_[0],
+    "token": np.s_[0, 1],
+    "batch": np.s_[:],
+}  # what one bad entry spoils
 
 
 @law(gradients(), epsilons)

@@ -38,6 +38,13 @@ def step(
     return answer
 
 
+def averages(state: State) -> Norms:
+    """The running mean of the norms that a step leaves in its state."""
+    if state.average_norms is None:
+        raise Broken("the running mean of the norms in the new State", "known after a step", "None")
+    return state.average_norms
+
+
 def gradient_of_step(
     one: Case, settings: Settings, seed: int, train_step: Function = reference_train_step
 ) -> Floats:
