@@ -68,8 +68,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "han": {"embedding": 100, "hidden": 50},
         },
         "train": {"epochs": 10, "batch_size": 32, "learning_rate": 1e-3, "patience": 3},
-        # By validation, for all methods alike (decisions.md): steps on IFLYTEK are few, and a multilingual model
-        # knows Chinese words that its training part shows seldom.
+        # By validation, for all methods alike (decisions.md): steps on IFLYTEK are few, and a model of many
+        # languages knows Chinese words that the training parts show seldom.
         "train_by_corpus": {
             "iflytek": {"learning_rate": 3e-3, "vectors": "e5"},
             "tnews": {"vectors": "e5"},
