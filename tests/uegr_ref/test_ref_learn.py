@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
+from other_answers import filled
 from uegr_ref.learn import earlier, exercises
 from uegr_ref.learn.__main__ import main
 from uegr_ref.learn.grading import LAWS, grade
@@ -75,6 +76,12 @@ def wrong_answers() -> list:
 def test_the_reference_passes_every_step(step):
     functions = run(exercises.text(step, True), step.file)
     assert [one.words for one in grade(step, functions) if not one.passed] == []
+
+
+@pytest.mark.usefixtures("quick")
+@steps
+def test_other_right_answers_pass_with_what_an_exercise_imports(step):
+    assert [one.words for one in grade(step, run(filled(step), step.file)) if not one.passed] == []
 
 
 @pytest.mark.usefixtures("quick")
@@ -200,7 +207,7 @@ def test_a_wrong_answer_is_told_in_words_and_an_exception_by_the_learners_own_li
     file = answer(folder, 3, JS_OF_EQUALS)
     [result] = check(folder, 3)["steps"]
     first, *others = result["properties"]
-    assert first["words"] == "the divergence of one equal distributions should be 0; yours gives 0.21."
+    assert first["words"] == "the divergence of one distribution alone should be 0; yours gives 0.21."
     assert first["call"].startswith("js([[[0")
     last = next(one for one in others if one["law"] == "divergence_grads_are_the_gradients")
     assert last["words"] == "NameError: name 'undefined' is not defined"
@@ -326,3 +333,15 @@ def test_wrong_input_ends_in_one_line_and_exit_code_2(tmp_path, arguments, said,
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert said.format(**paths) in printed.err
+
+
+def test_the_page_shows_what_the_command_prints(folder):
+    page = Path(__file__).parents[2] / "docs" / "learn.md"
+    if not page.is_file():
+        pytest.skip("no docs/ here: this is a copy of the package and its tests alone")
+    text = page.read_text("utf-8")
+    shown = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1]
+    answer(folder, 3, JS_OF_EQUALS)
+    assert command("check", str(folder), "3").stdout.startswith(shown)
+    rows = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    assert rows == [str(step.number) for step in STEPS]

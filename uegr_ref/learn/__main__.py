@@ -64,7 +64,8 @@ def said_of(checked: Checked) -> Iterator[str]:
     if checked.passed or checked.empty:
         yield from said_of_training(checked)
         return
-    broken = next((one for one in checked.verdicts if not one["passed"]), None)
+    failed = [one for one in checked.verdicts if not one["passed"]]
+    broken = next((one for one in failed if not one["empty"]), failed[0] if failed else None)
     lines = []
     if broken is not None:
         lines += [

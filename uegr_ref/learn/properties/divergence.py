@@ -29,8 +29,9 @@ def every_divergence_of_equal_models_is_exactly_zero(
 ) -> None:
     """Equal distributions do not diverge: value and gradient are 0, to the last bit."""
     same = np.broadcast_to(z, (k, *z.shape))
-    agree(f"the divergence of {NUMBERS[k]} equal distributions", value(same), 0.0, 0, 0)
-    agree(f"the gradient at {NUMBERS[k]} equal distributions", grad(same), np.zeros(same.shape), 0, 0)
+    equal = f"{NUMBERS[k]} equal distributions" if k > 1 else "one distribution alone"
+    agree(f"the divergence of {equal}", value(same), 0.0, 0, 0)
+    agree(f"the gradient at {equal}", grad(same), np.zeros(same.shape), 0, 0)
 
 
 @law(stacks)

@@ -60,7 +60,7 @@ def a_gradient_that_is_not_finite_gives_no_perturbation_in_its_scope(
     spoiled[SCOPES[scope]] = True
     delta = attack(g, 0.5)
     agree(
-        f"the perturbation of a {scope} with {bad} in its gradient", delta[spoiled], np.zeros(spoiled.sum())
+        f"the perturbation in the {scope} with {bad} in its gradient", delta[spoiled], np.zeros(spoiled.sum())
     )
     holds(delta[~spoiled].all(), f"{bad} in one {scope} should leave the perturbation of the others as it is")
 
