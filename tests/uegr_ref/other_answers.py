@@ -189,3 +189,10 @@ def filled(step: Step) -> str:
         assert text.count(empty) == 1
         text = text.replace(empty, body)
     return text
+
+
+def run(text: str, name: str) -> dict:
+    """What a learner's file defines."""
+    namespace: dict = {}
+    exec(compile(text, name, "exec"), namespace)
+    return namespace
