@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -127,3 +128,22 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def put(page: Browser, name: str, value: object) -> None:
+    """Set a control as a user would leave it."""
+    page.run(
+        f"(() => {{ const one = document.getElementById('{name}');"
+        f"if (one.type === 'checkbox') one.checked = {json.dumps(value)};"
+        f"else one.value = {json.dumps(value)};"
+        f"one.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
+    )
+
+
+def numbers(shown: str) -> list[tuple[float, float]]:
+    """Every number of a text, and half a unit of its last digit."""
+    found = re.findall(r"-?\d+(?:\.(\d+))?(?:e([+-]\d+))?", shown.replace("−", "-"))
+    whole = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?", shown.replace("−", "-"))
+    return [
+        (float(n), 0.5001 * 10.0 ** (int(e or 0) - len(d))) for n, (d, e) in zip(whole, found, strict=True)
+    ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import browser
+from browser import numbers, put
 from masked_steps import steps_of
 from uegr_ref import (
     cross_entropy,
@@ -50,28 +49,9 @@ def page(chromium):
     return chromium
 
 
-def put(page, name: str, value: object) -> None:
-    """Set a control as a user would leave it."""
-    page.run(
-        f"(() => {{ const one = document.getElementById('{name}');"
-        f"if (one.type === 'checkbox') one.checked = {json.dumps(value)};"
-        f"else one.value = {json.dumps(value)};"
-        f"one.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
-    )
-
-
 def text(page, name: str) -> str:
     CHECKED.add(name)
     return page.run(f"document.getElementById('{name}').textContent")
-
-
-def numbers(shown: str) -> list[tuple[float, float]]:
-    """Every number of a text, and half a unit of its last digit."""
-    found = re.findall(r"-?\d+(?:\.(\d+))?(?:e([+-]\d+))?", shown.replace("−", "-"))
-    whole = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?", shown.replace("−", "-"))
-    return [
-        (float(n), 0.5001 * 10.0 ** (int(e or 0) - len(d))) for n, (d, e) in zip(whole, found, strict=True)
-    ]
 
 
 def shows(page, name: str, *wanted: float) -> None:

@@ -17,9 +17,22 @@ BODIES = {
                 delta[b] = epsilon * np.sign(one)
         return delta
     """,
+    "fgm": """
+        delta = np.zeros_like(gradient)
+        for b, one in enumerate(gradient):
+            if mask is not None:
+                one = np.where(mask[b][:, None], one, 0)
+            largest = np.abs(one).max()
+            if np.isfinite(largest) and largest > 0:
+                one = one / largest
+                delta[b] = epsilon * one / np.linalg.norm(one)
+        return delta
+    """,
     "relative_epsilon": """
-        real = vectors.reshape(-1) if mask is None else vectors[mask].reshape(-1)
-        return 0.0 if len(real) == 0 else float(epsilon * (real @ real / len(real)) ** 0.5)
+        real = vectors.reshape(-1, vectors.shape[2]) if mask is None else vectors[mask]
+        if len(real) == 0:
+            return 0.0
+        return float(epsilon * np.sqrt((real**2).sum() / (real.size if unit == "rms" else len(real))))
     """,
     "log_softmax": """
         shifted = logits - np.max(logits, axis=-1, keepdims=True)

@@ -52,7 +52,7 @@ def test_keep_probability_one_is_training_without_selection_bit_for_bit():
 @given(seeds, st.sampled_from(["fgsm", "fgm", "token_linf"]))
 def test_one_pass_no_divergence_uniform_dropout_and_no_mask_is_at_bit_for_bit(seed, attack):
     one = case(np.random.default_rng(seed))
-    settings = Settings(attack=attack, learning_rate=0.1, **AT)
+    settings = Settings(attack=attack, epsilon=0.05, epsilon_unit="rms", learning_rate=0.1, **AT)
     got, report = step(one, settings, seed)
 
     # Adversarial training, written out.
@@ -60,7 +60,7 @@ def test_one_pass_no_divergence_uniform_dropout_and_no_mask_is_at_bit_for_bit(se
     m_0, m_1 = masks_of(seed, one, [uniform(0.2), uniform(0.2)])
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
-    delta = perturbation(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask, attack)
+    delta = perturbation(clean.vectors, relative_epsilon(x, 0.05, one.mask), one.mask, attack)
     adversarial_logits, trace = forward(theta, x + delta, one.mask, m_1)
     adversarial = backward(theta, trace, cross_entropy_grad(adversarial_logits, one.labels))
     gradient = {"embedding": embed_grad(theta, one.tokens, clean.vectors + adversarial.vectors)}
@@ -127,6 +127,9 @@ def test_the_passes_have_different_masks():
     assert report.divergence > 0
 
 
+SIGN = {"attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -134,8 +137,8 @@ def test_the_passes_have_different_masks():
         Settings(optimizer="sgd"),
         Settings(dropout="rank", adversarial=3, divergence="js_pairwise", base_rates=(0.1, 0.1, 0.2, 0.3)),
         Settings(dropout="logistic", divergence="sym_kl", attack="fgm", normalise="log_minmax", p_floor=0.1),
-        Settings(dropout="inverse", attack="token_linf", divergence="none", rescale=False),
-        Settings(saliency="ema", steps=150, pooling="max"),
+        Settings(dropout="inverse", divergence="none", rescale=False, **SIGN | {"attack": "token_linf"}),
+        Settings(saliency="ema", steps=150, pooling="max", **SIGN),
         Settings(dropout="uniform", adversarial=0, update="all"),
         Settings(dropout="layer", attack="fgm", attack_scope="batch", attack_steps=3, mask_on="update"),
         Settings(dropout="none", saliency="epoch", resample="epoch", epoch_steps=5),

@@ -96,7 +96,7 @@ def test_progress_is_kept_and_later_steps_use_what_passed(folder):
 
 ENDLESS = "def bernoulli_mask(p, rng):\n    while True:\n        pass\n"
 CRASH = "import os, signal\ndef bernoulli_mask(p, rng):\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
-GREEDY = "import numpy as np\ndef bernoulli_mask(p, rng):\n    return np.ones(10**11)\n"
+GREEDY = "import numpy as np\ndef bernoulli_mask(p, rng):\n    return np.zeros(6 * 10**9 // 8)\n"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_code_that_does_not_run_is_told_in_a_line(folder, text, words):
 
 
 def test_the_last_step_trains_with_the_learners_functions(folder):
-    """A learner's fgsm that counts its calls: those of the training are among them, 4 epochs of 30 steps."""
+    """A learner's fgm that counts its calls: those of the training are among them, 4 epochs of 30 steps."""
     text = exercises.text(STEPS[0], True)
     text = text.replace('"""Step 1', 'import atexit\ncalls = []\n"""Step 1').replace(
-        "    g = _real(gradient, mask)\n    usable",
-        "    calls.append(1)\n    g = _real(gradient, mask)\n    usable",
+        "    g = _real(gradient, mask)\n    if scope",
+        "    calls.append(1)\n    g = _real(gradient, mask)\n    if scope",
     )
     log = folder / "calls.txt"
     text = text.replace("from __future__ import annotations", "") + (

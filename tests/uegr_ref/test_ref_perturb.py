@@ -46,12 +46,8 @@ def test_fgm_has_norm_epsilon_over_each_scope(case, epsilon):
         assert np.allclose(length, np.where(largest > 0, epsilon, 0), rtol=1e-12)
 
 
-@given(gradients(), epsilons)
-def test_fgm_by_example_points_along_the_gradient(case, epsilon):
-    g, mask = case
-    for g_b, delta_b, mask_b in zip(g, fgm(g, epsilon, mask), mask, strict=True):
-        real = np.where(mask_b[:, None], g_b, 0)
-        assert np.allclose(delta_b * np.sqrt(np.sum(real**2)), epsilon * real, atol=1e-12 * epsilon)
+def test_fgm_by_example_points_along_the_gradient():
+    laws.fgm_by_example_has_norm_epsilon_and_points_along_the_gradient(fgm)
 
 
 @given(gradients(), epsilons, seeds)
@@ -191,6 +187,10 @@ def test_relative_epsilon_is_a_share_of_the_rms_at_real_tokens():
     laws.relative_epsilon_is_a_share_of_the_rms_at_real_tokens(relative_epsilon)
 
 
+def test_relative_epsilon_by_norm_is_a_share_of_the_norms_of_the_words():
+    laws.relative_epsilon_by_norm_is_a_share_of_the_norms_of_the_words(relative_epsilon)
+
+
 def test_bad_input_is_refused():
     g = np.ones((2, 3, 4))
     for attack in (fgsm, fgm, token_linf):
@@ -209,4 +209,5 @@ def test_bad_input_is_refused():
     refused("steps", lambda: pgd(lambda x: x, g, 0.1, 0.1, 0))
     refused("x", lambda: pgd(lambda x: x, np.full((1, 1, 1), np.nan), 0.1, 0.1, 1))
     refused("gradient_at(x)", lambda: pgd(lambda x: x[0], g, 0.1, 0.1, 1))
+    refused("unit", lambda: relative_epsilon(g, 0.1, unit="absolute"))
     refused("vectors", lambda: relative_epsilon(np.full((1, 1, 1), np.nan), 0.1))

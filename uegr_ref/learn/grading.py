@@ -36,7 +36,13 @@ LAWS: dict[int, tuple[Graded, ...]] = {
         (perturb.a_gradient_that_is_not_finite_gives_no_perturbation_in_its_scope, "fgsm", ("example",)),
         *_laws("fgsm", perturb.permuting_the_examples_permutes_the_perturbations,
                perturb.the_scale_of_the_loss_cancels),
-        *_laws("relative_epsilon", perturb.relative_epsilon_is_a_share_of_the_rms_at_real_tokens),
+        *_laws("fgm", perturb.fgm_by_example_has_norm_epsilon_and_points_along_the_gradient,
+               perturb.a_zero_gradient_gives_no_perturbation,
+               perturb.padding_gets_no_perturbation_and_counts_for_nothing),
+        (perturb.a_gradient_that_is_not_finite_gives_no_perturbation_in_its_scope, "fgm", ("example",)),
+        *_laws("fgm", perturb.the_scale_of_the_loss_cancels),
+        *_laws("relative_epsilon", perturb.relative_epsilon_is_a_share_of_the_rms_at_real_tokens,
+               perturb.relative_epsilon_by_norm_is_a_share_of_the_norms_of_the_words),
     ),
     2: (
         *_laws("log_softmax", losses.log_softmax_is_the_log_of_a_distribution),
@@ -108,7 +114,7 @@ LAWS: dict[int, tuple[Graded, ...]] = {
     12: (
         *_laws("train_step", step.without_perturbation_and_dropout_the_passes_agree,
                step.the_divergence_reported_is_js_of_the_passes),
-        (step.a_step_without_selection_is_the_gradient_of_the_total_loss, "train_step", ("js", "fgsm")),
+        (step.a_step_without_selection_is_the_gradient_of_the_total_loss, "train_step", ("js", "fgm")),
         *_laws("train_step", step.the_clean_pass_uses_the_running_mean_of_earlier_norms),
         (step.selection_divides_the_kept_entries_of_that_gradient_by_their_p, "train_step",
          (SGD._replace(mask_on="update"),)),

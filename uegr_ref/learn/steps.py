@@ -30,12 +30,16 @@ class Step(NamedTuple):
 
 STEPS = (
     Step(
-        1, "perturb", "The perturbation", ("perturb.fgsm", "perturb.relative_epsilon"),
-        "Move every coordinate of the word vectors by epsilon in the direction that raises the loss.",
-        ("The sign of the gradient says which way is uphill; its size is not used.",
+        1, "perturb", "The perturbation",
+        ("perturb.fgsm", "perturb.fgm", "perturb.relative_epsilon"),
+        "Move the word vectors in the direction that raises the loss: every coordinate by epsilon, or every "
+        'example by a vector of norm epsilon. Of fgm only scope="example" is asked for.',
+        ("The sign of the gradient says which way is uphill; fgm divides the gradient by its norm over the "
+         "whole example instead, and stays at zero where that is zero.",
          "Before anything else put zeros on padding: np.where(mask[:, :, None], gradient, 0). NaN * 0 is "
          "NaN, so a product will not do.",
-         "An example is usable if all entries are finite: np.isfinite(g).all(axis=(1, 2), keepdims=True)."),
+         "An example is usable if all entries are finite: np.isfinite(g).all(axis=(1, 2), keepdims=True). "
+         "Divide by the largest entry before you square: 1e-250 squared is 0, and 1e250 squared is inf."),
     ),
     Step(
         2, "cross_entropy", "Cross-entropy and its gradient",

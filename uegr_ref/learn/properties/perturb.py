@@ -86,6 +86,32 @@ def the_scale_of_the_loss_cancels(attack: Function, case: tuple[Floats, Bools], 
 
 
 @law(gradients(), epsilons)
+def fgm_by_example_has_norm_epsilon_and_points_along_the_gradient(
+    fgm: Function, case: tuple[Floats, Bools], epsilon: float
+) -> None:
+    """An example's perturbation is epsilon times the unit vector along its gradient at real tokens."""
+    g, mask = case
+    g = np.where(mask[:, :, None], np.round(g, 3), 0)
+    norms = np.array([np.sqrt(np.sum(one * one)) for one in g])
+    delta = fgm(g, epsilon, mask)
+    wanted = [epsilon * one / norm if norm > 0 else one for one, norm in zip(g, norms, strict=True)]
+    agree("the perturbation", delta, np.array(wanted), 1e-9, 1e-12)
+    lengths = np.sqrt(np.sum(delta * delta, axis=(1, 2)))
+    agree("the norm of each example's perturbation", lengths, np.where(norms > 0, epsilon, 0.0), 1e-9)
+
+
+@law(gradients(), epsilons)
+def relative_epsilon_by_norm_is_a_share_of_the_norms_of_the_words(
+    relative_epsilon: Function, case: tuple[Floats, Bools], epsilon: float
+) -> None:
+    """With unit="norm": epsilon times the root mean square of the real words' norms."""
+    x, mask = case
+    squares = [sum(entry**2 for entry in word) for word in x[mask]]
+    wanted = epsilon * np.sqrt(sum(squares) / len(squares)) if squares else 0.0
+    agree("the relative epsilon by norm", relative_epsilon(x, epsilon, mask, "norm"), wanted)
+
+
+@law(gradients(), epsilons)
 def relative_epsilon_is_a_share_of_the_rms_at_real_tokens(
     relative_epsilon: Function, case: tuple[Floats, Bools], epsilon: float
 ) -> None:

@@ -44,7 +44,7 @@ def a_step_without_selection_is_the_gradient_of_the_total_loss(
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
     norms = [gradient_norm(clean.sites[0], one.mask), gradient_norm(clean.sites[1])]
-    epsilon = relative_epsilon(x, Settings().epsilon, one.mask)
+    epsilon = relative_epsilon(x, Settings().epsilon, one.mask, "norm")
     delta = {"fgsm": fgsm, "fgm": fgm}[attack](clean.vectors, epsilon, one.mask)
     rates = [(drop_rates(norms[0], r), drop_rates(norms[1], r)) for r in rates_asked]
     drops = masks_of(seed, one, [uniform(0.1), *rates])
@@ -147,7 +147,7 @@ def the_divergence_reported_is_js_of_the_passes(train_step: Function) -> None:
     drops = masks_of(5, one, [uniform(0.1)] * 3)
     logits, trace = forward(one.parameters, x, one.mask, drops[0])
     clean = backward(one.parameters, trace, cross_entropy_grad(logits, one.labels))
-    x_adv = x + fgsm(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask)
+    x_adv = x + fgm(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask, "norm"), one.mask)
     z = np.stack([forward(one.parameters, x_adv, one.mask, drop)[0] for drop in drops[1:]])
     assert z.shape == (2, len(x), CLASSES)
     agree("the divergence reported", step(one, settings, 5, train_step=train_step)[1].divergence, js(z))
