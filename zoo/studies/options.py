@@ -114,7 +114,7 @@ def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, str]:
 
 
 def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    from zoo.studies.changes import from_text
+    from zoo.changes import from_text
 
     changes = from_text(assignments(given.get("set", ())))
     for option, name in _SHORT.items():

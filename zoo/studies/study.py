@@ -26,7 +26,7 @@ from zoo.core.records import Settings, setting
 from zoo.models import ARCHS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
-from zoo.studies.changes import as_typed, check_read, resolve, shown
+from zoo.changes import as_typed, check_read, resolve, shown
 from zoo.text import TextSettings, default_length
 from zoo.text.settings import MOST_FOLDS
 from zoo.training.settings import CellSettings

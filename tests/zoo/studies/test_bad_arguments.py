@@ -17,7 +17,7 @@ from zoo.grid.local import run_grid
 from zoo.grid.plan import Places, plan_jobs
 from zoo.grid.store import Store
 from zoo.studies import run
-from zoo.studies.changes import as_typed, from_text
+from zoo.changes import as_typed, from_text
 from zoo.studies.options import assignments
 from zoo.studies.study import Axes, Study, Where
 
