@@ -80,3 +80,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train": {"vectors": "word2vec"},
     },
 }
+
+# From so many training texts on, a classifier of a user's own is trained as `full` says, below as `slices`.
+MANY_TEXTS = 10_000
+
+
+def preset_for(texts: int) -> str:
+    """The preset for a corpus of so many texts of which nothing else is known."""
+    return "full" if texts >= MANY_TEXTS else "slices"

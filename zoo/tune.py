@@ -48,8 +48,8 @@ class Search:
 
 def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names."""
-    from zoo.recipes import RECIPES, recipe_fields
     from zoo.changes import read_by
+    from zoo.recipes import RECIPES, recipe_fields
 
     row = lookup(RECIPES, recipe, "recipe")
     read = read_by(row)

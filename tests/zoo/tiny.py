@@ -18,7 +18,7 @@ from zoo.models import MODELS, build_model
 from zoo.recipes import RECIPES
 from zoo.text import Corpus, Split, TextSettings
 from zoo.training import run
-from zoo.training.cell import Trained, keep_weights, train_cell
+from zoo.training.cell import Trained, train_cell, write_weights
 from zoo.training.settings import CellSettings, TrainSettings
 
 CLASSES, WORDS = 3, 20
@@ -95,7 +95,7 @@ def run_cell(
 
     def write(trained: Trained) -> None:
         if keep is not None:
-            keep_weights(trained.run.model, keep)
+            write_weights(trained.run.model.state_dict(), keep)
 
     return train_cell(head, chosen, corpus(), torch.device("cpu"), keep=write)
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class Encoder:
     text is cut.
     """
 
+    kind: ClassVar[str] = "words"
+
     words: tuple[str, ...] = field(repr=False)
     language: str
     tokeniser: str
@@ -62,6 +64,11 @@ class Encoder:
         """Return that of a corpus which was prepared under `settings`."""
         tokeniser = tokeniser_name(settings.tokeniser, corpus.language)
         return cls(corpus.words, corpus.language, tokeniser, settings.max_length)
+
+    @property
+    def size(self) -> int:
+        """Number of ids."""
+        return len(self.words)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -86,12 +93,11 @@ class Encoder:
         return hashlib.sha256("\n".join([*cut, str(tokens.offsets.tolist())]).encode()).hexdigest()[:16]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON types, with what tells whether the tokeniser is still the same."""
+        """Plain JSON types."""
         return {
             "language": self.language,
             "tokeniser": self.tokeniser,
             "tokeniser_version": tokeniser_version(self.tokeniser),
-            "tokeniser_fingerprint": self.fingerprint(),
             "max_length": self.max_length,
             "words": list(self.words),
         }
@@ -103,7 +109,9 @@ class Encoder:
             words, length = tuple(values["words"]), values["max_length"]
             found = cls(words, values["language"], values["tokeniser"], length)
         except (KeyError, TypeError) as error:
-            raise UserError(f"no encoder ({error}); expected language, tokeniser, max_length and words") from None
+            raise UserError(
+                f"no encoder ({error}); expected language, tokeniser, max_length and words"
+            ) from None
         sound = {
             "language": found.language in LANGUAGES,
             "tokeniser": found.tokeniser in TOKENISERS[1:],

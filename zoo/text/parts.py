@@ -86,7 +86,7 @@ def choose_rows(
     texts: Sequence[str],
     labels: np.ndarray,
     settings: TextSettings,
-    cuts: Cuts = Cuts(),  # noqa: B008 (frozen)
+    cuts: Cuts = Cuts(),
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the row numbers (ascending, into `end_to_end`'s rows) of train, validation and test; and notes.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from zoo.core.measures import accuracy
 from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
@@ -183,14 +183,15 @@ def make_model(
     return build_model(arch, len(corpus.words), len(corpus.labels), settings.model, seed, vectors)
 
 
-def keep_weights(model: nn.Module, path: Path) -> None:
-    """Write the weights under a temporary name and rename it: they are there as a whole or not at all."""
-    from safetensors.torch import save_file
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state dict under a temporary name and rename it: it is there as a whole or not at all."""
+    from safetensors.torch import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        # Not its `save_file`, which lets nobody else read the file.
+        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
