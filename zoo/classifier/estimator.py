@@ -53,7 +53,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: of AdamW (None: 0.01 in "slices", 0.001 in "full").
         patience: stop when the best epoch is so many old; 0: never (None: 0 in "slices", 3 in "full").
         vectors: first word vectors: "random", "word2vec", "glove" or a file (None: "random").
-        tokeniser: "auto" (default: words, or jieba for Chinese), "words", "jieba" or "characters".
+        tokeniser: "words", "jieba" or "characters" (None: words, or jieba for Chinese).
         language: "en", "zh", or "auto" (default), which looks at the letters of the texts.
         max_length: tokens at which a text is cut (None: 96 in "slices", 256 in "full").
         validation_fraction: share of the rows that is held out to choose the epoch by, at most 5,000 rows; 0:
@@ -82,7 +82,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float | None = None,
         patience: int | None = None,
         vectors: str | None = None,
-        tokeniser: str = "auto",
+        tokeniser: str | None = None,
         language: str = "auto",
         max_length: int | None = None,
         validation_fraction: float = 0.1,

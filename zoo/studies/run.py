@@ -173,8 +173,8 @@ def run_plan(planned: Plan) -> None:
         )
     if without := sum(_lacks_model(planned, job) for job in planned.jobs):
         say(
-            f"{without} finished cells were run without --save-models and have no saved network; in another --out "
-            "they are run again"
+            f"{without} finished cells were run without --save-models and have no saved network; in another "
+            "--out they are run again"
         )
     if planned.pending:
         Store(planned.places.out).make()
