@@ -103,6 +103,23 @@ QUESTIONS: dict[str, Question] = {
             "Dropout",
         ),
         Question(
+            "attack",
+            "Does an attack of one norm a text, whatever its length, spare long texts and still make robust?",
+            "slices",
+            (
+                Variant("Dropout", "dropout"),
+                Variant("UEGR, sign of 0.05", "uegr"),
+                # A sign of 0.05 on T words of D entries has the norm 0.05 sqrt(TD): 2 where TD is 1,600.
+                *(
+                    Variant(f"UEGR, norm {e:g} a text", "uegr", {"attack": "fgm", "epsilon": float(e)})
+                    for e in (1, 2, 4)
+                ),
+                Variant("UEGR, half the drop rates", "uegr", {"base_rates": (0.1,)}),
+            ),
+            (1e-2,),
+            "Dropout",
+        ),
+        Question(
             "controls",
             "Which part of UEGR makes the difference, and is it more than its cost spent on Dropout?",
             "full",
