@@ -16,8 +16,8 @@ from zoo.core.cards import LANGUAGES
 from zoo.core.options import lookup, one_of
 from zoo.core.processes import cores
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_from_json
-from zoo.settings import PRESETS, preset_for
-from zoo.text import TextSettings
+from zoo.settings import OWN_PRESET, PRESETS, own_training
+from zoo.text import TextSettings, check_vectors
 from zoo.training.settings import CellSettings
 
 LARGEST_SEED = 2**31 - 1
@@ -41,16 +41,18 @@ def cell_settings(given: Mapping[str, Any], rows: int, seed: int) -> CellSetting
     check_arch(arch)
     lookup(RECIPES, recipe, "recipe")
     lookup(RECIPE_PRESETS, reading, "recipe preset")
-    preset = preset_for(rows) if preset == "auto" else preset
+    own, preset = (own_training(rows), OWN_PRESET) if preset == "auto" else ({}, preset)
     lookup(PRESETS, preset, "preset")
-    changes = _changes(given)
+    changes = own | _changes(given)
     plain = resolve(preset, reading, arch, recipe, TextSettings(), {})
     check_read({(arch, recipe): plain}, changes)
-    own = {name: value for name, value in changes.items() if name in _TEXT}
-    text = TextSettings(**{**PRESETS[preset]["text"], **own, "split_seed": seed})
+    of_text = {name: value for name, value in changes.items() if name in _TEXT}
+    text = TextSettings(**{**PRESETS[preset]["text"], **of_text, "split_seed": seed})
     if not share(given["validation_fraction"]):
         changes |= {"selection": "last", "patience": 0}
-    return resolve(preset, reading, arch, recipe, text, changes)
+    settings = resolve(preset, reading, arch, recipe, text, changes)
+    check_vectors(settings.train.vectors)
+    return settings
 
 
 def _changes(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,17 +45,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     Args:
         arch: the model: "textcnn", "bilstm", "texthan" or "han".
         recipe: the training method: "uegr", "dropout", "r_at" and the others of `uegr.RECIPES`.
-        preset: sizes and training: "slices" for corpora of some thousand texts, "full" for large ones, ...;
-            "auto" (default): "full" from 10,000 texts on, else "slices".
+        preset: sizes and training, as `python -m zoo.ablate --list` has them: "full", "slices", "paper", ...;
+            "auto" (default): "full", at a larger learning rate where the texts are few.
         recipe_preset: the reading of the paper: "default" or "paper", ... (`python -m zoo.ablate --list`).
-        epochs: at most so many (None: 6 in "slices", 10 in "full").
-        batch_size: texts a step (None: 32 in both).
-        learning_rate: of AdamW (None: 0.01 in "slices", 0.001 in "full").
-        patience: stop when the best epoch is so many old; 0: never (None: 0 in "slices", 3 in "full").
+        epochs: at most so many (None: 10 by default).
+        batch_size: texts a step (None: 32 by default).
+        learning_rate: of AdamW (None: by default 0.003, and 0.001 from 20,000 texts on).
+        patience: stop when the best epoch is so many old; 0: never (None: 3 by default).
         vectors: first word vectors: "random", "word2vec", "glove" or a file (None: "random").
         tokeniser: "words", "jieba" or "characters" (None: words, or jieba for Chinese).
         language: "en", "zh", or "auto" (default), which looks at the letters of the texts.
-        max_length: tokens at which a text is cut (None: 96 in "slices", 256 in "full").
+        max_length: tokens at which a text is cut (None: 256 by default).
         validation_fraction: share of the rows that is held out to choose the epoch by, at most 5,000 rows; 0:
             none, and the last epoch is kept.
         settings: any other setting by its name, as `--set` takes it: {"alpha": 4.0, "max_vocabulary": 5000}.
