@@ -104,8 +104,6 @@ def _run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     began = time.perf_counter()
     corpus = _read(options, options.corpus)
-    if options.language != "auto":
-        corpus = replace(corpus, language=options.language)
     if share is None:
         corpus = _with_validation(corpus, _read(options, options.validation), options.validation)
     keep_freed_memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -124,8 +125,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(f"{len(texts)} texts and {len(labels)} labels; expected one label a text")
         classes, index = np.unique(labels, return_inverse=True)
         rows = Rows(texts, index.tolist())
-        language = language_of(self.language)
-        language = guess_language(texts) if language == "auto" else language
+        language = guess_language(texts)
         corpus = RawCorpus("texts", language, tuple(map(str, classes.tolist())), {"train": rows})
         return self._fit(corpus, classes)
 
@@ -142,6 +142,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     def _fit(self, raw: RawCorpus, classes: np.ndarray) -> Self:
         if len(raw.labels) < 2:
             raise InputError(f"every label is {raw.labels[0]!r}: one class; expected at least two classes")
+        if language_of(self.language) != "auto":
+            raw = replace(raw, language=self.language)
         began, say = perf_counter(), status if self.verbose else silent
         seed, device, given = seed_of(self.random_state), device_of(self.device), self.get_params(deep=False)
         settings = cell_settings(given, len(raw.parts["train"]), seed)
