@@ -112,7 +112,7 @@ QUESTIONS: dict[str, Question] = {
                 # A sign of 0.05 on T words of D entries has the norm 0.05 sqrt(TD): 2 where TD is 1,600.
                 *(
                     Variant(f"UEGR, norm {e:g} a text", "uegr", {"attack": "fgm", "epsilon": float(e)})
-                    for e in (1, 2, 4)
+                    for e in (1, 2, 4, 8)
                 ),
                 Variant("UEGR, half the drop rates", "uegr", {"base_rates": (0.1,)}),
             ),
