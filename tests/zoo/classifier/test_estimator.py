@@ -35,22 +35,29 @@ def small(**changes: Any) -> TextClassifier:
 # --- the same training ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", ["uegr", "sam"])
-def test_it_is_trained_as_a_cell_of_the_comparison(recipe: str) -> None:
+@pytest.mark.parametrize(
+    ("arch", "recipe", "sizes"),
+    [
+        ("textcnn", "uegr", SMALL["settings"]),
+        ("textcnn", "sam", SMALL["settings"]),
+        ("han", "dropout", {"embedding": 8, "hidden": 4}),
+    ],
+)
+def test_it_is_trained_as_a_cell_of_the_comparison(arch: str, recipe: str, sizes: dict[str, Any]) -> None:
     """A cell with the same validation part, seed and settings: curve, selection and answers are equal."""
-    texts, labels = moods(150)
-    unseen, truth = moods(60, seed=1)
-    ours = small(recipe=recipe, random_state=3).fit(texts, labels)
+    (texts, labels), (unseen, truth) = moods(150), moods(60, seed=1)
+    texts, unseen = ([f"{text}! And {text}" for text in part] for part in (texts, unseen))
+    ours = small(arch=arch, recipe=recipe, settings=sizes, random_state=3).fit(texts, labels)
     names = tuple(ours.classes_)
     index = {name: i for i, name in enumerate(names)}
     parts = {
         "train": Rows(texts, [index[y] for y in labels]), "test": Rows(unseen, [index[y] for y in truth]),
     }  # fmt: skip
     text = TextSettings(**PRESETS["full"]["text"] | {"max_length": 12}, split_seed=3)
-    changes = {name: SMALL[name] for name in ("epochs", "batch_size", "learning_rate")} | SMALL["settings"]
-    settings = resolve("full", "default", "textcnn", recipe, text, changes)
+    changes = {name: SMALL[name] for name in ("epochs", "batch_size", "learning_rate")} | sizes
+    settings = resolve("full", "default", arch, recipe, text, changes)
     corpus = prepare(RawCorpus("moods", "en", names, parts), text)
-    head = Result("name", Cell("moods", "textcnn", recipe, 3), "failed")
+    head = Result("name", Cell("moods", arch, recipe, 3), "failed")
     cell = train_cell(head, settings, corpus, torch.device("cpu"))
     assert [dict(entry) for entry in ours.curve_] == [dict(entry) for entry in cell.curve]
     assert (ours.best_epoch_, ours.validation_accuracy_) == (cell.best_epoch, cell.validation_accuracy)

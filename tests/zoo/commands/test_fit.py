@@ -129,7 +129,8 @@ def test_options_of_fit(options: list[str], rows: tuple[int, int], run: Run, tmp
 # --- predict ----------------------------------------------------------------------------------------------
 
 
-def test_a_line_in_is_a_line_out(run: Run, place: Path) -> None:
+def test_a_line_in_is_a_line_out(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "AT_ONCE", 2)
     texts = ["some day\r", "", "was awful, was dull", "good\u2028day", "z" * 5_000]
     code, out, err = run(predict.main, "model", given="\n".join(texts).encode())
     assert (code, err) == (0, "")

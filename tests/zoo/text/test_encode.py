@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.core.errors import UserError
-from zoo.text import Corpus, RawCorpus, Rows, TextSettings, load_corpus, load_texts, prepare
+from zoo.text import Corpus, RawCorpus, Rows, TextSettings, load_corpus, load_texts, prepare, tokenise
 from zoo.text.encode import Encoder
 from zoo.text.parts import Cuts
 
@@ -24,6 +24,7 @@ Films = Callable[..., list[tuple[str, str]]]
 def same(corpus: Corpus, settings: TextSettings, texts: dict[str, list[str]]) -> int:
     """Compare all parts, by an encoder that went through JSON; returns how many texts were compared."""
     encoder = Encoder.from_json(json.loads(json.dumps(Encoder.of(corpus, settings).as_json())))
+    assert encoder == Encoder.of(corpus, settings)
     for part, split in corpus.parts.items():
         found = encoder.encode(texts[part])
         for name in ("ids", "offsets", "starts"):
@@ -102,8 +103,10 @@ def test_another_cut_is_another_fingerprint(monkeypatch: pytest.MonkeyPatch) -> 
     assert known == encoder(words=("<pad>", "<unk>")).fingerprint(), "not the vocabulary's"
     others = encoder(tokeniser="characters"), encoder(language="zh")
     assert len({known, *(other.fingerprint() for other in others)}) == 3
-    monkeypatch.setattr("zoo.text.tokenise.make_cutter", lambda name: str.split)
-    assert encoder().fingerprint() != known
+    cut = tokenise.make_cutter("words")
+    for other in (str.split, lambda text: [token[::-1] for token in cut(text)]):
+        monkeypatch.setattr(tokenise, "make_cutter", lambda name, other=other: other)
+        assert encoder().fingerprint() != known
 
 
 @pytest.mark.parametrize(
