@@ -138,13 +138,14 @@ def test_a_share_of_the_rows_validates() -> None:
 
 def test_cross_validation_a_grid_a_pipeline_and_processes() -> None:
     texts, labels = moods(120)
-    assert cross_val_score(small(epochs=10), np.array(texts), labels, cv=3).min() > 0.7
+    plain = small(epochs=10, recipe="dropout")
+    assert cross_val_score(plain, np.array(texts), labels, cv=3).min() > 0.6
     grid = GridSearchCV(
         small(epochs=2), {"recipe": ["dropout", "uegr"], "learning_rate": [1e-6, 0.03]}, cv=2, n_jobs=2
     )
     grid.fit(texts, labels)
     assert grid.best_params_["learning_rate"] == 0.03
-    lower = make_pipeline(FunctionTransformer(lambda rows: [row.upper() for row in rows]), small(epochs=10))
+    lower = make_pipeline(FunctionTransformer(lambda rows: [row.upper() for row in rows]), plain)
     assert lower.fit(texts, labels).score(texts, labels) > 0.8
 
 
