@@ -13,7 +13,7 @@ import torch
 
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
-from zoo.method.step import prepare
+from zoo.method.step import first_pass, prepare
 from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
@@ -60,6 +60,7 @@ class Run:
         The learning rate follows the schedule over all epochs, whether they are reached or not.
         """
         train = self.settings.train
+        self._first_pass()
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
             entry["validation_accuracy"] = score = accuracy(self.predict(self.corpus.validation))
@@ -72,6 +73,19 @@ class Run:
             if stops:
                 break
         self.model.load_state_dict(self.best_weights)
+
+    def _first_pass(self) -> None:
+        self.model.train()
+        began = time.perf_counter()
+        first_pass(
+            self.trainee,
+            batches(
+                self.corpus.train, self.settings.train.batch_size, seed=self.seed, epoch=0,
+                bucketed=self.settings.train.bucketed, words_per_sentence=self.model.line,
+                device=self.device,
+            ),
+        )  # fmt: skip
+        self.train_seconds += time.perf_counter() - began
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         self.model.train()
