@@ -135,6 +135,7 @@ QUESTIONS: dict[str, Question] = {
             tuple(Variant(f"UEGR, K = {k}", "uegr", {"adversarial": k}) for k in (2, 3, 4, 5)),
             (1e-2,),
             "UEGR, K = 2",
+            archs=("textcnn",),
             corpora=("imdb", "tnews"),
         ),
         Question(
@@ -150,7 +151,7 @@ QUESTIONS: dict[str, Question] = {
             (1e-2,),
             "0.2, 0.2",
             archs=("textcnn",),
-            corpora=("imdb", "tnews"),
+            corpora=("tnews",),
             plane=("rate of pass 1", "rate of pass 2"),
         ),
     )
