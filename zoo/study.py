@@ -4,8 +4,9 @@
     python -m zoo.study NAME          run what is missing of one, then print its answer
 
 A study compares methods by their results, or measures networks while they train and after (`zoo.probes`), one
-after the other; start the command twice to have two at a time. The answer of a comparison is about the validation part, since settings are chosen by it. With `--test` it also says what the
-same networks do on the test part, once the choice is made.
+after the other; start the command twice to have two at a time. The answer of a comparison is about the
+validation part, since settings are chosen by it. With `--test` it also says what the same networks do on the
+test part, once the choice is made.
 """
 
 from __future__ import annotations

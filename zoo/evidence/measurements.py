@@ -1,4 +1,4 @@
-"""Studies that measure trained networks, each a record, and what is kept of a measurement: one file a network.
+"""Studies that measure networks, each a record; and what is kept of a measurement, one file a network.
 
 What is measured is code (`zoo.probes`); here stands which networks, and how results are read again.
 """
@@ -101,8 +101,8 @@ class Point:
         """Plain JSON types."""
         cell = {"corpus": self.corpus, "arch": self.arch, "seed": self.seed}
         return {
-            "schema": SCHEMA, "id": self.id, "variant": self.variant, "cell": cell, "values": dict(self.values),
-            **self.facts,
+            "schema": SCHEMA, "id": self.id, "variant": self.variant, "cell": cell,
+            "values": dict(self.values), **self.facts,
         }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
     drop = accuracy on clean texts - accuracy under attack
 
-FGSM and PGD on the word vectors in the max norm, in units of their root mean square, against the network's own
-loss, dropout off. `noise` has random signs of the same size: an attack that costs no more finds nothing.
+FGSM and PGD on the word vectors in the max norm, in units of their root mean square, against the network's
+own loss, dropout off. `noise` has random signs of the same size: an attack that costs no more finds nothing.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ def excess_kurtosis(x: Array) -> Array:
 def not_gaussian(x: Array, level: float = 0.01) -> Array:
     """(n, d) -> (d,) bool: Jarque and Bera's test refuses a normal distribution at this level.
 
-    Their statistic, n/6 (skewness^2 + excess kurtosis^2 / 4), has two degrees of freedom, so its tail is exp(-s/2).
-    For n of a few hundred it refuses normal samples about twice as often as it says at 1 %.
+    Their statistic, n/6 (skewness^2 + excess kurtosis^2 / 4), has two degrees of freedom, so its tail is
+    exp(-s/2). For n of a few hundred it refuses normal samples about twice as often as it says at 1 %.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (x - x.mean(0)) / x.std(0)

@@ -1,11 +1,12 @@
 """The gradient penalty of Section V-A on a real network.
 
-    A  L(x + delta) - L(x) = epsilon ||g||_q + remainder,   g = dL/dx, q = 1 for the sign form, 2 for the l2 form
-    C  of a perturbation from one dropout mask another mask feels epsilon <g_k, u(g_0)>, at most epsilon ||g_k||_q
+    A  L(x + delta) - L(x) = epsilon ||g||_q + remainder,   g = dL/dx; q = 1 (sign form) or 2 (l2 form)
+    C  another dropout mask k gains epsilon <g_k, u(g_0)> from the perturbation of mask 0,
+       at most epsilon ||g_k||_q
 
 Sums over texts, each with its own norm; double precision, dropout off but for C, where the pooled features of
-each pass have a mask of their own. epsilon is in units of the root mean square of the word vectors; the l2 form
-has the length that the sign form has.
+each pass have a mask of their own. epsilon is in units of the root mean square of the word vectors; the l2
+form has the length that the sign form has.
 
 Index letters: B texts, T tokens, D vector size, U units.
 """

@@ -3,8 +3,8 @@
     rise(r) = mean over random directions d of L(theta + r d) - L(theta)
     top = the largest eigenvalue of the Hessian of L
 
-A direction is Gaussian, and each of its filters (row of a tensor of two or more dimensions) as long as the same
-filter of the weights (Li et al. 2018), so that a network which is another one by scale alone is as flat;
+A direction is Gaussian, and each of its filters (row of a tensor of two or more dimensions) as long as the
+same filter of the weights (Li et al. 2018), so that a network which is another one by scale alone is as flat;
 biases stay. L is the mean cross-entropy of n training texts, dropout off.
 
 The Hessian times a vector is a central difference of two gradients in double precision: the zoo's own kernels
@@ -83,8 +83,8 @@ def rise(model: TextClassifier, batch: Batch, radii: tuple[float, ...], directio
                 for p, old, d in zip(parameters, before, direction, strict=True):
                     p.copy_(old + sign * radius * d)
                 sums[i] += float(loss_of(model, batch)) - here
-    for p, old in zip(parameters, before, strict=True):
-        p.copy_(old)
+        for p, old in zip(parameters, before, strict=True):
+            p.copy_(old)  # before the next direction takes its lengths
     return [total / (2 * directions) for total in sums]
 
 
@@ -111,8 +111,8 @@ def top_eigenvalue(
 ) -> tuple[float, int]:
     """The largest eigenvalue of the Hessian and the products that it took.
 
-    The power iteration finds that of the largest size; where it is negative, a second one on H - lambda I finds
-    the largest.
+    The power iteration finds that of the largest size; where it is negative, a second one on H - lambda I
+    finds the largest.
     """
     size, taken = _largest_size(model, loss, 0.0, iterations, tolerance)
     if size >= 0:
@@ -127,8 +127,9 @@ def _largest_size(
     """Of H + shift I: the Rayleigh quotient of a seeded start after at most so many products."""
     generator = torch.Generator().manual_seed(0)
     v = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in model.parameters()]
-    found = 0.0
-    for taken in range(1, iterations + 1):
+    found, taken = 0.0, 0
+    while taken < iterations:
+        taken += 1
         length = torch.stack([t.norm() for t in v]).norm()
         v = [t / length for t in v]
         product = [h + shift * t for h, t in zip(hessian_times(model, loss, v), v, strict=True)]

@@ -1,6 +1,7 @@
-"""Theorem 1 on real gradients: its assumptions, the variance of the masked gradient, and what AdamW makes of it.
+"""Theorem 1 on real gradients: its assumptions, the variance that the mask adds, what AdamW makes of it.
 
-The theorem has gradients of single texts that are N(mu, sigma^2 I), a mask that does not depend on them, and SGD:
+The theorem has gradients of single texts that are N(mu, sigma^2 I), a mask that does not depend on them, and
+SGD:
 
     Var[m/p g] = (sigma^2 / B) / p + (1 - p) / p mu^2
 
@@ -81,7 +82,7 @@ class Theory(Settings):
     ) -> dict[str, Any]:
         """Variance of the masked gradient of a batch, by part: measured, and by the two formulas."""
         random, rule = np.random.default_rng(0), Selective()
-        gradients, keep = [], []
+        gradients, keep = list[Array](), list[Array]()
         for _ in range(self.batches):
             rows = torch.from_numpy(random.integers(0, len(batch.labels), size))
             own = Batch(batch.tokens[rows], batch.mask[rows], batch.labels[rows], batch.index[rows])
@@ -89,9 +90,9 @@ class Theory(Settings):
             p = rule.probabilities(whole.abs(), [len(whole)])
             gradients.append(whole[entries.all].double().numpy())
             keep.append(p[entries.all].double().numpy())
-        g, p = np.stack(gradients), np.stack(keep)
+        g, kept = np.stack(gradients), np.stack(keep)
         return {
-            part: variances(texts[:, where], size, g[:, where], p[:, where], self.masks, random)
+            part: variances(texts[:, where], size, g[:, where], kept[:, where], self.masks, random)
             for part, where in entries.slices().items()
         }
 
@@ -106,7 +107,7 @@ class Theory(Settings):
         total = steps_an_epoch(subject.corpus.train, settings.train) * settings.train.epochs
         schedule = make_schedule(optimizer, total, settings.train.warmup)
         rule = Selective()
-        gradients, keep = [], []
+        gradients, keep = list[Array](), list[Array]()
         for epoch in range(1, settings.train.epochs + 1):
             for batch in steps.batches(subject.corpus.train, settings.train.batch_size, epoch):
                 optimizer.zero_grad()
@@ -122,9 +123,9 @@ class Theory(Settings):
                 keep.append(p[entries.all].double().numpy())
                 optimizer.step()
                 schedule.step()
-        g, p = np.stack(gradients), np.stack(keep)
-        p[g == 0] = 1.0  # nothing to select by: such an entry is not masked
-        return {"steps": len(g), **walks(g, p, self.masks, np.random.default_rng(1))}
+        g, kept = np.stack(gradients), np.stack(keep)
+        kept[g == 0] = 1.0  # nothing to select by: such an entry is not masked
+        return {"steps": len(g), **walks(g, kept, self.masks, np.random.default_rng(1))}
 
 
 def assumptions(texts: Array, size: int) -> dict[str, float]:
@@ -186,10 +187,10 @@ def variances(
 def walks(g: Array, p: Array, masks: int, random: np.random.Generator) -> dict[str, Any]:
     """How far the second half of T steps goes under each place of the mask, against none.
 
-    The gradients (T, d) are those of one training and do not answer to the walk: what is seen is the optimizer's
-    doing alone. By place: `slope`, the length of the mean walk along the unmasked one; `bias`, the distance of the
-    mean walk from the unmasked one without what R masks leave by chance; `spread`, of single walks around their
-    mean; all in lengths of the unmasked walk.
+    The gradients (T, d) are those of one training and do not answer to the walk: what is seen is the
+    optimizer's doing alone. By place: `slope`, the length of the mean walk along the unmasked one; `bias`,
+    the distance of the mean walk from the unmasked one without what R masks leave by chance; `spread`, of
+    single walks around their mean; all in lengths of the unmasked walk.
     """
     places: dict[str, Callable[..., Array]] = {"sgd": _sgd, "gradient": _gradient, "first_moment": _first,
                                                "update": _update}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Running a study that measures networks: one after the other, a file each; what is there is not done again."""
+"""Running a study that measures networks: one after the other, a file each; what is there stays."""
 
 from __future__ import annotations
 
