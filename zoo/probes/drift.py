@@ -2,9 +2,10 @@
 
     CKA(X, Y) = ||Y'X||_F^2 / (||X'X||_F ||Y'Y||_F)
 
-X and Y (n, features) of the same n texts, columns centred; 1 = the same features up to rotation and scale. The paper takes the pre-trained model for X; ours begin with
-random weights, so this is the drift from those. Layers: the mean word vector, the mean state of each
-recurrent layer, the pooled features. n texts of the training part, dropout off.
+X and Y (n, features) of the same n texts, columns centred; 1 = the same features up to rotation and scale.
+The paper takes the pre-trained model for X; ours begin with random weights, so this is the drift from those.
+Layers: the mean word vector, the mean state of each recurrent layer, the pooled features. The texts are of
+the training part, dropout off.
 
 Index letters: B texts, T tokens, U features.
 """
