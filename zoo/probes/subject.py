@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from zoo.core.batch import Batch
 from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
-from zoo.text import Corpus, Split, batches
+from zoo.text import Corpus, Split, batches, load_vectors
 from zoo.training.cell import make_model
 from zoo.training.run import Run
 from zoo.training.settings import CellSettings
@@ -28,6 +28,7 @@ class Subject:
 
     Args:
         weights: file of kept weights in the safetensors format; None: the network is trained.
+        cache: folder of prepared word vectors; None: the usual one.
     """
 
     arch: str
@@ -35,20 +36,20 @@ class Subject:
     settings: CellSettings
     corpus: Corpus
     weights: Path | None = None
+    cache: Path | None = None
 
     def initial(self) -> TextClassifier:
-        """The model before the first step.
+        """The model before the first step, with the word vectors of its cell.
 
         Raises:
-            UserError: word vectors of another kind than random ones, or several members.
+            UserError: a cell of several members.
         """
         train = self.settings.train
-        if train.vectors != "random" or train.members != 1:
-            raise UserError(
-                f"a measurement of vectors={train.vectors}, members={train.members}: expected random vectors "
-                "and one network"
-            )
-        return make_model(self.arch, self.seed, self.settings, self.corpus, None)
+        if train.members != 1:
+            raise UserError(f"a measurement of members={train.members}: expected one network")
+        size: int = self.settings.model.embedding  # type: ignore[attr-defined]
+        vectors, _ = load_vectors(train.vectors, self.corpus, size, self.seed, cache_dir=self.cache)
+        return make_model(self.arch, self.seed, self.settings, self.corpus, vectors)
 
     def fitted(self, watch: Watch | None = None) -> TextClassifier:
         """The model with its selected weights, in evaluation mode.

@@ -34,6 +34,8 @@ def sections(results: Path) -> Iterator[Block]:
         if points := read_points(results / name):
             yield Heading(f"Inside the networks: the study {name}")
             yield from blocks(measured, points)
+            if not curves(measured, points):
+                continue
             yield Figure(f"figures/{name}.svg", f"{_AXES[name][1]} by {_AXES[name][0]}, mean over networks")
 
 

@@ -139,7 +139,7 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
     kept = None if weights is None else weights / f"{job.id}.safetensors"
     if kept is not None and not kept.is_file():
         raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
-    subject = Subject(job.cell.arch, job.cell.seed, settings, corpus, kept)
+    subject = Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache)
     values = plain(probe.measure(subject))  # type: ignore[attr-defined]
     facts = {
         "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
