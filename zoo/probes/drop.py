@@ -65,7 +65,7 @@ def outcome(model: TextClassifier, batch: Batch, moved: Any) -> tuple[float, flo
 
 def attacked(model: TextClassifier, strength: float, steps: int) -> Any:
     """What moves (B, T, D) word vectors of a batch uphill: by FGSM, or by PGD of several steps."""
-    settings = Attack(epsilon=strength, attack_steps=steps)
+    settings = Attack("fgsm", epsilon=strength, epsilon_unit="rms", attack_steps=steps)
 
     def moved(x: Tensor, batch: Batch) -> Tensor:
         def gradient_at(point: Tensor) -> Tensor:
