@@ -90,7 +90,7 @@ def test_kept_weights_are_measured_in_place_of_a_training(
 
     weights = tmp_path / "kept" / "weights"
     own = [*asked[: asked.index("--out")], "--out", str(tmp_path / "kept"), *asked[asked.index("--set") :]]
-    own += ["learning_rate=0.01"]
+    own += ["learning_rate=0.01", "attack=fgsm", "epsilon=0.05", "epsilon_unit=rms"]
     line = ["--preset", "slices", "--recipe", "dropout", "sam", "uegr_no_mask", "uegr", "--jobs", "1"]
     assert ablate.main([*own, *line, "--no-portable", "--keep-weights"]) == 0
     capsys.readouterr()
