@@ -51,7 +51,7 @@ def draw_studies(results: Path, figures: Path) -> list[Path]:
         if points:
             x, y = _AXES[name]
             logarithmic = name in ("drop", "theory")
-            paths += draw_curves(curves(measured, points), figures / name, y, x, y, logarithmic)
+            paths += draw_curves(curves(measured, points), figures / name, f"{name}: {y}", x, y, logarithmic)
     return paths
 
 

@@ -34,6 +34,7 @@ def test_an_attack_hurts_more_the_stronger_it_is_and_more_than_noise(subject, ar
         assert losses[-1] > losses[0] + 1e-3
     for weak, strong in zip(found["fgsm_loss"], found["pgd_loss"], strict=True):
         assert strong > weak - 1e-4
+    assert found["pgd_loss"][-1] > found["fgsm_loss"][-1] + 1e-6
     for random, strong in zip(found["noise_loss"], found["fgsm_loss"], strict=True):
         assert abs(random - found["loss"]) < (strong - found["loss"]) / 2
     assert found["accuracy"] >= max(found["pgd"])
