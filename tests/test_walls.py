@@ -15,14 +15,9 @@ FLOORS = (
     ("zoo.fast",),
     ("zoo.method",),
     ("zoo.models", "zoo.text", "zoo.recipes"),
-<<<<<<< HEAD
-    ("zoo.training", "zoo.settings", "uegr"),
-    ("zoo.grid", "zoo.evidence", "zoo.probes"),
-=======
     ("zoo.training", "zoo.settings", "zoo.changes", "uegr"),
     ("zoo.classifier",),
-    ("zoo.grid", "zoo.evidence"),
->>>>>>> main
+    ("zoo.grid", "zoo.evidence", "zoo.probes"),
     ("zoo.studies", "zoo.report"),
     ("zoo.ablate", "zoo.fit", "zoo.predict", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
     ("bench",),

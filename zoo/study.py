@@ -105,10 +105,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _measure(asked: Measurement, options: argparse.Namespace) -> int:
+    from zoo.changes import from_text
     from zoo.report.blocks import terminal
     from zoo.report.measured import blocks
     from zoo.studies import measure
-    from zoo.studies.changes import from_text
     from zoo.studies.options import assignments
     from zoo.studies.study import Where
 

@@ -65,14 +65,10 @@ class Run:
             CellFailed: the loss is not finite.
             UserError: there is no validation part, and the settings select by it.
         """
-<<<<<<< HEAD
-        train = self.settings.train
-        self._first_pass()
-=======
         train, score = self.settings.train, math.nan
         if not len(self.corpus.validation) and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
->>>>>>> main
+        self._first_pass()
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
             if len(self.corpus.validation):
