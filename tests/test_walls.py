@@ -17,7 +17,7 @@ FLOORS = (
     ("zoo.models", "zoo.text", "zoo.recipes"),
     ("zoo.training", "zoo.settings", "zoo.changes", "uegr"),
     ("zoo.classifier",),
-    ("zoo.grid", "zoo.evidence"),
+    ("zoo.grid", "zoo.evidence", "zoo.probes"),
     ("zoo.studies", "zoo.report"),
     ("zoo.ablate", "zoo.fit", "zoo.predict", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
     ("bench",),
@@ -30,6 +30,7 @@ NEVER = {
         "zoo.recipes",
     ),  # the method knows no corpus and no table of models
     "zoo.training": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # training knows no report
+    "zoo.probes": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # nor do measurements
     "zoo.evidence": ("zoo.text", "zoo.training", "zoo.method", "zoo.grid", "zoo.recipes"),
     "zoo.report": ("zoo.text", "zoo.training", "zoo.method", "zoo.recipes"),
     "zoo": ("uegr_ref", "uegr", "bench", "tests"),

@@ -15,7 +15,7 @@ from zoo.core.batch import Batch
 from zoo.core.errors import UserError
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
-from zoo.method.step import prepare
+from zoo.method.step import first_pass, prepare
 from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
@@ -68,6 +68,7 @@ class Run:
         train, score = self.settings.train, math.nan
         if not len(self.corpus.validation) and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
+        self._first_pass()
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
             if len(self.corpus.validation):
@@ -81,6 +82,19 @@ class Run:
             if stops:
                 break
         self.model.load_state_dict(self.best_weights)
+
+    def _first_pass(self) -> None:
+        self.model.train()
+        began = time.perf_counter()
+        first_pass(
+            self.trainee,
+            batches(
+                self.corpus.train, self.settings.train.batch_size, seed=self.seed, epoch=0,
+                bucketed=self.settings.train.bucketed, words_per_sentence=self.model.line,
+                device=self.device,
+            ),
+        )  # fmt: skip
+        self.train_seconds += time.perf_counter() - began
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         self.model.train()
