@@ -57,6 +57,8 @@ class HookedSites(DropoutSites):
         self._whole: dict[str, Pass] = {}
         self._window = slice(None)
         self._calls: dict[nn.Dropout, int] = {}
+        self.time_major = False  # whether states are (T, R, U) where their shape does not tell
+        self._first: dict[tuple[str, int], bool] = {}  # whether a call's rows come first
         self._rows, self._chunks, self._live, self._forward = 0, 0, False, False
         active = [n for n in named if n in ours] if named else active_sites(model, ())
         super().__init__(ours, settings, active, None)
@@ -150,7 +152,7 @@ class HookedSites(DropoutSites):
         if reason := self._unfit(module, name, h):
             self.skipped[name] = reason
             return
-        first = len(h) == self._rows
+        first = self._rows_first((name, number), h)
         site = self._site(module, (name, number, h.shape[-1]), h)
         self._pending[module] = (site, module.p, h, first)
         module.p = 0.0
@@ -162,6 +164,14 @@ class HookedSites(DropoutSites):
         module.p = rate
         site: Callable[[Tensor], Tensor] = self.active[name]
         return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
+
+    def _rows_first(self, call: tuple[str, int], h: Tensor) -> bool:
+        """Whether h is (R, T, U) or (R, U), not (T, R, U); where T = R, as at other batches."""
+        first = len(h) == self._rows
+        if h.dim() == 3 and h.shape[0] == h.shape[1]:
+            return self._first.get(call, not self.time_major)
+        self._first[call] = first
+        return first
 
     def _number(self, module: nn.Dropout, name: str) -> int:
         """Which call of the module in this forward pass it is."""

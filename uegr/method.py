@@ -7,6 +7,7 @@ of the backward stage comes from a generator of its own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from uegr.batches import Forward, called, read, tensors
 from uegr.bracket import Bracket
 from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, whole_number
-from uegr.describe import description
+from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
 from uegr.ranks import Ranks
@@ -160,6 +161,8 @@ class Method:
     def backward(self, batch: Any, scale: Scale | None = None) -> Tensor:
         """Add the gradient of the recipe's loss on a batch to every `.grad`; returns the loss (a scalar).
 
+        At the first batch a UserWarning says which parts of the recipe do nothing with this model.
+
         Args:
             batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
                 Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
@@ -194,6 +197,9 @@ class Method:
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
+        if self.batches == 1:
+            for note in missing(self.recipe, trainee, self.terms):
+                warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
 
     def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
@@ -212,7 +218,7 @@ class Method:
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
-        return description(self.recipe, self.trainee)
+        return description(self.recipe, self.trainee, self.terms)
 
     def remove(self) -> None:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""

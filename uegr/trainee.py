@@ -61,6 +61,7 @@ class HookedTrainee(Trainee):
             return Batch(rows[:, None], everything, labels, rows)
         look = lambda: called(self.model, self.call, inputs)  # noqa: E731
         tokens, self.vectors = self.words.listen(look, tensors(inputs), len(labels))
+        self.hooked_sites.time_major = self.words.time_major
         padding = getattr(self.words.module, "padding_idx", None)
         return Batch(tokens, mask_of(inputs, tokens, padding, self.mask), labels, rows)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 import uegr
@@ -98,6 +99,7 @@ def test_each_pass_has_its_own_rate_however_many_come_at_once(at_once: bool | in
         assert [share > 0.5 for share in model.shares] == [False, True, False, True]
 
 
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
 @pytest.mark.parametrize("at_once", [False, 2])
 def test_passes_one_after_the_other_are_the_same_without_dropout(at_once: bool | int) -> None:
     both = [toy(rate=0.0), toy(rate=0.0)]
@@ -180,3 +182,20 @@ def test_freelb_draws_one_mask_for_all_its_steps() -> None:
         model.masks = []
         method.backward(batch())
         assert not torch.equal(first, model.masks[0])
+
+
+class Functional(Toy):
+    """Drops without a module, as attention may."""
+
+    def vectors_to_logits(self, x: Tensor, mask: Tensor) -> Tensor:
+        return super().vectors_to_logits(F.dropout(x, 0.5), mask)
+
+
+@pytest.mark.filterwarnings("ignore:.*adaptive dropout does nothing")
+def test_functional_dropout_shows_in_the_divergence() -> None:
+    model = Functional(rate=0.0)
+    method = uegr.attach(model, adamw(model), "uegr")
+    assert "the divergence is 0" in method.describe()  # as far as one can see before a batch
+    method.backward(batch())
+    assert method.record["divergence"] > 1e-4
+    assert "the divergence is 0" not in method.describe()
