@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors, unlabelled
 from uegr.checks import check_module
+from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.dropouts import rate_attributes
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
@@ -54,11 +55,12 @@ def adapt(
     Raises:
         UserError: a model that does not fit; one line that says what would.
     """
+    compiled, model, forward = opened(model, forward)
     if isinstance(model, nn.parallel.DistributedDataParallel):
-        model = model.module
+        compiled, model, forward = opened(model.module, forward)
     check_module(model)
     found = named_embedding(model, embedding)
-    adapted = Adapted(model, None if found is None else Words(*found), forward, mask)
+    adapted = Adapted(model, None if found is None else Words(*found), forward, mask, compiled)
     if inputs is not None:
         try:
             adapted.mask(inputs)
@@ -81,9 +83,11 @@ class Adapted:
         words: Words | None,
         forward: Forward | None,
         mask: Callable[[Any], Tensor] | None,
+        compiled: bool = False,
     ) -> None:
         self.model, self.words = model, words
         self._forward, self._mask, self._removed = forward, mask, False
+        self._compiled, self._renewed = compiled, False
 
     def embed(self, inputs: Any) -> Tensor:
         """(B, T, D) word vectors, in the graph of the model's table; before positions and any dropout.
@@ -143,14 +147,21 @@ class Adapted:
         """Take the hook out; the model is as it was."""
         if self.words is not None:
             self.words.remove()
+        if self._renewed:
+            renew([])
         self._removed = True
 
     def _found(self, inputs: Any, rows: int) -> Words:
         if self._removed:
             raise UserError("adapted model: `remove` was called; expected uegr.adapt(model) once more")
         if self.words is None:
+            if self._compiled or is_compiled(self.model):
+                raise UserError(NO_LOOK.format(type(self.model).__name__))
             look = lambda: called(self.model, self._forward, inputs)  # noqa: E731
             self.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
+        if not self._renewed and (self._compiled or is_compiled(self.model)):
+            renew([self.words])
+            self._renewed = True
         return self.words
 
     def _looked_up(self, inputs: Any, rows: int) -> tuple[Tensor, Tensor]:

@@ -17,12 +17,11 @@ _SPREAD = {
     "DataParallel": "its replicas share the hooks' state",
     "FullyShardedDataParallel": "no process holds the whole gradient that is ranked",
     "FSDPModule": "no process holds the whole gradient that is ranked",
-    "OptimizedModule": "a compiled forward pass does not run the hooks",
 }
 
 
 def check_module(model: object) -> None:
-    """A module to hook: not spread over devices, not compiled."""
+    """A module to hook: not spread over devices."""
     if not isinstance(model, nn.Module):
         raise UserError(f"model of type {type(model).__name__}: expected a torch.nn.Module")
     for kind, why in _SPREAD.items():

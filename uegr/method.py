@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from uegr.batches import Forward, called, read, tensors
 from uegr.bracket import Bracket
 from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, whole_number
+from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
@@ -69,9 +70,10 @@ def attach(
         True
 
     Args:
-        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. In DistributedDataParallel the
-            gradients of all processes are averaged once a step, after the last of its batches; the attack's
-            unit and the drop rates are those of each process.
+        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. Compiled before or after, by
+            `torch.compile` or `.compile()`, its code is made anew with the hooks outside it. In
+            DistributedDataParallel the gradients of all processes are averaged once a step, after the last of
+            its batches; the attack's unit and the drop rates are those of each process.
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
@@ -83,7 +85,7 @@ def attach(
         base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
             recipe's where they are not the default, else each module's own `p`.
         passes_at_once: the K passes as one batch of K * B rows, or one after the other (False), or so many at
-            a time. The graphs of all are kept either way, as the divergence ties them.
+            a time. Then only their graphs are in memory at a time, and each pass takes one forward pass more.
         accumulate: batches of one optimizer step; the loss of each is divided by it.
         seed: of the backward stage's mask. None: that of `torch.manual_seed`.
 
@@ -91,9 +93,10 @@ def attach(
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
     """
     ranks = None
+    compiled, model, forward = opened(model, forward)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         ranks = Ranks(model.process_group, next(model.parameters()).device)
-        model = model.module
+        compiled, model, forward = opened(model.module, forward)
     check_model(model)
     check_optimizer(model, optimizer)
     chosen = as_recipe(recipe)
@@ -124,7 +127,7 @@ def attach(
     trainee = HookedTrainee(
         cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
         objective=objective, attacks=attacks, call=forward, mask=mask, at_once=at_once, share=share,
-        words=None if found is None else Words(*found),
+        words=None if found is None else Words(*found), compiled=compiled,
     )  # fmt: skip
     return Method(optimizer, chosen, trainee, stage, ranks)
 
@@ -150,7 +153,7 @@ class Method:
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
-        self.removed = False
+        self.removed, self.renewed = False, False
         ATTACHED.add(self.model)
 
     @property
@@ -179,6 +182,7 @@ class Method:
             raise UserError(f"{name} is in evaluation mode, where nothing is dropped; call .train()")
         inputs, labels = read(batch)
         trainee = self.trainee
+        self._heed_compiling()
         if trainee.attacks and trainee.words is None:
             look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
@@ -201,6 +205,16 @@ class Method:
             for note in missing(self.recipe, trainee, self.terms):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
+
+    def _heed_compiling(self) -> None:
+        """Once a compiled model is seen, be it compiled before or after `attach`."""
+        if self.renewed or not (self.trainee.compiled or is_compiled(self.model)):
+            return
+        words = self.trainee.words
+        if words is None and self.trainee.attacks:
+            raise UserError(NO_LOOK.format(type(self.model).__name__))
+        renew([self.sites] if words is None else [self.sites, words])
+        self.renewed = True
 
     def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
         """Gradients of earlier batches, which a stage that reads its own gradient must not see."""
@@ -229,6 +243,8 @@ class Method:
             self.trainee.words.remove()
         if self.bracket is not None:
             self.bracket.remove()
+        if self.renewed:
+            renew([])
         ATTACHED.discard(self.model)
         self.removed = True
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
 from uegr.dropouts import HookedSites
+from uegr.pass_by_pass import pass_by_pass
 from uegr.words import Words
 from zoo.core.batch import Batch
 from zoo.method.trainee import Trainee
@@ -37,6 +38,7 @@ class HookedTrainee(Trainee):
     at_once: int = 1
     share: int = 1
     attacks: bool = True
+    compiled: bool = False  # whether `call` calls what torch.compile made of the model
     words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
     scale: Scale | None = None
@@ -84,13 +86,16 @@ class HookedTrainee(Trainee):
 
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the vectors x (B, T, D) -> logits (passes, B, C)."""
-        rows, found = len(x), []
-        for first in range(0, passes, self.at_once):
-            count = min(self.at_once, passes - first)
-            inputs = repeated(self.inputs, rows, count)
-            vectors = x if count == 1 else x.repeat(count, 1, 1)
-            put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
-            with self.hooked_sites.forward(count * rows, first, first + count), put_in:
-                output = called(self.model, self.call, inputs)
-            found.append(logits_of(output, count * rows).unflatten(0, (count, rows)))
-        return found[0] if len(found) == 1 else torch.cat(found)
+        if passes <= self.at_once:
+            return self._run(x, 0, passes)
+        return pass_by_pass(self.model, self._run, x, passes, self.at_once)
+
+    def _run(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Passes first .. last - 1 of those planned, as one batch."""
+        rows, count = len(x), last - first
+        inputs = repeated(self.inputs, rows, count)
+        vectors = x if count == 1 else x.repeat(count, 1, 1)
+        put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
+        with self.hooked_sites.forward(count * rows, first, last), put_in:
+            output = called(self.model, self.call, inputs)
+        return logits_of(output, count * rows).unflatten(0, (count, rows))

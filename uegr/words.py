@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from uegr.compiled import Wrap
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 
@@ -35,7 +36,14 @@ class Words:
         self.time_major = False  # whether the model asks for ids (T, R), as XLNet does
         self.replacement: Tensor | None = None
         self.calls = 0
-        self.handle = module.register_forward_hook(self._hook, with_kwargs=True)
+        self.handle: Any = None
+        self.hook()
+
+    def hook(self, wrap: Wrap | None = None) -> None:
+        """Set the hook, as `wrap` gives it, in place of the one that was set."""
+        self.remove()
+        own = self._hook if wrap is None else wrap(self._hook)
+        self.handle = self.module.register_forward_hook(own, with_kwargs=True)
 
     def _hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if self.listening:
@@ -105,7 +113,8 @@ class Words:
 
     def remove(self) -> None:
         """Take the hook out."""
-        self.handle.remove()
+        if self.handle is not None:
+            self.handle.remove()
 
 
 def named_embedding(model: nn.Module, given: str | nn.Module | None) -> tuple[nn.Module, str] | None:
