@@ -100,13 +100,16 @@ def test_the_memory_is_that_of_one_pass() -> None:
 
 
 def test_under_autocast_weights_keep_their_gradients() -> None:
-    """Weights cast in a pass without a graph must not serve one with a graph."""
+    """Also in a pass that comes again in the backward pass."""
     found = []
     for how in (True, False):
         model = toy(rate=0.0).float()
         method = uegr.attach(model, adamw(model), "uegr_no_js", passes_at_once=how)
+        kinds: list[torch.dtype] = []
+        model.inner.register_forward_hook(lambda m, args, out, kinds=kinds: kinds.append(out.dtype))
         with torch.autocast("cpu", torch.bfloat16), pytest.warns(UserWarning, match="does nothing"):
             method.backward(batch())
+        assert kinds == [torch.bfloat16] * (2 if how else 5)
         found.append([p.grad for p in model.parameters()])
     for one, other in zip(*found, strict=True):
         assert one is not None
