@@ -17,6 +17,7 @@ _SPREAD = {
     "DataParallel": "its replicas share the hooks' state",
     "FullyShardedDataParallel": "no process holds the whole gradient that is ranked",
     "FSDPModule": "no process holds the whole gradient that is ranked",
+    "DeepSpeedEngine": "no process holds the whole gradient that is ranked",
 }
 
 
@@ -26,7 +27,9 @@ def check_module(model: object) -> None:
         raise UserError(f"model of type {type(model).__name__}: expected a torch.nn.Module")
     for kind, why in _SPREAD.items():
         if kind in {c.__name__ for c in type(model).__mro__}:
-            raise UserError(f"model of type {kind}: {why}; expected the module itself")
+            raise UserError(
+                f"model of type {kind}: {why}; expected the module itself, or DistributedDataParallel of it"
+            )
 
 
 def check_model(model: object) -> None:

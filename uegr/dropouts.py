@@ -25,6 +25,7 @@ from zoo.method.contract import active_sites, dropout_sites
 from zoo.method.dropout import AdaptiveDropout, Pass
 from zoo.method.sites import Dropout, DropoutSites
 
+ADAPTER = "lora_dropout"  # what PEFT calls the dropout in front of LoRA's matrices
 Key = tuple[str, int, int]  # name of the module, number of its call in a forward pass, U
 
 
@@ -202,6 +203,8 @@ class HookedSites(DropoutSites):
         """Why a call stays ordinary dropout."""
         if self.named and name not in self.named:
             return "not among the recipe's sites"
+        if not self.named and ADAPTER in name.split("."):
+            return "an adapter's own; name it in sites= if it should be one"
         if self.own_rates and module.p == 0:
             return "its rate is 0"
         if h.dim() not in (2, 3):

@@ -98,6 +98,8 @@ def attach(
         ranks = Ranks(model.process_group, next(model.parameters()).device)
         compiled, model, forward = opened(model.module, forward)
     check_model(model)
+    while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = inner  # a wrapper of Accelerate's or Fabric's, whose step is this one's
     check_optimizer(model, optimizer)
     chosen = as_recipe(recipe)
     own_rates = base_rates is None and (
@@ -149,6 +151,7 @@ class Method:
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
         self.ranks, self.batches = ranks, 0
+        self.pending = 0  # batches of the step that is coming
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
@@ -157,11 +160,22 @@ class Method:
         ATTACHED.add(self.model)
 
     @property
+    def accumulate(self) -> int:
+        """Batches of one optimizer step; may be set before the first of a step."""
+        return self.trainee.share
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self.trainee.share = whole_number("accumulate", batches)
+
+    @property
     def record(self) -> dict[str, Tensor]:
         """Scalars of the last batch and of the last step."""
         return self.terms | ({} if self.bracket is None else self.bracket.record)
 
-    def backward(self, batch: Any, scale: Scale | None = None) -> Tensor:
+    def backward(
+        self, batch: Any, scale: Scale | None = None, *, backward: Callable[[Tensor], Any] | None = None
+    ) -> Tensor:
         """Add the gradient of the recipe's loss on a batch to every `.grad`; returns the loss (a scalar).
 
         At the first batch a UserWarning says which parts of the recipe do nothing with this model.
@@ -171,6 +185,7 @@ class Method:
                 Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
                 several labels at once.
             scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
+            backward: in place of `loss.backward()`, as `accelerator.backward` or `fabric.backward`.
 
         Raises:
             UserError: the method was removed, the model is in evaluation mode, or the batch does not fit.
@@ -189,14 +204,17 @@ class Method:
         earlier = self._put_aside()
         try:
             with self.sites.at_work():
-                record = self.recipe.forward.gradients(trainee, trainee.open(inputs, labels, scale))
+                text = trainee.open(inputs, labels, scale, backward)
+                record = self.recipe.forward.gradients(trainee, text)
         finally:
             trainee.close()
             for p, gradient in earlier:
                 p.grad = gradient if p.grad is None else p.grad.add_(gradient)
-        self.batches += 1
-        if self.ranks is not None and self.batches % trainee.share == 0:
-            self.ranks.average(self.model.parameters())
+        self.batches, self.pending = self.batches + 1, self.pending + 1
+        if self.pending >= trainee.share:
+            self.pending = 0
+            if self.ranks is not None:
+                self.ranks.average(self.model.parameters())
         scalars = {
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }

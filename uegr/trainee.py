@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
 from uegr.dropouts import HookedSites
+from uegr.objective import wide
 from uegr.pass_by_pass import pass_by_pass
 from uegr.words import Words
 from zoo.core.batch import Batch
@@ -42,6 +43,7 @@ class HookedTrainee(Trainee):
     words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
     scale: Scale | None = None
+    backwards: Callable[[Tensor], Any] | None = None
     vectors: Tensor | None = None
 
     @property
@@ -50,12 +52,15 @@ class HookedTrainee(Trainee):
         assert isinstance(self.sites, HookedSites)
         return self.sites
 
-    def open(self, inputs: Any, labels: Tensor, scale: Scale | None) -> Batch:
+    def open(
+        self,
+        inputs: Any,
+        labels: Tensor,
+        scale: Scale | None,
+        backward: Callable[[Tensor], Any] | None = None,
+    ) -> Batch:
         """The batch at hand, as the forward stage takes it: ids and mask (B, T), labels."""
-        self.inputs, self.scale = inputs, scale
-        one = torch.full((), 1 / self.share, device=labels.device)
-        whole = scale is None and self.share == 1
-        self.hooked_sites.unit = None if whole else one if scale is None else scale(one)
+        self.inputs, self.scale, self.backwards = inputs, scale, backward
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
@@ -69,7 +74,7 @@ class HookedTrainee(Trainee):
 
     def close(self) -> None:
         """Nothing of the batch is kept."""
-        self.inputs = self.scale = self.vectors = None
+        self.inputs = self.scale = self.backwards = self.vectors = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T, D) the word vectors of the batch at hand."""
@@ -78,11 +83,21 @@ class HookedTrainee(Trainee):
 
     def descend(self, loss: Tensor, retain_graph: bool = False) -> None:
         """The backward pass of a part of the loss, divided and scaled."""
+        sites = self.hooked_sites
+        sites.unit = None
+        if self.share > 1 or self.scale is not None or self.backwards is not None:
+            # Whoever scales the loss: what comes back to it first is the factor.
+            loss.register_hook(lambda factor: setattr(sites, "unit", factor))
         if self.share > 1:
             loss = loss / self.share
         # Autocast is for forward passes; a backward pass takes its types from them.
         with torch.autocast(loss.device.type, enabled=False):
-            (loss if self.scale is None else self.scale(loss)).backward(retain_graph=retain_graph)
+            if self.scale is not None:
+                loss = self.scale(loss)
+            if self.backwards is not None:
+                self.backwards(loss)
+            else:
+                loss.backward(retain_graph=retain_graph)
 
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the vectors x (B, T, D) -> logits (passes, B, C)."""
@@ -98,4 +113,5 @@ class HookedTrainee(Trainee):
         put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
         with self.hooked_sites.forward(count * rows, first, last), put_in:
             output = called(self.model, self.call, inputs)
-        return logits_of(output, count * rows).unflatten(0, (count, rows))
+        # Wide here already: the gradients of loss and divergence are added up before they are narrowed.
+        return wide(logits_of(output, count * rows)).unflatten(0, (count, rows))

@@ -49,14 +49,14 @@ class SlowDropout(nn.Dropout):
 class SlowLoop:
     """Gradients of a sequence classifier of Hugging Face, a batch after the other."""
 
-    def __init__(self, model: nn.Module, time_major: bool) -> None:
+    def __init__(self, model: nn.Module, time_major: bool, leave: str = "?") -> None:
         self.model: Any = model
         self.time_major = time_major  # states (T, R, U)
         self.rows, self.passes = 0, [0]
         self.norms: dict[tuple[str, int], Any] = {}
         self.averages: dict[tuple[str, int], Any] = {}
         for path, module in list(model.named_modules()):
-            if isinstance(module, nn.Dropout):
+            if isinstance(module, nn.Dropout) and leave not in path:
                 parent, _, name = path.rpartition(".")
                 site = SlowDropout(module.p, self)
                 setattr(model.get_submodule(parent), name, site)
@@ -83,6 +83,7 @@ class SlowLoop:
         """Adds to `.grad`; returns loss and divergence."""
         labels, mask = batch["labels"], batch["attention_mask"].bool().numpy()
         x = self.model.get_input_embeddings()(batch["input_ids"])
+        x = x if x.requires_grad else x.requires_grad_()  # of a frozen table
         clean = F.cross_entropy(self.logits(x, batch, [0])[0], labels)
         outputs = {(s.name, n): out for s in self.sites for n, out in s.outputs.items()}
         asked = [x, *outputs.values()]
