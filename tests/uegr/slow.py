@@ -94,8 +94,12 @@ class SlowLoop:
             before = self.averages.get(key)
             self.norms[key] = norm
             self.averages[key] = norm if before is None else DECAY * before + (1 - DECAY) * norm
-        size = perturb.relative_epsilon(x.detach().numpy(), SETTINGS["epsilon"], mask)
-        delta = torch.from_numpy(perturb.fgsm(gradient.numpy(), size, mask))
+        epsilon, kind = SETTINGS["epsilon"], (SETTINGS["attack"], SETTINGS["attack_scope"])
+        words = x.detach().numpy()[mask]  # (n, D)
+        epsilon *= {"rms": (words**2).mean(), "norm": (words**2).sum(1).mean()}[
+            SETTINGS["epsilon_unit"]
+        ] ** 0.5
+        delta = torch.from_numpy(perturb.perturbation(gradient.numpy(), epsilon, mask, *kind))
         logits = self.logits(x + delta, batch, list(range(1, K + 1)))
         adversarial = torch.stack([F.cross_entropy(z, labels) for z in logits]).mean()
         p = logits.softmax(-1)

@@ -110,10 +110,10 @@ def test_recipes_of_all_kinds_train(tmp_path: Path) -> None:
         assert not same(ours.model, bert()), recipe
 
 
-@pytest.mark.parametrize("recipe", ["standard", "r_at_su"])
+@pytest.mark.parametrize("recipe", ["standard", "r_at"])
 def test_accumulated_batches_are_one_batch(recipe: str, tmp_path: Path) -> None:
     """transformers.Trainer would multiply the gradient by their number, and clip another one."""
-    settings = {"epsilon_unit": "absolute"} if recipe == "r_at_su" else {}
+    settings = {"epsilon_unit": "absolute"} if recipe == "r_at" else {}
     models = []
     for size, parts in ((8, 1), (4, 2), (2, 4)):
         ours = trainer(
