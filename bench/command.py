@@ -6,6 +6,7 @@
     python -m zoo.bench waits [--out F]    what a user waits for beside the steps
     python -m zoo.bench portable [--out F] the same weights on this processor and on emulated ones
     python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
+    python -m zoo.bench families [--out F] uegr on tiny models of Hugging Face's families
     python -m zoo.bench report             rebuild docs/performance.md from results/performance/
 
 Times are CPU time of the thread, the variants run in turn in one process, medians with quartiles. All that
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command("zoo.bench", lambda: _report(rest))
     if name and name[0] in STUDIES:
         return command("zoo.bench", lambda: _study(name[0], rest))
+    if name == ["families"]:
+        return command("zoo.bench", lambda: _families(rest))
     return command("zoo.bench", lambda: _steps(parse(arguments)))
 
 
@@ -65,7 +68,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `report`.",
+        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `families`, "
+        "`report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
@@ -163,6 +167,10 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
     text = json.dumps({"machine": machine(), "settings": settings, **found}, indent=1)
     if options.json:
         print(text)
+    elif "families" in found:
+        from bench.families import as_text as families_as_text
+
+        print(families_as_text(found["families"]))
     else:
         from bench.table import as_text
 
@@ -212,6 +220,28 @@ def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -
     from bench.growth import measure_growth
 
     return measure_growth(options.rounds, progress)
+
+
+def _families(arguments: Sequence[str]) -> int:
+    parser = CommandParser(
+        prog="python -m zoo.bench families",
+        description="Tiny models of Hugging Face's families with random weights: logits through the word "
+        "vectors, dropout sites, what is left out, the cost of a step of UEGR in plain steps.",
+    )
+    parser.add_argument("--family", nargs="+", help="families by name (default: all)")
+    parser.add_argument("--rounds", type=int, default=9, help="measured steps of each (default 9)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+    options = parser.parse_args(arguments)
+    _check_bounds(options)
+    options.threads = 1
+
+    def work(progress: Progress) -> dict[str, Any]:
+        from bench.families import measure_families, names
+
+        return {"families": measure_families(names(options.family), options.rounds, progress)}
+
+    return _measured(options, work)
 
 
 def _report(arguments: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from zoo import __version__
 from zoo.core.errors import UserError
 
 if TYPE_CHECKING:
+    from uegr.adapted import adapt
     from uegr.method import Method, attach
     from uegr.recipes import recipe
     from zoo.classifier.estimator import TextClassifier
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from zoo.recipes import RECIPES
 
 _WHERE = {
+    "adapt": "uegr.adapted",
     "attach": "uegr.method",
     "Method": "uegr.method",
     "recipe": "uegr.recipes",
@@ -56,6 +58,7 @@ __all__ = [
     "TextClassifier",
     "UserError",
     "__version__",
+    "adapt",
     "attach",
     "js",
     "perturbation",

@@ -16,17 +16,24 @@ _SPREAD = {
     "DataParallel": "its replicas share the hooks' state",
     "FullyShardedDataParallel": "no process holds the whole gradient that is ranked",
     "FSDPModule": "no process holds the whole gradient that is ranked",
-    "OptimizedModule": "a compiled forward pass does not run the hooks",
+    "DeepSpeedEngine": "no process holds the whole gradient that is ranked",
 }
 
 
-def check_model(model: object) -> None:
-    """A module to hook: not spread over devices, not compiled, without a method so far."""
+def check_module(model: object) -> None:
+    """A module to hook: not spread over devices."""
     if not isinstance(model, nn.Module):
         raise UserError(f"model of type {type(model).__name__}: expected a torch.nn.Module")
     for kind, why in _SPREAD.items():
         if kind in {c.__name__ for c in type(model).__mro__}:
-            raise UserError(f"model of type {kind}: {why}; expected the module itself")
+            raise UserError(
+                f"model of type {kind}: {why}; expected the module itself, or DistributedDataParallel of it"
+            )
+
+
+def check_model(model: object) -> None:
+    """A module to hook that has no method so far."""
+    check_module(model)
     if model in ATTACHED:
         raise UserError(f"{type(model).__name__} has a method already; expected method.remove() first")
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from uegr.dropouts import rate_attributes
 from uegr.trainee import HookedTrainee
 from zoo.method.recipe import Recipe
 
 WIDTH = 80
+SAME = 1e-7  # nats; below it passes differ by rounding
 
 
-def description(recipe: Recipe, trainee: HookedTrainee) -> str:
+def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> str:
     """One paragraph a part: words, dropout, passes, loss, update, and what is missing."""
     parts = {
         "recipe": _recipe(recipe, trainee),
         "words": _words(trainee),
         "dropout": _dropout(recipe, trainee),
         "update": _update(recipe, trainee),
-        "missing": " ".join(_missing(recipe, trainee)) or "nothing",
+        "missing": " ".join(missing(recipe, trainee, terms)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -88,8 +92,12 @@ def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
     return f"{recipe.backward.says}; {tensors} tensors, {count} numbers{left}"
 
 
-def _missing(recipe: Recipe, trainee: HookedTrainee) -> list[str]:
-    """A sentence for each part of the recipe that does nothing with this model, with what would help."""
+def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> list[str]:
+    """A sentence for each part of the recipe that does nothing with this model, with what would help.
+
+    Args:
+        terms: of a batch, if there was one: functional dropout shows in its divergence alone.
+    """
     notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
     drops = bool(sites.active) or any(
         getattr(m, name) > 0 for m in trainee.model.modules() for name in rate_attributes(m)
@@ -108,7 +116,8 @@ def _missing(recipe: Recipe, trainee: HookedTrainee) -> list[str]:
     ):
         notes.append("adaptive dropout does nothing: no module fits; see dropout.")
     tied = flat.get("divergence", "none") != "none" and "divergence" not in recipe.forward.unread()
-    if tied and (recipe.dropout is None or not drops):
+    apart = "divergence" in terms and float(terms["divergence"]) > SAME
+    if tied and not apart and (recipe.dropout is None or not drops):
         notes.append(
             "the divergence is 0: without dropout all passes are the same; put nn.Dropout with p > 0."
         )

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from uegr.compiled import Wrap
 from uegr.objective import wide
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
@@ -24,6 +25,7 @@ from zoo.method.contract import active_sites, dropout_sites
 from zoo.method.dropout import AdaptiveDropout, Pass
 from zoo.method.sites import Dropout, DropoutSites
 
+ADAPTER = "lora_dropout"  # what PEFT calls the dropout in front of LoRA's matrices
 Key = tuple[str, int, int]  # name of the module, number of its call in a forward pass, U
 
 
@@ -57,16 +59,25 @@ class HookedSites(DropoutSites):
         self._whole: dict[str, Pass] = {}
         self._window = slice(None)
         self._calls: dict[nn.Dropout, int] = {}
-        self._rows, self._chunks, self._live, self._forward = 0, 0, False, False
+        self.time_major = False  # whether states are (T, R, U) where their shape does not tell
+        self._first: dict[tuple[str, int], bool] = {}  # whether a call's rows come first
+        self._rows, self._batch, self._live, self._forward = 0, 0, False, False
         active = [n for n in named if n in ours] if named else active_sites(model, ())
         super().__init__(ours, settings, active, None)
         # Uniform rates of its own are what a module does by itself, but in a clean pass without dropout.
         ordinary = own_rates and settings is not None and settings.kind == "uniform"
         self.hooked = settings is not None and not (ordinary and settings.clean_dropout != "off")
         self.handles: list[Any] = []
+        self.hook()
+
+    def hook(self, wrap: Wrap | None = None) -> None:
+        """Set the hooks, as `wrap` gives them, in place of those that were set."""
+        self._unhook()
+        keep: Wrap = lambda f: f  # noqa: E731
+        before, after = map(wrap or keep, (self._before, self._after))
         for module in self.names if self.hooked else ():
-            self.handles.append(module.register_forward_pre_hook(self._before))
-            self.handles.append(module.register_forward_hook(self._after))
+            self.handles.append(module.register_forward_pre_hook(before))
+            self.handles.append(module.register_forward_hook(after))
 
     def base_rate(self, name: str, k: int) -> float:
         """Mean drop rate of a site in pass k (0 = clean)."""
@@ -100,7 +111,7 @@ class HookedSites(DropoutSites):
     def forward(self, rows: int, first: int, last: int) -> Iterator[None]:
         """One call of the model on R = `rows` rows: passes first .. last - 1 of those planned."""
         self._rows, self._calls, self._forward = rows, {}, True
-        self._chunks += 1
+        self._batch = rows // (last - first)
         self._narrow(slice(first, last))
         try:
             yield
@@ -119,7 +130,7 @@ class HookedSites(DropoutSites):
 
     def _plan(self, passes: list[int], statistics: Any, *, watch: bool, keep_mask: bool = False) -> None:
         super()._plan(passes, statistics, watch=watch, keep_mask=keep_mask)
-        self._passes, self._watching, self._window, self._chunks = passes, watch, slice(None), 0
+        self._passes, self._watching, self._window = passes, watch, slice(None)
         self._whole = {name: self._scaled(site.coming) for name, site in self.active.items() if site.coming}
         self._narrow(self._window)
 
@@ -129,14 +140,19 @@ class HookedSites(DropoutSites):
             self.active[name].coming = replace(coming, rates=coming.rates[window])
 
     def _scaled(self, coming: Pass) -> Pass:
-        """The same, whose observer sees the gradient of the loss itself, in float32 at least."""
+        """The same, but its observer sees the gradient of the loss itself, in float32, of all passes."""
         if coming.observe is None:
             return coming
         observe = coming.observe
+        parts: list[tuple[Tensor, Tensor]] = []  # of passes that do not come as one batch
 
         def own(gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
             gradient = wide(gradient)
-            observe(gradient if self.unit is None else gradient / self.unit, mask, wide(output))
+            parts.append((gradient if self.unit is None else gradient / self.unit, wide(output)))
+            if sum(len(g) for g, _ in parts) == self._batch * len(self._passes):
+                every = [torch.cat(both) if len(parts) > 1 else both[0] for both in zip(*parts, strict=True)]
+                parts.clear()
+                observe(every[0], mask, every[1])
 
         return replace(coming, observe=own)
 
@@ -150,7 +166,7 @@ class HookedSites(DropoutSites):
         if reason := self._unfit(module, name, h):
             self.skipped[name] = reason
             return
-        first = len(h) == self._rows
+        first = self._rows_first((name, number), h)
         site = self._site(module, (name, number, h.shape[-1]), h)
         self._pending[module] = (site, module.p, h, first)
         module.p = 0.0
@@ -163,6 +179,14 @@ class HookedSites(DropoutSites):
         site: Callable[[Tensor], Tensor] = self.active[name]
         return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
 
+    def _rows_first(self, call: tuple[str, int], h: Tensor) -> bool:
+        """Whether h is (R, T, U) or (R, U), not (T, R, U); where T = R, as at other batches."""
+        first = len(h) == self._rows
+        if h.dim() == 3 and h.shape[0] == h.shape[1]:
+            return self._first.get(call, not self.time_major)
+        self._first[call] = first
+        return first
+
     def _number(self, module: nn.Dropout, name: str) -> int:
         """Which call of the module in this forward pass it is."""
         if self._forward:
@@ -173,23 +197,14 @@ class HookedSites(DropoutSites):
                 f"dropout {name}: several calls in a forward pass that gradient checkpointing repeats, in an "
                 "order that is not known; expected no checkpointing, or dropout=uniform with own rates"
             )
-        if self._chunks > 1 and self._unlike(name):
-            raise UserError(
-                f"dropout {name}: gradient checkpointing repeats passes whose rates are not alike, in an "
-                "order that is not known; expected passes_at_once=True"
-            )
         return 0
-
-    def _unlike(self, name: str) -> bool:
-        """Whether rates of the passes at hand differ."""
-        assert self.settings is not None
-        rates = {0.0 if self.own_rates else self.base_rate(name, k) for k in self._passes}
-        return len(rates) > 1 or self.settings.statistic_scope == "example"
 
     def _unfit(self, module: nn.Dropout, name: str, h: Tensor) -> str | None:
         """Why a call stays ordinary dropout."""
         if self.named and name not in self.named:
             return "not among the recipe's sites"
+        if not self.named and ADAPTER in name.split("."):
+            return "an adapter's own; name it in sites= if it should be one"
         if self.own_rates and module.p == 0:
             return "its rate is 0"
         if h.dim() not in (2, 3):
@@ -233,10 +248,14 @@ class HookedSites(DropoutSites):
 
     def remove(self) -> None:
         """Take the hooks out; `AdaptiveDropout` modules are their own masters again."""
-        for handle in self.handles:
-            handle.remove()
+        self._unhook()
         for site in dropout_sites(self.model).values():
             site.managed, site.coming = False, None
+
+    def _unhook(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []
 
     def state_dict(self) -> dict[str, Any]:
         """What earlier steps have left at each site that a hook serves, and at the model's own sites."""

@@ -7,6 +7,7 @@ of the backward stage comes from a generator of its own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from uegr.batches import Forward, called, read, tensors
 from uegr.bracket import Bracket
 from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, whole_number
-from uegr.describe import description
+from uegr.compiled import NO_LOOK, is_compiled, opened, renew
+from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
 from uegr.ranks import Ranks
@@ -66,9 +68,10 @@ def attach(
         True
 
     Args:
-        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. In DistributedDataParallel the
-            gradients of all processes are averaged once a step, after the last of its batches; the attack's
-            unit and the drop rates are those of each process.
+        model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. Compiled before or after, by
+            `torch.compile` or `.compile()`, its code is made anew with the hooks outside it. In
+            DistributedDataParallel the gradients of all processes are averaged once a step, after the last of
+            its batches; the attack's unit and the drop rates are those of each process.
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
@@ -80,7 +83,7 @@ def attach(
         base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
             recipe's where they are not the default, else each module's own `p`.
         passes_at_once: the K passes as one batch of K * B rows, or one after the other (False), or so many at
-            a time. The graphs of all are kept either way, as the divergence ties them.
+            a time. Then only their graphs are in memory at a time, and each pass takes one forward pass more.
         accumulate: batches of one optimizer step; the loss of each is divided by it.
         seed: of the backward stage's mask. None: that of `torch.manual_seed`.
 
@@ -88,10 +91,13 @@ def attach(
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
     """
     ranks = None
+    compiled, model, forward = opened(model, forward)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         ranks = Ranks(model.process_group, next(model.parameters()).device)
-        model = model.module
+        compiled, model, forward = opened(model.module, forward)
     check_model(model)
+    while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+        optimizer = inner  # a wrapper of Accelerate's or Fabric's, whose step is this one's
     check_optimizer(model, optimizer)
     chosen = as_recipe(recipe)
     own_rates = base_rates is None and (
@@ -119,7 +125,7 @@ def attach(
     trainee = HookedTrainee(
         cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
         objective=objective, attacks=attacks, call=forward, mask=mask, at_once=at_once, share=share,
-        words=None if found is None else Words(*found),
+        words=None if found is None else Words(*found), compiled=compiled,
     )  # fmt: skip
     return Method(optimizer, chosen, trainee, stage, ranks)
 
@@ -141,26 +147,41 @@ class Method:
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
         self.ranks, self.batches = ranks, 0
+        self.pending = 0  # batches of the step that is coming
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
-        self.removed = False
+        self.removed, self.renewed = False, False
         ATTACHED.add(self.model)
+
+    @property
+    def accumulate(self) -> int:
+        """Batches of one optimizer step; may be set before the first of a step."""
+        return self.trainee.share
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self.trainee.share = whole_number("accumulate", batches)
 
     @property
     def record(self) -> dict[str, Tensor]:
         """Scalars of the last batch and of the last step."""
         return self.terms | ({} if self.bracket is None else self.bracket.record)
 
-    def backward(self, batch: Any, scale: Scale | None = None) -> Tensor:
+    def backward(
+        self, batch: Any, scale: Scale | None = None, *, backward: Callable[[Tensor], Any] | None = None
+    ) -> Tensor:
         """Add the gradient of the recipe's loss on a batch to every `.grad`; returns the loss (a scalar).
+
+        At the first batch a UserWarning says which parts of the recipe do nothing with this model.
 
         Args:
             batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
                 Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
                 several labels at once.
             scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
+            backward: in place of `loss.backward()`, as `accelerator.backward` or `fabric.backward`.
 
         Raises:
             UserError: the method was removed, the model is in evaluation mode, or the batch does not fit.
@@ -172,25 +193,43 @@ class Method:
             raise UserError(f"{name} is in evaluation mode, where nothing is dropped; call .train()")
         inputs, labels = read(batch)
         trainee = self.trainee
+        self._heed_compiling()
         if trainee.attacks and trainee.words is None:
             look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
         earlier = self._put_aside()
         try:
             with self.sites.at_work():
-                record = self.recipe.forward.gradients(trainee, trainee.open(inputs, labels, scale))
+                text = trainee.open(inputs, labels, scale, backward)
+                record = self.recipe.forward.gradients(trainee, text)
         finally:
             trainee.close()
             for p, gradient in earlier:
                 p.grad = gradient if p.grad is None else p.grad.add_(gradient)
-        self.batches += 1
-        if self.ranks is not None and self.batches % trainee.share == 0:
-            self.ranks.average(self.model.parameters())
+        self.batches, self.pending = self.batches + 1, self.pending + 1
+        if self.pending >= trainee.share:
+            self.pending = 0
+            if self.ranks is not None:
+                self.ranks.average(self.model.parameters())
         scalars = {
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
+        # A stage that wants its first pass says so itself, when a step is tried without it.
+        if self.batches == 1 and not (self.stage is not None and self.stage.wants_pass):
+            for note in missing(self.recipe, trainee, self.terms):
+                warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
+
+    def _heed_compiling(self) -> None:
+        """Once a compiled model is seen, be it compiled before or after `attach`."""
+        if self.renewed or not (self.trainee.compiled or is_compiled(self.model)):
+            return
+        words = self.trainee.words
+        if words is None and self.trainee.attacks:
+            raise UserError(NO_LOOK.format(type(self.model).__name__))
+        renew([self.sites] if words is None else [self.sites, words])
+        self.renewed = True
 
     def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
         """Gradients of earlier batches, which a stage that reads its own gradient must not see."""
@@ -227,7 +266,7 @@ class Method:
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
-        return description(self.recipe, self.trainee)
+        return description(self.recipe, self.trainee, self.terms)
 
     def remove(self) -> None:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""
@@ -238,6 +277,8 @@ class Method:
             self.trainee.words.remove()
         if self.bracket is not None:
             self.bracket.remove()
+        if self.renewed:
+            renew([])
         ATTACHED.discard(self.model)
         self.removed = True
 

@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated
+from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
 from uegr.dropouts import HookedSites
+from uegr.objective import wide
+from uegr.pass_by_pass import pass_by_pass
 from uegr.words import Words
 from zoo.core.batch import Batch
 from zoo.method.trainee import Trainee
@@ -37,9 +39,11 @@ class HookedTrainee(Trainee):
     at_once: int = 1
     share: int = 1
     attacks: bool = True
+    compiled: bool = False  # whether `call` calls what torch.compile made of the model
     words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
     scale: Scale | None = None
+    backwards: Callable[[Tensor], Any] | None = None
     vectors: Tensor | None = None
 
     @property
@@ -48,24 +52,29 @@ class HookedTrainee(Trainee):
         assert isinstance(self.sites, HookedSites)
         return self.sites
 
-    def open(self, inputs: Any, labels: Tensor, scale: Scale | None) -> Batch:
+    def open(
+        self,
+        inputs: Any,
+        labels: Tensor,
+        scale: Scale | None,
+        backward: Callable[[Tensor], Any] | None = None,
+    ) -> Batch:
         """The batch at hand, as the forward stage takes it: ids and mask (B, T), labels."""
-        self.inputs, self.scale = inputs, scale
-        one = torch.full((), 1 / self.share, device=labels.device)
-        whole = scale is None and self.share == 1
-        self.hooked_sites.unit = None if whole else one if scale is None else scale(one)
+        self.inputs, self.scale, self.backwards = inputs, scale, backward
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
             everything = torch.ones(len(labels), 1, dtype=torch.bool, device=labels.device)
             return Batch(rows[:, None], everything, labels, rows)
-        tokens, self.vectors = self.words.listen(lambda: called(self.model, self.call, inputs))
+        look = lambda: called(self.model, self.call, inputs)  # noqa: E731
+        tokens, self.vectors = self.words.listen(look, tensors(inputs), len(labels))
+        self.hooked_sites.time_major = self.words.time_major
         padding = getattr(self.words.module, "padding_idx", None)
         return Batch(tokens, mask_of(inputs, tokens, padding, self.mask), labels, rows)
 
     def close(self) -> None:
         """Nothing of the batch is kept."""
-        self.inputs = self.scale = self.vectors = None
+        self.inputs = self.scale = self.backwards = self.vectors = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T, D) the word vectors of the batch at hand."""
@@ -74,21 +83,35 @@ class HookedTrainee(Trainee):
 
     def descend(self, loss: Tensor, retain_graph: bool = False) -> None:
         """The backward pass of a part of the loss, divided and scaled."""
+        sites = self.hooked_sites
+        sites.unit = None
+        if self.share > 1 or self.scale is not None or self.backwards is not None:
+            # Whoever scales the loss: what comes back to it first is the factor.
+            loss.register_hook(lambda factor: setattr(sites, "unit", factor))
         if self.share > 1:
             loss = loss / self.share
         # Autocast is for forward passes; a backward pass takes its types from them.
         with torch.autocast(loss.device.type, enabled=False):
-            (loss if self.scale is None else self.scale(loss)).backward(retain_graph=retain_graph)
+            if self.scale is not None:
+                loss = self.scale(loss)
+            if self.backwards is not None:
+                self.backwards(loss)
+            else:
+                loss.backward(retain_graph=retain_graph)
 
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the vectors x (B, T, D) -> logits (passes, B, C)."""
-        rows, found = len(x), []
-        for first in range(0, passes, self.at_once):
-            count = min(self.at_once, passes - first)
-            inputs = repeated(self.inputs, rows, count)
-            vectors = x if count == 1 else x.repeat(count, 1, 1)
-            put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
-            with self.hooked_sites.forward(count * rows, first, first + count), put_in:
-                output = called(self.model, self.call, inputs)
-            found.append(logits_of(output, count * rows).unflatten(0, (count, rows)))
-        return found[0] if len(found) == 1 else torch.cat(found)
+        if passes <= self.at_once:
+            return self._run(x, 0, passes)
+        return pass_by_pass(self.model, self._run, x, passes, self.at_once)
+
+    def _run(self, x: Tensor, first: int, last: int) -> Tensor:
+        """Passes first .. last - 1 of those planned, as one batch."""
+        rows, count = len(x), last - first
+        inputs = repeated(self.inputs, rows, count)
+        vectors = x if count == 1 else x.repeat(count, 1, 1)
+        put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
+        with self.hooked_sites.forward(count * rows, first, last), put_in:
+            output = called(self.model, self.call, inputs)
+        # Wide here already: the gradients of loss and divergence are added up before they are narrowed.
+        return wide(logits_of(output, count * rows)).unflatten(0, (count, rows))

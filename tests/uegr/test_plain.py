@@ -73,6 +73,7 @@ def test_under_autocast_it_is_the_plain_loop_under_autocast() -> None:
     assert same(ours, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
 @pytest.mark.parametrize("name", ["dropout", "at", "r_at_su", "sam", "freelb"])
 def test_two_batches_of_a_step_are_one_batch(name: str) -> None:
     """Without dropout, and with an attack whose size does not depend on the batch."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import uegr
@@ -13,6 +14,7 @@ from one_of_two import STEPS, recipe, spare
 from toys import batch
 
 
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
 def test_two_processes_are_one(tmp_path: Path) -> None:
     script = str(Path(__file__).with_name("one_of_two.py"))
     running = [subprocess.Popen([sys.executable, script, str(rank), str(tmp_path)]) for rank in (0, 1)]

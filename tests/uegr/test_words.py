@@ -97,6 +97,7 @@ def seen(method: uegr.Method, text: dict[str, Tensor]) -> list[Tensor]:
     return inputs
 
 
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_the_attack_is_added_to_the_words_alone(passes: int, frozen: bool) -> None:
@@ -119,6 +120,7 @@ def test_the_attack_is_added_to_the_words_alone(passes: int, frozen: bool) -> No
     assert (model.words.weight.grad is None) == frozen
 
 
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
 def test_the_table_gets_the_gradient_of_all_passes() -> None:
     """At size 0 the K passes are clean ones: the gradient is twice the plain one, in the table too."""
     model = toy(rate=0.0)
