@@ -18,6 +18,7 @@ from zoo import __version__
 from zoo.core.errors import UserError
 
 if TYPE_CHECKING:
+    from uegr.adapted import adapt
     from uegr.method import Method, attach
     from uegr.recipes import recipe
     from zoo.method.backward.selective import SelectiveUpdate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.recipes import RECIPES
 
 _WHERE = {
+    "adapt": "uegr.adapted",
     "attach": "uegr.method",
     "Method": "uegr.method",
     "recipe": "uegr.recipes",
@@ -49,6 +51,7 @@ __all__ = [
     "SelectiveUpdate",
     "UserError",
     "__version__",
+    "adapt",
     "attach",
     "js",
     "perturbation",

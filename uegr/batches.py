@@ -42,6 +42,23 @@ def read(batch: Any) -> tuple[Any, Tensor]:
     return inputs, labels
 
 
+def unlabelled(batch: Any) -> tuple[Any, int]:
+    """Inputs of a batch with or without `labels`, and B: the rows of the labels, else of the first tensor.
+
+    Raises:
+        UserError: no tensor with rows.
+    """
+    labels = None
+    if isinstance(batch, Mapping) and batch.get("labels") is not None:
+        batch, labels = read(batch)
+    elif isinstance(batch, Mapping):
+        batch = {key: value for key, value in batch.items() if key != "labels"}
+    sizes = [len(t) for t in tensors(batch) if t.dim() > 0]
+    if not sizes:
+        raise UserError(f"inputs of type {type(batch).__name__}: expected a tensor among them")
+    return batch, sizes[0] if labels is None else len(labels)
+
+
 def tensors(inputs: Any) -> list[Tensor]:
     """All tensors of nested mappings, tuples and lists."""
     if isinstance(inputs, Tensor):

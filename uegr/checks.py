@@ -21,13 +21,18 @@ _SPREAD = {
 }
 
 
-def check_model(model: object) -> None:
-    """A module to hook: not spread over devices, not compiled, without a method so far."""
+def check_module(model: object) -> None:
+    """A module to hook: not spread over devices, not compiled."""
     if not isinstance(model, nn.Module):
         raise UserError(f"model of type {type(model).__name__}: expected a torch.nn.Module")
     for kind, why in _SPREAD.items():
         if kind in {c.__name__ for c in type(model).__mro__}:
             raise UserError(f"model of type {kind}: {why}; expected the module itself")
+
+
+def check_model(model: object) -> None:
+    """A module to hook that has no method so far."""
+    check_module(model)
     if model in ATTACHED:
         raise UserError(f"{type(model).__name__} has a method already; expected method.remove() first")
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated
+from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
 from uegr.dropouts import HookedSites
 from uegr.words import Words
 from zoo.core.batch import Batch
@@ -59,7 +59,8 @@ class HookedTrainee(Trainee):
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
             everything = torch.ones(len(labels), 1, dtype=torch.bool, device=labels.device)
             return Batch(rows[:, None], everything, labels, rows)
-        tokens, self.vectors = self.words.listen(lambda: called(self.model, self.call, inputs))
+        look = lambda: called(self.model, self.call, inputs)  # noqa: E731
+        tokens, self.vectors = self.words.listen(look, tensors(inputs), len(labels))
         padding = getattr(self.words.module, "padding_idx", None)
         return Batch(tokens, mask_of(inputs, tokens, padding, self.mask), labels, rows)
 

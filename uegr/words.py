@@ -30,8 +30,9 @@ class Words:
 
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module, self.name = module, name
-        self.listening, self.found = False, False
+        self.listening, self.heard = False, False
         self.tokens, self.vectors = torch.empty(0), torch.empty(0)
+        self.time_major = False  # whether the model asks for ids (T, R), as XLNet does
         self.replacement: Tensor | None = None
         self.calls = 0
         self.handle = module.register_forward_hook(self._hook, with_kwargs=True)
@@ -47,28 +48,49 @@ class Words:
         if self.replacement is None:
             return None
         self.calls += 1
-        if self.calls > 1 or output.shape != self.replacement.shape:
+        wanted = self.replacement.transpose(0, 1) if self.time_major else self.replacement
+        if self.calls > 1 or output.shape != wanted.shape:
             raise UserError(
                 f"embedding {self.name}: call {self.calls} of a forward pass, for {tuple(output.shape)}; "
-                f"expected one call, for {tuple(self.replacement.shape)}"
+                f"expected one call, for {tuple(wanted.shape)}"
             )
-        return self.replacement
+        return wanted
 
-    def listen(self, forward: Callable[[], Any]) -> tuple[Tensor, Tensor]:
+    def listen(self, forward: Callable[[], Any], inputs: list[Tensor], rows: int) -> tuple[Tensor, Tensor]:
         """Ids (B, T) and vectors (B, T, D) of a forward pass, which is left as soon as they are known.
 
+        Args:
+            inputs: the tensors of the batch of B = `rows` rows, which say where T = B whether ids come as
+                (T, B).
+
         Raises:
-            UserError: the pass does not use the embedding.
+            UserError: the pass does not use the embedding, or not for rows of this batch.
         """
         self.listening = True
         try:
             forward()
         except _Reached:
-            return self.tokens, self.vectors
+            self.time_major, self.heard = self._is_time_major(inputs, rows), True
+            flip = (0, 1) if self.time_major else (0, 0)
+            return self.tokens.transpose(*flip), self.vectors.transpose(*flip)
         finally:
             self.listening = False
             self.tokens, self.vectors = torch.empty(0), torch.empty(0)  # the graph is the caller's alone
         raise UserError(f"embedding {self.name}: the model's forward pass does not use it on this batch")
+
+    def _is_time_major(self, inputs: list[Tensor], rows: int) -> bool:
+        """Whether the ids at hand are (T, B); the shape says it, and where T = B their values do."""
+        tokens, flipped = self.tokens, self.tokens.T
+        if rows not in tokens.shape:
+            raise UserError(
+                f"embedding {self.name}: ids of shape {tuple(tokens.shape)}; expected {rows} rows, as the "
+                "batch has"
+            )
+        if tokens.shape != flipped.shape:
+            return len(tokens) != rows
+        alike = [t for t in inputs if t.shape == tokens.shape]
+        straight, turned = (any(torch.equal(t, ids) for t in alike) for ids in (tokens, flipped))
+        return self.time_major if straight == turned else turned
 
     @contextmanager
     def replaced(self, vectors: Tensor) -> Iterator[None]:
