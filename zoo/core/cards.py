@@ -61,7 +61,7 @@ class Card:
 
     def identity(self) -> str:
         """Return the fields that decide what is read from the corpus's files and noted on it, as JSON."""
-        read = [self.kind, self.language, self.labels, self.label_ids, self.layout, self.rows]
+        read: list[object] = [self.kind, self.language, self.labels, self.label_ids, self.layout, self.rows]
         read += [self.scores] if self.scores else []
         return json.dumps(read, sort_keys=True)
 

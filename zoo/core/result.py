@@ -83,11 +83,11 @@ class Result:
 
     `measures` has the values of `zoo.core.measures.MEASURES` that the cell has. `predictions` and `truth` are
     the classes of the test texts, `attacked` says how the attacked sample was made, with the same two rows of
-    classes of it (older results: its accuracy alone), and `further` has the two rows of each further test set.
-    Where the answer is a score, the rows are scores. `validation_accuracy` is the validation value of the
-    corpus's main measure. `curve` has an entry for each epoch
-    that was reached (fewer than the settings' where patience ended), `seconds` the times. `made_by` says
-    which version and which commit of this program made it (`commit` None: not from a checkout).
+    classes of it (older results: its accuracy alone), and `further` has the two rows of each further test
+    set. Where the answer is a score, the rows are scores. `validation_accuracy` is the validation value of
+    the corpus's main measure. `curve` has an entry for each epoch that was reached (fewer than the settings'
+    where patience ended), `seconds` the times. `made_by` says which version and which commit of this program
+    made it (`commit` None: not from a checkout).
     """
 
     id: str
@@ -212,7 +212,7 @@ def measures_of(outcomes: Mapping[str, Answers], named: Iterable[str] = ()) -> d
     }
 
 
-def answers_json(answers: Answers) -> dict[str, str]:
+def answers_json(answers: Answers) -> dict[str, Any]:
     """What was said and what is true, as a result keeps them."""
     encode = encode_classes if isinstance(answers, Outcome) else encode_scores
     return {"predictions": encode(answers.predictions), "truth": encode(answers.truth)}

@@ -196,6 +196,8 @@ def _jobs_of_pretrained(
     from zoo.pretrained.folders import fingerprint, folder_of, short_name
 
     names: dict[str, str] = {}
+    texts = [*examples.train.texts, *examples.train.pairs]
+    words = sum(min(len(one.split()), text.max_length) for one in texts)
     for arch, recipe in itertools.product(archs, study.recipes):
         if names.setdefault(name := short_name(arch), arch) != arch:
             raise UserError(
@@ -205,8 +207,6 @@ def _jobs_of_pretrained(
         check_fits(arch, settings, 0, examples.outputs)
         data = f"{examples.fingerprint}+{fingerprint(folder_of(arch))}"
         info = examples_info(examples, arch)
-        texts = [*examples.train.texts, *examples.train.pairs]
-        words = sum(len(words.split()[: settings.text.max_length]) for words in texts)  # type: ignore[attr-defined]
         units = float(settings.recipe.passes * words * settings.train.epochs)
         for seed in study.seeds:
             head = _head(Cell(examples.name, name, recipe, seed, fold), settings, info, data)

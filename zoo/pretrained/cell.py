@@ -106,7 +106,13 @@ def examples_info(examples: Examples, arch: str) -> CorpusInfo:
 
 
 def seconds_a_step(
-    seed: int, settings: CellSettings, arch: str, examples: Examples, device: torch.device, warm: int, timed: int
+    seed: int,
+    settings: CellSettings,
+    arch: str,
+    examples: Examples,
+    device: torch.device,
+    warm: int,
+    timed: int,
 ) -> float:
     """Mean wall seconds of a few real steps, for an estimate."""
     run = _run(seed, settings, Encoder(folder_of(arch)), examples, device)
@@ -133,5 +139,3 @@ def _transformers() -> str:
     import transformers
 
     return str(transformers.__version__)
-
-

@@ -62,7 +62,7 @@ class Encoder:
             raise UserError(f"{folder}: its tokeniser has no padding token; expected one")
 
     def encode(self, part: Part, max_length: int) -> Encoded:
-        """Texts, or pairs of them, as at most `max_length` tokens each; of a pair the longer one is cut first.
+        """Texts, or pairs of them, as at most `max_length` tokens each; of a pair the longer is cut first.
 
         Raises:
             UserError: `max_length` is more than the model has positions.
@@ -70,7 +70,9 @@ class Encoder:
         most = config_of(self.folder).get("max_position_embeddings")
         # RoBERTa counts positions from the padding id on, so that it has a few less than it says.
         if most and max_length > most:
-            raise UserError(f"max_length {max_length}: {self.folder.name} has {most} positions; expected less")
+            raise UserError(
+                f"max_length {max_length}: {self.folder.name} has {most} positions; expected less"
+            )
         pairs = part.pairs or None
         found = self.tokeniser(part.texts, pairs, truncation=True, max_length=max_length, padding=False)
         return Encoded({name: list(found[name]) for name in found}, part.labels)
@@ -90,7 +92,10 @@ class Encoder:
         return found
 
     def _filler(self, name: str) -> int:
-        fillers = {"input_ids": self.tokeniser.pad_token_id, "token_type_ids": self.tokeniser.pad_token_type_id}
+        fillers = {
+            "input_ids": self.tokeniser.pad_token_id,
+            "token_type_ids": self.tokeniser.pad_token_type_id,
+        }
         return int(fillers.get(name, 0))
 
     def model(self, outputs: int, seed: int, pretrained: bool = True) -> nn.Module:
@@ -131,7 +136,9 @@ def _read(folder: Path, kind: str, what: str, **options: Any) -> Any:
             return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
     except Exception as error:  # transformers raises what its many readers do
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UserError(f"{folder}: transformers cannot read {what} ({reason}); expected a model's folder") from None
+        raise UserError(
+            f"{folder}: transformers cannot read {what} ({reason}); expected a model's folder"
+        ) from None
 
 
 @contextmanager

@@ -86,7 +86,9 @@ def size_of(arch: str) -> int:
             with safe_open(path, "np") as file:
                 count += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{path}: not a safetensors file ({error}); expected the model's weights") from None
+            raise UserError(
+                f"{path}: not a safetensors file ({error}); expected the model's weights"
+            ) from None
     return count
 
 
@@ -101,7 +103,9 @@ def _packaged(name: str) -> Path:
     # The package is found and not imported: that would import what we do not need.
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"arch {PRETRAINED}{name}: the package {package} is not installed; expected it: {how}")
+        raise UserError(
+            f"arch {PRETRAINED}{name}: the package {package} is not installed; expected it: {how}"
+        )
     return Path(next(iter(spec.submodule_search_locations))) / folder
 
 

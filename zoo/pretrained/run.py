@@ -74,7 +74,7 @@ class PretrainedRun(Loop):
         with torch.random.fork_rng():
             torch.set_rng_state(self.random)
             for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
-                rate = self.schedule.get_last_lr()[0]
+                rate = float(self.schedule.get_last_lr()[0])
                 records.append(self.step(self._labelled(self.data, rows)))
             self.random = torch.get_rng_state()
         return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
@@ -119,14 +119,20 @@ class PretrainedRun(Loop):
         x = self.words.embed(inputs).detach().requires_grad_()
         logits = self.words.classify(x, inputs)
         one = labels.is_floating_point()
-        loss = (logits.squeeze(-1) - labels).square().sum() if one else F.cross_entropy(logits, labels, reduction="sum")
+        loss = (
+            (logits.squeeze(-1) - labels).square().sum()
+            if one
+            else F.cross_entropy(logits, labels, reduction="sum")
+        )
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
             mask = self.words.mask(inputs)
             delta = perturbation(gradient, mask, ATTACK["epsilon"] * embedding_rms(x, mask), ATTACK["attack"])
             return self.words.classify(x + delta, inputs)
 
-    def _answers(self, data: Encoded, logits_of: Callable[[Inputs], Tensor], labelled: bool = False) -> Answers:
+    def _answers(
+        self, data: Encoded, logits_of: Callable[[Inputs], Tensor], labelled: bool = False
+    ) -> Answers:
         self.model.eval()
         began, found = time.perf_counter(), None
         for rows in self._rows(data, EVALUATION_BATCH, epoch=0, shuffle=False):

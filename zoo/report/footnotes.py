@@ -15,7 +15,7 @@ from zoo.evidence.settings import by_name, differing
 from zoo.evidence.statistics import smallest_sign_flip
 from zoo.report.origin import counted, processors, programs
 from zoo.report.panels import NO_SKILL
-from zoo.report.tables import ArchTable
+from zoo.report.tables import ArchTable, unit_of_cost
 
 __all__ = ["Note", "footnotes", "shared_and_own"]
 
@@ -227,8 +227,8 @@ def _attack(results: Sequence[Result]) -> str:
 def _cost(table: ArchTable) -> Iterable[Note]:
     if any(row.average.cost for row in table.rows):
         yield Note(
-            "Cost: time of a training step in multiples of a step of w/o Dropout (CPU time; wall time on "
-            "CUDA), geometric mean over corpora and runs."
+            f"Cost: time of a training step in multiples of a step of {unit_of_cost(table).name} (CPU time; "
+            "wall time on CUDA), geometric mean over corpora and runs."
         )
 
 

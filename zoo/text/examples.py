@@ -29,7 +29,7 @@ TEST_NAMES = ("dev", "test")  # of the one file of a further test set, the first
 
 @dataclass(frozen=True)
 class Part:
-    """texts, and the second ones (empty where a text is one): n each. labels: (n,) int64, or float64 scores."""
+    """texts, and the second ones (empty where a text is one): n each. labels: (n,) int64 or float64."""
 
     texts: list[str]
     pairs: list[str]
@@ -48,8 +48,8 @@ class Part:
 class Examples:
     """A corpus as texts. labels: the classes; empty where the answer is a score.
 
-    further: more test sets by the name of their measures' texts. measure: the main one; measures: the names of
-    further ones. fingerprint: the first 16 hex digits of a sha256 over all of it but the notes.
+    further: more test sets by the name of their measures' texts. measure: the main one; measures: names
+    of others. fingerprint: the first 16 hex digits of a sha256 over all of it but the notes.
     """
 
     name: str
@@ -92,7 +92,9 @@ def load_examples(
         return choose_examples(raw, settings)
     folder = resolve_data_dir(data_dir)
     further = {
-        on: part for on, place in card.also_test.items() if (part := _further(raw, folder, place, card.scores))
+        on: part
+        for on, place in card.also_test.items()
+        if (part := _further(raw, folder, place, card.scores))
     }
     return choose_examples(raw, settings, card.measure, card.measures, further)
 
@@ -134,18 +136,24 @@ def pairs_end_to_end(raw: RawCorpus) -> list[str]:
     if not any(rows.pairs for rows in ordered):
         return []
     if bad := [name for name, rows in raw.parts.items() if len(rows.pairs) != len(rows.texts)]:
-        raise UserError(f"{raw.where or raw.name}: {bad[0]} has no text_pair; expected it as in the other parts")
+        raise UserError(
+            f"{raw.where or raw.name}: {bad[0]} has no text_pair; expected it as in the other parts"
+        )
     return [pair for rows in ordered for pair in rows.pairs]
 
 
-def _further(raw: RawCorpus, data_dir: Path | None, place: str, scores: tuple[float, float] | None) -> Part | None:
+def _further(
+    raw: RawCorpus, data_dir: Path | None, place: str, scores: tuple[float, float] | None
+) -> Part | None:
     """The rows of a further test set, or None where its folder is not there."""
     folder = None if data_dir is None else data_dir / place
     if folder is None or not folder.is_dir():
         return None
     source = simple_source(place, folder, raw.language, suffixes=JSON_LINES, scores=scores, only=TEST_NAMES)
     if source is None:
-        raise UserError(f"{folder}: no {' or '.join(f'{name}.jsonl.gz' for name in TEST_NAMES)}; expected one")
+        raise UserError(
+            f"{folder}: no {' or '.join(f'{name}.jsonl.gz' for name in TEST_NAMES)}; expected one"
+        )
     found = source.read()
     if found.labels != raw.labels:
         names = ", ".join(found.labels)

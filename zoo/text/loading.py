@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.core.errors import UserError
 from zoo.text.cache import cache_key, only_one, read_corpus, write_corpus
 from zoo.text.corpus import Corpus, Split, fingerprint
 from zoo.text.near import near_duplicates

@@ -26,7 +26,7 @@ ATTACKED_BATCH = 64
 class Run(Loop):
     """The state of one training run: model, steps, curve, best weights."""
 
-    model: TextClassifier | Ensemble  # type: ignore[assignment]
+    model: TextClassifier | Ensemble
 
     def __init__(
         self,

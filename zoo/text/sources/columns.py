@@ -34,7 +34,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns to read, as written in the file; `split`, `pair` are empty where there is none.
+    """The names of the columns to read, as written in the file; `split` and `pair` are empty without one.
 
     pair: the second text of a row.
     """

@@ -74,7 +74,8 @@ def simple_source(
     """Return the source of a folder with one file a part, or None where it has no training file.
 
     scores: lowest and highest, where labels are numbers and not classes. only: the names of its one file, for
-    a set without training rows. The columns are chosen by the training file, and the other files must have them too.
+    a set without training rows. The columns are chosen by the training file; the other files must have them
+    too.
     """
     suffixes = tuple(suffixes)
     files = part_files(folder, suffixes) if not only else _one_file(folder, only, suffixes)
