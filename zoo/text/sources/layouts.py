@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from zoo.core.cards import Card
 from zoo.core.errors import UserError
 from zoo.text.sources.columns import Columns
+from zoo.text.sources.glue import glue
 from zoo.text.sources.lines import csv_rows
 from zoo.text.sources.rows import LabelTable, Line, RawCorpus, Rows, Source, check_parts, dev_as_test
 from zoo.text.sources.simple import labelled
@@ -145,7 +146,6 @@ def _of_classes(
 
 
 LAYOUTS = {
-    "glue": Layout(lambda card, path: False, lambda card, folder: None),
     "aclImdb": Layout(
         lambda card, path: (
             path.suffix == ".txt"
@@ -166,4 +166,5 @@ LAYOUTS = {
     "class_files": Layout(
         lambda card, path: path.suffix == ".txt" and path.stem in card.labels, _class_files
     ),
+    "glue": Layout(lambda card, path: path.suffix in (".tsv", ".parquet"), glue),
 }
