@@ -10,7 +10,7 @@ import pytest
 
 transformers = pytest.importorskip("transformers")
 
-WORDS = "good bad film plot was the a is and not cat dog runs sleeps".split()
+WORDS = ["good", "bad", "film", "plot", "was", "the", "a", "is", "and", "not", "cat", "dog", "runs", "sleeps"]
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +46,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(96)
     ]
     pairs = [
-        {"text": f"the {a} {b}", "text_pair": f"a {c} {b}", "label": ("entailment" if a == c else "not_entailment")}
-        for a in ("cat", "dog", "film") for b in ("runs", "sleeps", "was good") for c in ("cat", "dog", "film")
-    ]  # fmt: skip
-    likeness = [5 * (row["label"] == "entailment") * (1 - i / 60) for i, row in enumerate(pairs)]
-    scores = [{**row, "label": f"{like:.3f}"} for row, like in zip(pairs, likeness, strict=True)]
+        {"text": f"the {a} {b}", "text_pair": f"a {c} {b}", "label": f"{'not_' * (a != c)}entailment"}
+        for a in ("cat", "dog", "film")
+        for b in ("runs", "sleeps", "was good")
+        for c in ("cat", "dog", "film")
+    ]
+    alike = [5 * (row["label"] == "entailment") * (1 - i / 60) for i, row in enumerate(pairs)]
+    scores = [{**row, "label": f"{like:.3f}"} for row, like in zip(pairs, alike, strict=True)]
     write(root / "glue_sst2", train=films, dev=films[:24])
     write(root / "glue_rte", train=pairs, dev=pairs[:12])
     write(root / "glue_stsb", train=scores, dev=scores[:12])

@@ -75,6 +75,7 @@ def test_recipes_of_a_seed_share_weights_and_batches(tiny_bert: Path, data_dir: 
         for epoch in (1, 2)
     ]
     assert orders[0] == orders[2] != orders[1]
+    runs[0].model.train()
     runs[0].steps_of(1)  # a step of one draws nothing of the other
     assert all(torch.equal(value, second[name]) for name, value in runs[1].model.named_parameters())
 
@@ -91,6 +92,7 @@ def test_a_step_of_the_plain_recipe_is_that_of_a_plain_loop(tiny_bert: Path, dat
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
+    run.model.train()
     run.steps_of(1)
     for (name, one), other in zip(run.model.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6, msg=name)
@@ -137,9 +139,9 @@ def test_the_attack_is_one_step_of_fgsm(tiny_bert: Path, data_dir: Path) -> None
     rms = x[mask].square().mean().sqrt()
     attacked = x + how["epsilon"] * rms * gradient.sign() * mask[..., None]
     wanted = model(inputs_embeds=attacked, **batch).logits.softmax(1).detach().numpy()
-    np.testing.assert_allclose(answers.probabilities, wanted, atol=1e-5)
+    np.testing.assert_allclose(answers.probabilities, wanted, atol=1e-6)
     clean = model(inputs_embeds=x, **batch).logits.softmax(1).detach().numpy()
-    assert np.abs(clean - wanted).max() > 1e-3
+    assert np.abs(clean - wanted).max() > 1e-4
 
 
 def test_random_weights_are_others(tiny_bert: Path) -> None:
@@ -147,7 +149,7 @@ def test_random_weights_are_others(tiny_bert: Path) -> None:
     table = "bert.embeddings.word_embeddings.weight"
     own, other, random = (
         dict(encoder.model(2, seed, pretrained).named_parameters())
-        for seed, pretrained in ((0, True), (1, True), (0, False))
+        for seed, pretrained in ((7, True), (8, True), (7, False))
     )
     assert torch.equal(own[table], other[table])
     assert not torch.equal(own["classifier.weight"], other["classifier.weight"])
