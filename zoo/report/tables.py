@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo.core import measures
 from zoo.core.measures import ACCURACY, Measure
-from zoo.core.names import AVERAGE, NO_ARCH, display, in_order
+from zoo.core.names import AVERAGE, NO_ARCH, display, in_order, is_pretrained
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Key, Method
 from zoo.evidence.compare import REFERENCE, Comparison, compare, cost, without_skill
@@ -33,9 +33,9 @@ def main_measure(cells: Cells, corpus: str) -> str:
 
 
 def unit_of_cost(table: ArchTable) -> Method:
-    """The method whose step costs 1: the plain one, or the reference where others were run without it."""
-    timed = {key.method for key, runs in table.cells.groups.items() if runs.done and key.arch != NO_ARCH}
-    return PLAIN if PLAIN in timed or len(timed) < 2 else Method(table.reference)
+    """The method whose step costs 1: the plain one; for a pre-trained model without it, the reference."""
+    plain = not is_pretrained(table.arch) or PLAIN in table.cells.methods()
+    return PLAIN if plain else Method(table.reference)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from zoo.core.identity import SCHEMA, cell_id
 from zoo.core.records import Settings, setting
 from zoo.method.step import prepare, train_step
 from zoo.models import ARCHS, MODELS
+from zoo.pretrained.settings import Pretrained
 from zoo.recipes import RECIPES, parts_of_recipes
 from zoo.text import TextSettings
 from zoo.training.optim import make_optimizer
@@ -38,6 +39,7 @@ def records() -> dict[str, type[Settings]]:
     return {
         **parts_of_recipes(),
         **{f"sizes of {arch}": MODELS[arch].Sizes for arch in ARCHS},
+        "pretrained": Pretrained,
         "train": TrainSettings,
         "text": TextSettings,
     }

@@ -18,7 +18,8 @@ def command(tiny_bert: Path, data_dir: Path, tmp_path: Path) -> list[str]:
     """Options of a small run; two recipes, two seeds."""
     return [
         "--preset", "minilm", "--arch", f"hf:{tiny_bert}", "--recipe", "dropout", "uegr", "--seeds", "0", "1",
-        "--epochs", "1", "--fraction", "1", "--data-dir", str(data_dir), "--cache-dir", str(tmp_path / "cache"),
+        "--epochs", "1", "--fraction", "1", "--data-dir", str(data_dir),
+        "--cache-dir", str(tmp_path / "cache"),
         "--out", str(tmp_path / "out"), "--jobs", "1", "--set", "max_length=16",
     ]  # fmt: skip
 
@@ -51,7 +52,7 @@ def test_the_reference_row_and_the_estimate(
 ) -> None:
     assert main([*command, "--corpus", "glue_sst2", "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert [cell["id"].split("-")[1] for cell in said["cells"]] == ["none", *["hf_tiny"] * 4]
+    assert [cell["id"].split("-")[1] for cell in said["cells"]] == ["none", *["hf_tiny_bert"] * 4]
     assert said["estimated_seconds"] > 0
     assert not (tmp_path / "out").exists()
 
