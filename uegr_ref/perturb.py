@@ -1,13 +1,13 @@
 """Eq. 1-2: the perturbation delta of the embedded input that raises the loss.
 
     (1)  min_theta E_(x,y) [ max_{delta in S} L(f(x + delta; theta, m), y) ]     stated, but for S
-    (2)  fgsm        delta   = eps * sign(G)                                     named in the paper (default)
-         fgm         delta   = eps * G / ||G||_2                                 ancestor R-AT
+    (2)  fgm         delta   = eps * G / ||G||_2                                 ancestor R-AT (default)
+         fgsm        delta   = eps * sign(G)                                     named in the paper
          token_linf  delta_t = eps * G_t / (max_j |G_tj| + 1e-8)                 ancestor RoAST
          pgd         delta  <- project_S(delta + step)                           the steps above, repeated
 
     G = dL_clean/dx   gradient    (B, T, D)    b example, t position, d coordinate; its scale cancels
-    eps               epsilon     >= 0         in units of x; from a share of its RMS by `relative_epsilon`
+    eps               epsilon     >= 0         in units of x; from a share of its size by `relative_epsilon`
     -                 mask        (B, T)       True = real token; padding gets delta = 0 and counts in no norm
     delta             -           (B, T, D)    a constant: no gradient flows through it
 
@@ -29,6 +29,7 @@ from .support.numeric import largest, real_tokens, sum_over, unit
 
 ATTACKS = ("fgsm", "fgm", "token_linf")
 SCOPES = ("example", "token", "batch", "table")
+RELATIVE_UNITS = ("norm", "rms")
 AXES = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}  # over which a norm is taken
 
 
@@ -167,11 +168,19 @@ def _project(
     return np.where(outside, delta * (epsilon / np.where(outside, length, 1)), delta)
 
 
-@contract(vectors="floats (B, T, D)", epsilon="number in [0, inf)", mask="bools (B, T)")
-def relative_epsilon(vectors: Floats, epsilon: float, mask: Bools | None = None) -> float:
-    """epsilon * root mean square of the entries at real tokens, so that one value serves all embeddings.
+@contract(
+    vectors="floats (B, T, D)",
+    epsilon="number in [0, inf)",
+    mask="bools (B, T)",
+    unit=one_of(RELATIVE_UNITS),
+)
+def relative_epsilon(vectors: Floats, epsilon: float, mask: Bools | None = None, unit: str = "rms") -> float:
+    """epsilon * size of the word vectors at real tokens, so that one value serves all embeddings.
+
+    unit: "rms" is the root mean square of their entries, "norm" that of their norms, sqrt(D) times as much.
 
     vectors (B, T, D) -> a number in the vectors' units; 0 where there is no real token.
     """
     real = vectors[real_tokens(mask, vectors)]
-    return epsilon * float(np.sqrt(np.mean(real * real))) if real.size else 0.0
+    squares = real * real if unit == "rms" else np.sum(real * real, axis=-1)
+    return epsilon * float(np.sqrt(np.mean(squares))) if real.size else 0.0

@@ -22,11 +22,11 @@ class Settings(NamedTuple):
     alpha: float = 0.5  # coefficient of the divergence, Eq. 6
     divergence_reduction: str = "mean"  # over the batch
     adversarial_reduction: str = "mean"  # over the K passes, Eq. 3
-    attack: str = "fgsm"  # Eq. 2
+    attack: str = "fgm"  # Eq. 2
     attack_scope: str = "example"  # over what fgm takes its norm
     attack_steps: int = 1  # > 1 is PGD, with steps of 1.5 epsilon / attack_steps
-    epsilon: float = 0.05
-    epsilon_unit: str = "rms"  # epsilon is a share of the embedding's RMS
+    epsilon: float = 0.5  # for fgm the norm of an example's delta, for the others the size of an entry
+    epsilon_unit: str = "norm"  # epsilon is a share of a word vector's norm, or of the RMS of its entries
 
     # --- adaptive dropout
     dropout: str = "mean"  # a kind of `drop_rates`; "layer", one rate a site; or "none"
@@ -80,7 +80,7 @@ SETTINGS: dict[str, Spec] = {
     "attack_scope": one_of(SCOPES),
     "attack_steps": "count",
     "epsilon": "number in [0, inf)",
-    "epsilon_unit": "one of rms, absolute",
+    "epsilon_unit": "one of norm, rms, absolute",
     "dropout": one_of((*KINDS, "layer", "none")),
     "q_max": "number in [0, 1)",
     "q_min": "number in [0, q_max]",

@@ -70,8 +70,9 @@ def find_delta(
 ) -> Floats:
     """Eq. 2, in one step or several."""
     tokens, mask, _ = batch
-    relative = settings.epsilon_unit == "rms"
-    epsilon = relative_epsilon(x, settings.epsilon, mask) if relative else settings.epsilon
+    epsilon, unit = settings.epsilon, settings.epsilon_unit
+    if unit != "absolute":
+        epsilon = relative_epsilon(x, epsilon, mask, unit)
     kind = mask, settings.attack, settings.attack_scope, tokens
     if settings.attack_steps == 1:
         return perturbation(gradient_at(x), epsilon, *kind)

@@ -28,25 +28,26 @@ from zoo.recipes import RECIPES
 from zoo.training.optim import learning_rate_factor
 
 UEGR = RECIPES["uegr"]
+SIGN = {"attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
 # One line an option: its settings, over six steps in three epochs of two.
 OPTIONS: dict[str, dict[str, Any]] = {
     "no divergence": {"divergence": "none"},
     "pairwise JS of three": {"divergence": "js_pairwise", "adversarial": 3, "alpha": 2.0},
     "symmetric KL, summed": {"divergence": "sym_kl", "divergence_reduction": "sum", "alpha": 0.1},
     "summed cross-entropies": {"adversarial_reduction": "sum"},
-    "fgm by example": {"attack": "fgm", "epsilon": 0.5},
-    "fgm by token": {"attack": "fgm", "attack_scope": "token", "epsilon": 0.5},
-    "fgm by batch": {"attack": "fgm", "attack_scope": "batch", "epsilon": 2.0},
-    "fgm by table": {"attack": "fgm", "attack_scope": "table", "epsilon": 2.0},
-    "token_linf": {"attack": "token_linf"},
+    "sign of the gradient": SIGN,
+    "fgm by token": {"attack_scope": "token", "epsilon": 0.1},
+    "fgm by batch": {"attack_scope": "batch", "epsilon": 1.0},
+    "fgm by table": {"attack_scope": "table", "epsilon": 2.0, "epsilon_unit": "rms"},
+    "token_linf": SIGN | {"attack": "token_linf"},
     "absolute epsilon": {"epsilon": 0.3, "epsilon_unit": "absolute"},
-    "two steps of PGD": {"attack_steps": 2},
-    "five steps of PGD": {"attack_steps": 5, "epsilon": 0.4},
-    "PGD by token_linf": {"attack": "token_linf", "attack_steps": 3, "epsilon": 0.4},
-    "PGD by fgm": {"attack": "fgm", "attack_steps": 3, "epsilon": 0.8},
-    "PGD by fgm and token": {"attack": "fgm", "attack_scope": "token", "attack_steps": 3, "epsilon": 0.8},
-    "PGD by fgm and batch": {"attack": "fgm", "attack_scope": "batch", "attack_steps": 3, "epsilon": 2.0},
-    "PGD by fgm and table": {"attack": "fgm", "attack_scope": "table", "attack_steps": 3, "epsilon": 2.0},
+    "two steps of PGD by sign": SIGN | {"attack_steps": 2},
+    "five steps of PGD by sign": SIGN | {"attack_steps": 5, "epsilon": 0.4},
+    "PGD by token_linf": SIGN | {"attack": "token_linf", "attack_steps": 3, "epsilon": 0.4},
+    "PGD by fgm": {"attack_steps": 3},
+    "PGD by fgm and token": {"attack_scope": "token", "attack_steps": 3, "epsilon": 0.2},
+    "PGD by fgm and batch": {"attack_scope": "batch", "attack_steps": 3, "epsilon": 1.0},
+    "PGD by fgm and table": {"attack_scope": "table", "attack_steps": 3, "epsilon": 1.0},
     "no dropout": {"dropout": "none", "divergence": "none"},
     "uniform dropout": {"dropout": "uniform"},
     "rank dropout": {"dropout": "rank"},

@@ -46,7 +46,7 @@ def test_a_step_without_selection_is_the_gradient_of_the_total_loss(rng, seed, d
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
     norms = [gradient_norm(clean.sites[0], one.mask), gradient_norm(clean.sites[1])]
-    epsilon = relative_epsilon(x, Settings().epsilon, one.mask)
+    epsilon = relative_epsilon(x, Settings().epsilon, one.mask, "norm")
     delta = {"fgsm": fgsm, "fgm": fgm}[attack](clean.vectors, epsilon, one.mask)
     rates = [tuple(drop_rates(n, r) for n in norms) for r in rates_asked]
     drops = masks_of(seed, one, [uniform(0.1), *rates])
@@ -76,7 +76,7 @@ def test_selection_divides_the_kept_entries_of_that_gradient_by_their_p(seed):
     drops = masks_of(seed, one, [uniform(0.1)] * 3)
     logits, trace = forward(theta, x, one.mask, drops[0])
     passes = [backward(theta, trace, cross_entropy_grad(logits, one.labels))]
-    delta = fgsm(passes[0].vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask)
+    delta = fgm(passes[0].vectors, relative_epsilon(x, Settings().epsilon, one.mask, "norm"), one.mask)
     logits_and_traces = [forward(theta, x + delta, one.mask, drop) for drop in drops[1:]]
     stack = np.stack([z for z, _ in logits_and_traces])
     _, grads = total_loss_grad(logits, stack, one.labels, 0.5)
@@ -126,7 +126,7 @@ def test_keep_probability_one_is_training_without_selection_bit_for_bit(optimize
 @given(seeds, st.sampled_from(["fgsm", "fgm", "token_linf"]))
 def test_one_pass_no_divergence_uniform_dropout_and_no_mask_is_at_bit_for_bit(seed, attack):
     one = case(np.random.default_rng(seed))
-    settings = Settings(attack=attack, learning_rate=0.1, **AT)
+    settings = Settings(attack=attack, epsilon=0.05, epsilon_unit="rms", learning_rate=0.1, **AT)
     got, report = step(one, settings, seed)
 
     # Adversarial training, written out.
@@ -134,7 +134,7 @@ def test_one_pass_no_divergence_uniform_dropout_and_no_mask_is_at_bit_for_bit(se
     m_0, m_1 = masks_of(seed, one, [uniform(0.2), uniform(0.2)])
     logits, trace = forward(theta, x, one.mask, m_0)
     clean = backward(theta, trace, cross_entropy_grad(logits, one.labels))
-    delta = perturbation(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask, attack)
+    delta = perturbation(clean.vectors, relative_epsilon(x, 0.05, one.mask), one.mask, attack)
     adversarial_logits, trace = forward(theta, x + delta, one.mask, m_1)
     adversarial = backward(theta, trace, cross_entropy_grad(adversarial_logits, one.labels))
     gradient = {"embedding": embed_grad(theta, one.tokens, clean.vectors + adversarial.vectors)}
@@ -217,6 +217,9 @@ def test_the_passes_have_different_masks():
     assert report.divergence > 0
 
 
+SIGN = {"attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -224,8 +227,8 @@ def test_the_passes_have_different_masks():
         Settings(optimizer="sgd"),
         Settings(dropout="rank", adversarial=3, divergence="js_pairwise", base_rates=(0.1, 0.1, 0.2, 0.3)),
         Settings(dropout="logistic", divergence="sym_kl", attack="fgm", normalise="log_minmax", p_floor=0.1),
-        Settings(dropout="inverse", attack="token_linf", divergence="none", rescale=False),
-        Settings(saliency="ema", steps=150, pooling="max"),
+        Settings(dropout="inverse", divergence="none", rescale=False, **SIGN | {"attack": "token_linf"}),
+        Settings(saliency="ema", steps=150, pooling="max", **SIGN),
         Settings(dropout="uniform", adversarial=0, update="all"),
         Settings(dropout="layer", attack="fgm", attack_scope="batch", attack_steps=3, mask_on="update"),
         Settings(dropout="none", saliency="epoch", resample="epoch", epoch_steps=5),
@@ -284,7 +287,7 @@ def test_the_divergence_reported_is_js_of_the_passes():
     drops = masks_of(5, one, [uniform(0.1)] * 3)
     logits, trace = forward(one.parameters, x, one.mask, drops[0])
     clean = backward(one.parameters, trace, cross_entropy_grad(logits, one.labels))
-    x_adv = x + fgsm(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask), one.mask)
+    x_adv = x + fgm(clean.vectors, relative_epsilon(x, Settings().epsilon, one.mask, "norm"), one.mask)
     z = np.stack([forward(one.parameters, x_adv, one.mask, drop)[0] for drop in drops[1:]])
     assert z.shape == (2, len(x), CLASSES)
     assert np.isclose(step(one, settings, 5)[1].divergence, js(z))

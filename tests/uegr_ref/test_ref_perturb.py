@@ -217,6 +217,14 @@ def test_relative_epsilon_is_a_share_of_the_rms_at_real_tokens(case, epsilon):
     assert np.isclose(relative_epsilon(3 * x, epsilon, mask), 3 * wanted)
 
 
+@given(gradients(), epsilons)
+def test_relative_epsilon_by_norm_is_a_share_of_the_norms_of_the_words(case, epsilon):
+    x, mask = case
+    squares = [sum(entry**2 for entry in word) for word in x[mask]]
+    wanted = epsilon * np.sqrt(sum(squares) / len(squares)) if squares else 0.0
+    assert np.isclose(relative_epsilon(x, epsilon, mask, "norm"), wanted)
+
+
 def test_bad_input_is_refused():
     g = np.ones((2, 3, 4))
     for attack in (fgsm, fgm, token_linf):
@@ -235,4 +243,5 @@ def test_bad_input_is_refused():
     refused("steps", lambda: pgd(lambda x: x, g, 0.1, 0.1, 0))
     refused("x", lambda: pgd(lambda x: x, np.full((1, 1, 1), np.nan), 0.1, 0.1, 1))
     refused("gradient_at(x)", lambda: pgd(lambda x: x[0], g, 0.1, 0.1, 1))
+    refused("unit", lambda: relative_epsilon(g, 0.1, unit="absolute"))
     refused("vectors", lambda: relative_epsilon(np.full((1, 1, 1), np.nan), 0.1))

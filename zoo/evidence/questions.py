@@ -63,7 +63,9 @@ _PLACED = {
     "UEGR, mask on the update": {"mask_on": "update"},
     "UEGR, mask on the first moment": {"mask_on": "first_moment"},
 }
-_STRONG = {"epsilon": 0.1}  # the default when the question was asked
+_SIGN = {"attack": "fgsm", "epsilon_unit": "rms"}
+_STRONG = _SIGN | {"epsilon": 0.1}  # the default when the question was asked
+_WEAK = _SIGN | {"epsilon": 0.05}  # the default when the study `attack` was asked
 # 1 / E sqrt(p) under the default rule: what a mask on the gradient takes from AdamW's step on average.
 _LOST = 1.5
 
@@ -95,11 +97,33 @@ QUESTIONS: dict[str, Question] = {
             (
                 Variant("Dropout", "dropout"),
                 *(
-                    Variant(f"UEGR, epsilon {e:g}", "uegr", {"mask_on": "update", "epsilon": e})
+                    Variant(f"UEGR, epsilon {e:g}", "uegr", _SIGN | {"mask_on": "update", "epsilon": e})
                     for e in (0.1, 0.05, 0.02)
                 ),
             ),
             (1e-2, 3e-2),
+            "Dropout",
+        ),
+        Question(
+            "attack",
+            "Does an attack of one norm a text, whatever its length, spare long texts and still make robust?",
+            "slices",
+            (
+                Variant("Dropout", "dropout"),
+                Variant("UEGR, sign of 0.05", "uegr", _WEAK),
+                # A sign of 0.05 on T words of D entries has the norm 0.05 sqrt(TD): 2 where TD is 1,600.
+                # 4 RMS are half the norm of a word of 64 entries.
+                *(
+                    Variant(
+                        f"UEGR, {e:g} RMS a text",
+                        "uegr",
+                        {"attack": "fgm", "epsilon": float(e), "epsilon_unit": "rms"},
+                    )
+                    for e in (1, 2, 4, 8)
+                ),
+                Variant("UEGR, sign, half the drop rates", "uegr", _WEAK | {"base_rates": (0.1,)}),
+            ),
+            (1e-2,),
             "Dropout",
         ),
         Question(

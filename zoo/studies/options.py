@@ -46,7 +46,10 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add("--epochs", type=int, help="epochs of training")
     add("--batch", type=int, help="examples a batch")
     add("--fraction", type=float, help="share of each corpus' rows to use, above 0 and at most 1")
-    add("--vectors", help="word vectors: random, word2vec (trained on the training part), glove, or a file")
+    add(
+        "--vectors",
+        help="word vectors: random, word2vec (trained on the training part), glove, e5, or a file",
+    )
     add("--tokeniser", help="auto (words, or jieba for Chinese), words, jieba, characters")
     add("--text-column", metavar="NAME", help="the column of a file of your own that has the text")
     add("--label-column", metavar="NAME", help="the column of a file of your own that has the label")

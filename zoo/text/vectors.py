@@ -14,11 +14,11 @@ import numpy as np
 from zoo.core.errors import UserError
 from zoo.text.cache import cache_key, only_one, read_arrays, write_arrays
 from zoo.text.corpus import Corpus
-from zoo.text.glove import SHA256, glove_folder, read_glove
+from zoo.text.packaged import PACKAGED
 from zoo.text.settings import PAD_ID, UNK_ID, Report, resolve_cache_dir, silent
 from zoo.text.vector_files import VectorFile, read_vectors
 
-MADE = ("random", "word2vec", "glove")  # what a training may name beside a file
+MADE = ("random", "word2vec", *PACKAGED)  # what a training may name beside a file
 KINDS = (*MADE, "none")
 RANDOM_SCALE = 0.1
 WORD2VEC = {"sg": 0, "window": 5, "negative": 5, "epochs": 10, "min_count": 1, "sample": 1e-3}
@@ -44,9 +44,9 @@ def load_vectors(
     """Return float32 vectors (len(corpus.words), dimensions) with a zero row for <pad>, and what they are.
 
     kind: "random" (normal, standard deviation 0.1), "word2vec" (gensim, trained on corpus.train, repeatable:
-    one worker, seeded), "glove" (50 dimensions, `zoo.text.glove`), "none" (None: the model starts its own),
-    the path of a vectors file (see `vector_files`), or a torchtext `Vectors` object. Words that a file lacks
-    get random rows of its scale.
+    one worker, seeded), "glove" or "e5" (from a package, `zoo.text.packaged`), "none" (None: the model
+    starts its own), the path of a vectors file (see `vector_files`), or a torchtext `Vectors` object. Words
+    that a file lacks get random rows of its scale.
     The second value has "kind" and "coverage" (share of the words whose vector is not random); for files also
     "token_coverage" (share of the training tokens), "format" and "rows".
     cache_dir: word2vec and file vectors are kept in its folder `vectors`, see `resolve_cache_dir`.
@@ -66,9 +66,12 @@ def load_vectors(
     if kind == "word2vec":
         path = folder / f"{corpus.name}-{vectors_key('word2vec', WORD2VEC, corpus, dimensions, seed)}.npz"
         return _cached(path, report, lambda: _word2vec(corpus, dimensions, seed, report))
-    if kind == "glove":
-        path = folder / f"{corpus.name}-{vectors_key('glove', SHA256, corpus, dimensions, seed)}.npz"
-        return _cached(path, report, lambda: _glove(corpus, dimensions, seed, report))
+    if kind in PACKAGED:
+        path = (
+            folder
+            / f"{corpus.name}-{vectors_key(kind, PACKAGED[kind].content, corpus, dimensions, seed)}.npz"
+        )
+        return _cached(path, report, lambda: _packaged(kind, corpus, dimensions, seed, report))
     file = Path(os.path.expanduser(kind))
     status = file.stat()
     stamp = [str(file.resolve()), status.st_size, status.st_mtime_ns]
@@ -78,9 +81,9 @@ def load_vectors(
 
 def check_vectors(kind: str | WordVectors) -> None:
     """Raise `UserError` unless `load_vectors` knows the kind or finds the file: cheap, before any work."""
-    if kind == "glove":
-        glove_folder()
-    if isinstance(kind, str) and kind not in KINDS and not os.path.isfile(os.path.expanduser(kind)):
+    if isinstance(kind, str) and kind in PACKAGED:
+        PACKAGED[kind].check()
+    elif isinstance(kind, str) and kind not in KINDS and not os.path.isfile(os.path.expanduser(kind)):
         raise UserError(
             f"vectors {kind!r}: no such kind or file; expected {', '.join(KINDS)} or a vectors file"
         )
@@ -132,9 +135,10 @@ def _from_file(file: Path, corpus: Corpus, dimensions: int, seed: int, report: R
     return _read(str(file), read_vectors(file), corpus, dimensions, seed, report)
 
 
-def _glove(corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:
-    report("glove: reading vectors")
-    return _read("glove", read_glove(), corpus, dimensions, seed, report)
+def _packaged(kind: str, corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:
+    report(f"{kind}: reading vectors")
+    found = PACKAGED[kind].read(corpus.words[UNK_ID + 1 :], dimensions)
+    return _read(kind, found, corpus, dimensions, seed, report)
 
 
 def _read(kind: str, found: VectorFile, corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:

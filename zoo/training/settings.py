@@ -31,7 +31,7 @@ class TrainSettings(Settings):
     adam_epsilon: float = setting(1e-8, above=0, high=1)
     warmup: float = setting(0.06, low=0, high=1)  # share of the steps, then linear decay to 0
     bucketed: bool = setting(True)  # batches of similar length
-    vectors: str = setting("random")  # or "word2vec", "glove", or a file of vectors
+    vectors: str = setting("random")  # or "word2vec", "glove", "e5", or a file of vectors
     selection: str = setting(
         "best", choices=("best", "last")
     )  # weights of the best validation epoch, or the last

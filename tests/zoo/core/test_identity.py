@@ -94,7 +94,7 @@ def test_every_field_that_is_read_moves_the_name(label: str) -> None:
     uegr = RECIPES["uegr"]
     reading = [
         *RECIPES.values(),
-        uegr.changed(saliency="ema"), uegr.changed(attack="fgm"), uegr.changed(keep="constant"),
+        uegr.changed(saliency="ema"), uegr.changed(epsilon_unit="absolute"), uegr.changed(keep="constant"),
     ]  # fmt: skip
     fields = {f.name for f in dataclasses.fields(records()[label])}
     moved: set[str] = set()

@@ -181,9 +181,10 @@ def test_sum_reduction_is_the_batch_size_times_the_mean() -> None:
     torch.testing.assert_close(records[0], records[1])
 
 
+SIGN = {"attack": "fgsm", "epsilon_unit": "rms"}
 OPTIONS = [
-    {"attack": "fgm"}, {"attack": "fgm", "attack_scope": "table"}, {"attack": "token_linf"},
-    {"attack_steps": 3}, {"attack": "fgm", "attack_steps": 3}, {"epsilon_unit": "absolute"},
+    SIGN, {"attack_scope": "table"}, SIGN | {"attack": "token_linf"},
+    {"attack_steps": 3}, SIGN | {"attack_steps": 3}, {"epsilon_unit": "absolute"}, {"epsilon_unit": "rms"},
     {"dropout": "rank"}, {"dropout": "logistic"}, {"dropout": "layer"}, {"dropout": "inverse"},
     {"statistic": "attribution"}, {"statistic_scope": "example"}, {"statistics": "ema"},
     {"statistics": "previous_step"}, {"clean_dropout": "uniform"}, {"clean_dropout": "off"},

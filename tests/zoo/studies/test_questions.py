@@ -37,7 +37,8 @@ def test_a_variant_is_what_set_would_make_of_the_recipe() -> None:
     typed = Study.of(
         "slices",
         {"archs": ("textcnn",), "corpora": ("tnews",), "recipes": ("uegr",), "seeds": (0, 1, 2)},
-        changes={"mask_on": "update", "epsilon": 0.1, "learning_rate": 3e-3, "epochs": 2},
+        changes={"mask_on": "update", "learning_rate": 3e-3, "epochs": 2}
+        | {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"},
     )
     assert made.settings("textcnn", "uegr", made.text("tnews", 0)) == typed.settings(
         "textcnn", "uegr", typed.text("tnews", 0)

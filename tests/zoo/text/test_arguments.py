@@ -235,7 +235,7 @@ CALLS: dict[str, tuple[Callable[[Place], object], type[Exception], str]] = {
     "load_vectors(folder)": (
         lambda at: load_vectors(str(at.folder), at.corpus, 3, 0),
         UserError,
-        "no such kind or file; expected random, word2vec, glove, none or a vectors file",
+        "no such kind or file; expected random, word2vec, glove, e5, none or a vectors file",
     ),
     "read_vectors(5)": (
         lambda at: read_vectors(5),

@@ -12,7 +12,7 @@ import pytest
 
 from tiny import corpus
 from zoo.core.errors import UserError
-from zoo.text import glove, vectors
+from zoo.text import glove
 from zoo.text.vectors import load_vectors
 
 
@@ -28,7 +28,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     known = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in glove.SHA256}
     monkeypatch.setattr(glove, "SHA256", known)
     monkeypatch.setattr(glove, "glove_folder", lambda: folder)
-    monkeypatch.setattr(vectors, "glove_folder", lambda: folder)
     return folder
 
 

@@ -209,7 +209,7 @@ TRAPS: dict[str, tuple[str, bytes, str]] = {
         "vectors of 2 dimensions; expected 3, the model's embedding",
     ),
     "another language": ("v.txt", "电影 1 2 3\n很好 4 5 6\n".encode(), r"has none of the .* words of films"),
-    "missing": ("", b"", "no such kind or file; expected random, word2vec, glove, none or a vectors file"),
+    "missing": ("", b"", "no such kind or file; expected random, word2vec, glove, e5, none or a vec"),
 }
 
 

@@ -1,7 +1,7 @@
 """Adversarial perturbation of the embedded input (Eq. 2).
 
-    fgsm        delta = epsilon * sign(G)
     fgm         delta = epsilon * G / ||G||_2     norm per example, token, batch, or word (`table`)
+    fgsm        delta = epsilon * sign(G)
     token_linf  delta_t = epsilon * G_t / (max_d |G_td| + 1e-8)
 
 G = dL_clean / d(vectors), (B, T, D). delta is a constant, zero at padding, and zero where G is zero or not
@@ -11,6 +11,7 @@ table). Normalising makes it free of the loss's reduction.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,13 +20,14 @@ import torch
 from torch import Tensor
 
 from zoo.core.batch import Batch
+from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import first_places, fixed_shapes
 from zoo.method.rates import root
 
 ATTACKS = ("fgsm", "fgm", "token_linf")
 SCOPES = ("example", "token", "batch", "table")
-UNITS = ("rms", "absolute")
+UNITS = ("norm", "rms", "absolute")
 _AXES = {"example": (1, 2), "token": (2,), "batch": (0, 1, 2)}
 
 
@@ -35,11 +37,20 @@ class Attack(Settings):
 
     what: ClassVar[str] = "forward setting"
 
-    attack: str = setting("fgsm", choices=ATTACKS)
+    attack: str = setting("fgm", choices=ATTACKS, unnamed="fgsm")
     attack_scope: str = setting("example", choices=SCOPES)  # over what fgm takes its norm
     attack_steps: int = setting(1, low=1, high=100)  # > 1 is PGD: steps of 1.5 epsilon / attack_steps
-    epsilon: float = setting(0.05, low=0, unnamed=0.1)
-    epsilon_unit: str = setting("rms", choices=UNITS)  # of the batch's word vectors: one value serves all
+    epsilon: float = setting(0.5, low=0, unnamed=0.1)
+    # Of the batch's word vectors, so that one value serves all: their norm, or the RMS of their entries.
+    epsilon_unit: str = setting("norm", choices=UNITS, unnamed="rms")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attack != "fgm" and self.epsilon_unit == "norm":
+            raise UserError(
+                f"forward setting attack={self.attack}: moves every entry, and epsilon_unit=norm is for a "
+                "whole text's shift; expected epsilon_unit=rms and, say, epsilon=0.05"
+            )
 
 
 def attack(
@@ -56,8 +67,10 @@ def attack(
         gradient_at: the clean loss's gradient at other vectors; called attack_steps - 1 times.
     """
     epsilon = vectors.new_full((), settings.epsilon)
-    if settings.epsilon_unit == "rms":
+    if settings.epsilon_unit != "absolute":
         epsilon = epsilon * embedding_rms(vectors, batch.mask)
+    if settings.epsilon_unit == "norm":
+        epsilon = epsilon * math.sqrt(vectors.shape[2])
     kind = (settings.attack, settings.attack_scope, batch.tokens)
     if settings.attack_steps == 1:
         return perturbation(gradient, batch.mask, epsilon, *kind)
