@@ -110,8 +110,8 @@ def _jobs(
     asked: Question, options: argparse.Namespace
 ) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
     """The studies, their cells once each, seed by seed, and which belong to which row and learning rate."""
+    from zoo.changes import from_text
     from zoo.studies import run
-    from zoo.studies.changes import from_text
     from zoo.studies.options import assignments
     from zoo.studies.questions import cells
     from zoo.studies.study import Where, places_of_preset

@@ -16,10 +16,10 @@ from zoo.pretrained.encoder import Encoder
 from zoo.pretrained.folders import caution, config_of, folder_of, short_name
 from zoo.pretrained.run import PretrainedRun
 from zoo.text.examples import Examples
-from zoo.training.cell import keep_weights, peak_memory_mb
+from zoo.training.cell import memory_may_end, peak_memory_mb, write_weights
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.loop import Progress
-from zoo.training.settings import CellFailed, CellSettings
+from zoo.training.settings import CellSettings
 
 
 def train_pretrained(
@@ -46,18 +46,17 @@ def train_pretrained(
     run = _run(head.cell.seed, settings, encoder, examples, device)
     length = settings.text.max_length  # type: ignore[attr-defined]
     try:
-        run.fit(progress)
-        test = encoder.encode(examples.test, length)
-        answers = {"test": run.predict(test)}
-        for on, part in examples.further.items():
-            answers[on] = run.predict(encoder.encode(part, length))
-        answers["attacked"], how = run.attacked(test)
-    except torch.cuda.OutOfMemoryError as error:
-        raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
+        with memory_may_end():
+            run.fit(progress)
+            test = encoder.encode(examples.test, length)
+            answers = {"test": run.predict(test)}
+            for on, part in examples.further.items():
+                answers[on] = run.predict(encoder.encode(part, length))
+            answers["attacked"], how = run.attacked(test)
     finally:
         run.close()
     if keep is not None:
-        keep_weights(run.model, keep)
+        write_weights(run.model.state_dict(), keep)
     wall, cpu = run.times.mean_step()
     return replace(
         head,

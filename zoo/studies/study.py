@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from zoo.changes import as_typed, check_read, resolve, shown
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
 from zoo.core.names import is_pretrained
@@ -27,7 +28,6 @@ from zoo.core.records import Settings, setting
 from zoo.models import ARCHS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
-from zoo.studies.changes import as_typed, check_read, resolve, shown
 from zoo.text import TextSettings, default_length
 from zoo.text.settings import MOST_FOLDS
 from zoo.training.settings import CellSettings
@@ -75,6 +75,7 @@ class Where(Settings):
         jobs: cells at a time; 0: one a core on a CPU, `cells_per_gpu` (or 1) on each GPU.
         portable: bound the vector width, so that several kinds of processor compute the same.
         keep_weights: write the weights of each cell beside its result.
+        save_models: write each cell's network beside its result, to be loaded and used.
         rerun_foreign: run cells again here that were made on another kind of processor.
     """
 
@@ -89,6 +90,7 @@ class Where(Settings):
     cells_per_gpu: int = setting(0, low=0, high=1_000)
     portable: bool = setting(False)
     keep_weights: bool = setting(False)
+    save_models: bool = setting(False)
     rerun_foreign: bool = setting(False)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from zoo.core.errors import UserError
 from zoo.training.settings import CellFailed, TrainSettings
 
 # Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
@@ -30,6 +31,11 @@ class Loop:
         """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
         raise NotImplementedError
 
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation part."""
+        return True
+
     def validate(self) -> float:
         """The main measure on the validation part; higher is better."""
         raise NotImplementedError
@@ -38,11 +44,18 @@ class Loop:
         """All epochs, or those until patience ends; leaves the model with the selected weights.
 
         The learning rate follows the schedule over all epochs, whether they are reached or not.
+
+        Raises:
+            CellFailed: the loss is not finite.
+            UserError: there is no validation part, and the settings select by it.
         """
-        train = self.train
+        train, score = self.train, math.nan
+        if not self.validates and train.selection != "last":
+            raise UserError("there are no validation rows to select by; expected some, or selection=last")
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
-            entry["validation_accuracy"] = score = self.validate()
+            if self.validates:
+                entry["validation_accuracy"] = score = self.validate()
             self.curve.append(entry)
             if score > self.best_score or train.selection == "last":
                 self.best_epoch, self.best_score = epoch, score

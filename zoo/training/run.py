@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from zoo.core.batch import Batch
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
 from zoo.method.step import prepare
@@ -55,19 +56,21 @@ class Run(Loop):
             self.trainee.backward.new_epoch()
         return self.steps.epoch(epoch)
 
+    @property
+    def validates(self) -> bool:
+        """See `Loop`."""
+        return len(self.corpus.validation) > 0
+
     def validate(self) -> float:
         """See `Loop`."""
         return accuracy(self.predict(self.corpus.validation))
 
     def predict(self, split: Split) -> Outcome:
         """What the model says of a split, in the order of the split."""
-        self.model.eval()
         began = time.perf_counter()
-        with torch.inference_mode():
-            logits = torch.zeros(len(split), len(self.corpus.labels), device=self.device)
-            for batch in self.steps.evaluation_batches(split):
-                logits[batch.index] = self.model.classify(self.model.embed(batch.tokens), batch.mask)
-            outcome = _outcome(logits, split)
+        shape = len(split), len(self.corpus.labels)
+        logits = logits_of(self.model, self.steps.evaluation_batches(split), shape, self.device)
+        outcome = _outcome(logits, split)
         self.evaluate_seconds += time.perf_counter() - began
         return outcome
 
@@ -86,6 +89,23 @@ class Run(Loop):
         return _outcome(logits, sample), {**ATTACK, "rows": len(sample)}
 
 
+def logits_of(
+    model: TextClassifier | Ensemble, batches: Iterable[Batch], shape: tuple[int, int], device: torch.device
+) -> torch.Tensor:
+    """(n, C) logits of the n texts that the batches hold, each at its index; nothing is dropped."""
+    model.eval()
+    with torch.inference_mode():
+        logits = torch.zeros(shape, device=device)
+        for batch in batches:
+            logits[batch.index] = model.classify(model.embed(batch.tokens), batch.mask)
+    return logits
+
+
+def probabilities_of(logits: torch.Tensor) -> np.ndarray:
+    """(n, C) class probabilities, in double precision: close logits must not become equal."""
+    found: np.ndarray = logits.double().softmax(1).cpu().numpy()
+    return found
+
+
 def _outcome(logits: torch.Tensor, split: Split) -> Outcome:
-    # In double precision: close logits must not become equal probabilities.
-    return Outcome(logits.double().softmax(1).cpu().numpy(), np.asarray(split.labels))
+    return Outcome(probabilities_of(logits), np.asarray(split.labels))

@@ -99,9 +99,10 @@ def test_every_field_that_is_read_moves_the_name(label: str) -> None:
     fields = {f.name for f in dataclasses.fields(records()[label])}
     moved: set[str] = set()
     for recipe in reading:
-        for arch in ARCHS:
+        for arch in (*ARCHS, "pretrained"):
+            sizes = Pretrained if arch == "pretrained" else MODELS[arch].Sizes
             for text in (TextSettings(), TextSettings(folds=5, fold=1)):
-                settings = CellSettings(recipe, MODELS[arch].Sizes(), TrainSettings(), text)
+                settings = CellSettings(recipe, sizes(), TrainSettings(), text)
                 before = name(settings)
                 for change, new in changed_everywhere(settings):
                     part, field = change.split("=")[0].split(".")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
 from zoo.core.errors import UserError
 from zoo.models import ARCHS, MODELS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_fields, resolve_recipe
 from zoo.settings import PRESETS
 from zoo.studies import listing
-from zoo.studies.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
 from zoo.studies.study import Axes, Study, Where
 from zoo.text import TextSettings
 from zoo.training.settings import TrainSettings

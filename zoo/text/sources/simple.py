@@ -34,8 +34,7 @@ def labelled(table: Table, columns: Columns, scores: bool = False) -> Iterator[L
         found = dict(zip(columns.wanted, cells, strict=True))
         place = f"{table.path}, {table.unit} {number}"
         for name in filter(None, (columns.text, columns.pair)):
-            if not isinstance(found[name], str):
-                raise UserError(f"{place}: {name} is {type(found[name]).__name__}; expected a string")
+            _check_text(found[name], name, place)
         label = found[columns.label]
         if isinstance(label, bool) or not isinstance(label, kinds):
             wanted = "a number" if scores else "a string or a whole number"
@@ -43,6 +42,18 @@ def labelled(table: Table, columns: Columns, scores: bool = False) -> Iterator[L
         pair = found[columns.pair] if columns.pair else ""
         split = str(found[columns.split]) if columns.split else ""
         yield Line(number, found[columns.text], str(label).strip(), pair, split)
+
+
+def texts_of(table: Table, column: str) -> Iterator[str]:
+    """Yield the text of each row, whatever else it has. Raises `UserError` for a cell of another type."""
+    for number, (text,) in table.rows((column,)):
+        _check_text(text, column, f"{table.path}, {table.unit} {number}")
+        yield text
+
+
+def _check_text(text: object, column: str, place: str) -> None:
+    if not isinstance(text, str):
+        raise UserError(f"{place}: {column} is {type(text).__name__}; expected a string")
 
 
 def part_files(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
