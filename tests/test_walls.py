@@ -15,7 +15,7 @@ FLOORS = (
     ("zoo.fast",),
     ("zoo.method",),
     ("zoo.models", "zoo.text", "zoo.recipes"),
-    ("zoo.training", "zoo.settings", "zoo.changes", "uegr"),
+    ("zoo.training", "zoo.settings", "zoo.changes", "zoo.pretrained.settings", "uegr"),
     ("zoo.pretrained",),
     ("zoo.classifier",),
     ("zoo.grid", "zoo.evidence"),

@@ -139,7 +139,7 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
     vectors = _Vectors(places)
     if places.save_models and any(map(is_pretrained, study.archs)):
         raise UserError(
-            "--save-models: models of Hugging Face are not saved whole; expected --keep-weights, or other archs"
+            "--save-models: models of Hugging Face are not saved so; expected --keep-weights or other archs"
         )
     own, brought = ([a for a in study.archs if is_pretrained(a) == kind] for kind in (False, True))
     for source in study.corpora:
