@@ -18,7 +18,7 @@ FLOORS = (
     ("zoo.training", "zoo.settings", "zoo.changes", "zoo.pretrained.settings", "uegr"),
     ("zoo.pretrained",),
     ("zoo.classifier",),
-    ("zoo.grid", "zoo.evidence"),
+    ("zoo.grid", "zoo.evidence", "zoo.probes"),
     ("zoo.studies", "zoo.report"),
     ("zoo.ablate", "zoo.fit", "zoo.predict", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
     ("bench",),
@@ -31,6 +31,7 @@ NEVER = {
         "zoo.recipes",
     ),  # the method knows no corpus and no table of models
     "zoo.training": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # training knows no report
+    "zoo.probes": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # nor do measurements
     "zoo.evidence": ("zoo.text", "zoo.training", "zoo.method", "zoo.grid", "zoo.recipes"),
     "zoo.report": ("zoo.text", "zoo.training", "zoo.method", "zoo.recipes"),
     "zoo.pretrained": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes", "zoo.models"),
@@ -116,8 +117,16 @@ def test_the_reference_imports_numpy_alone() -> None:
 
     for name in modules():
         if name.startswith("uegr_ref"):
-            others = {o.split(".")[0] for o in imports(name)} - {"uegr_ref", "numpy", "__future__"}
+            # The properties, and the grader that runs them, draw their input with hypothesis.
+            drawing = {"hypothesis"} if name.startswith("uegr_ref.learn") else set()
+            others = {o.split(".")[0] for o in imports(name)} - {"uegr_ref", "numpy", "__future__"} - drawing
             assert others <= set(sys.stdlib_module_names), name
+
+
+def test_the_method_knows_nothing_of_the_exercises() -> None:
+    for name in modules():
+        if name.startswith("uegr_ref") and not name.startswith("uegr_ref.learn"):
+            assert not any(other.startswith("uegr_ref.learn") for other in imports(name)), name
 
 
 def test_there_is_no_circle() -> None:

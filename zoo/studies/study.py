@@ -177,11 +177,17 @@ class Study:
     def effective(self) -> dict[str, Any]:
         """The changes that change something: not those that name what the preset has anyway."""
         whole = self._by_corpus(self.changes)
+
+        def differs(name: str) -> bool:
+            try:
+                return self._by_corpus({k: v for k, v in self.changes.items() if k != name}) != whole
+            except UserError:  # the others do not go together without it
+                return True
+
         return {
             name: value
             for name, value in sorted(self.changes.items())
-            if self._text_reads(name)
-            or self._by_corpus({k: v for k, v in self.changes.items() if k != name}) != whole
+            if self._text_reads(name) or differs(name)
         }
 
     def _text_reads(self, name: str) -> bool:

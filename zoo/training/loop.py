@@ -27,6 +27,9 @@ class Loop:
         self.best_epoch, self.best_score, self.best_weights = 0, -math.inf, model.state_dict()
         self.train_seconds = self.evaluate_seconds = 0.0
 
+    def begin(self) -> None:
+        """What comes before the first epoch, in training mode."""
+
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
         raise NotImplementedError
@@ -52,6 +55,10 @@ class Loop:
         train, score = self.train, math.nan
         if not self.validates and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
+        self.model.train()
+        began = time.perf_counter()
+        self.begin()
+        self.train_seconds += time.perf_counter() - began
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
             if self.validates:

@@ -12,7 +12,7 @@ import torch
 from zoo.core.batch import Batch
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
-from zoo.method.step import prepare
+from zoo.method.step import first_pass, prepare
 from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
@@ -49,6 +49,17 @@ class Run(Loop):
         self.steps: Steps = (
             GraphedSteps(*parts, recorder(generator)) if recorder and replayed else OrdinarySteps(*parts)
         )
+
+    def begin(self) -> None:
+        """See `Loop`: the pass over the training part that some backward stages begin with."""
+        first_pass(
+            self.trainee,
+            batches(
+                self.corpus.train, self.settings.train.batch_size, seed=self.seed, epoch=0,
+                bucketed=self.settings.train.bucketed, words_per_sentence=self.model.line,
+                device=self.device,
+            ),
+        )  # fmt: skip
 
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Loop`."""
