@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -69,20 +70,26 @@ class PretrainedRun(Loop):
 
     def begin(self) -> None:
         """See `Loop`."""
-        rows = self._rows(self.data, self.train.batch_size, 0, shuffle=True)
-        self.method.first_pass(self._labelled(self.data, some) for some in rows)
+        rows = self._rows(self.data, self.train.batch_size, epoch=0, shuffle=True)
+        with self._own_random_numbers():
+            self.method.first_pass(self._labelled(self.data, own) for own in rows)
 
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Loop`. Dropout draws from torch's own numbers, which this run keeps to itself."""
         self.method.new_epoch()
         records, rate = list[dict[str, Tensor]](), 0.0
-        with torch.random.fork_rng():
-            torch.set_rng_state(self.random)
+        with self._own_random_numbers():
             for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
                 rate = float(self.schedule.get_last_lr()[0])
                 records.append(self.step(self._labelled(self.data, rows)))
-            self.random = torch.get_rng_state()
         return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+
+    @contextmanager
+    def _own_random_numbers(self) -> Iterator[None]:
+        with torch.random.fork_rng():
+            torch.set_rng_state(self.random)
+            yield
+            self.random = torch.get_rng_state()
 
     def step(self, batch: Inputs) -> dict[str, Tensor]:
         """One training step with its timing; returns the step's record."""

@@ -28,7 +28,7 @@ class Loop:
         self.train_seconds = self.evaluate_seconds = 0.0
 
     def begin(self) -> None:
-        """What comes before the first epoch: a pass over the training part, where a method asks for one."""
+        """What comes before the first epoch, in training mode."""
 
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
@@ -55,6 +55,7 @@ class Loop:
         train, score = self.train, math.nan
         if not self.validates and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
+        self.model.train()
         began = time.perf_counter()
         self.begin()
         self.train_seconds += time.perf_counter() - began

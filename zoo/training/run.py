@@ -51,8 +51,7 @@ class Run(Loop):
         )
 
     def begin(self) -> None:
-        """See `Loop`."""
-        self.model.train()
+        """See `Loop`: the pass over the training part that some backward stages begin with."""
         first_pass(
             self.trainee,
             batches(

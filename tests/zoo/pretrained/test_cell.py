@@ -146,6 +146,10 @@ def test_the_attack_is_one_step_of_fgsm(tiny_bert: Path, data_dir: Path) -> None
     assert np.abs(clean - wanted).max() > 1e-4
 
 
+def test_a_recipe_that_begins_with_a_pass_over_the_data_has_it(run_cell: Cell) -> None:
+    assert run_cell("ctune_d", epochs=1).done
+
+
 def test_random_weights_are_others(tiny_bert: Path) -> None:
     encoder = Encoder(tiny_bert)
     table = "bert.embeddings.word_embeddings.weight"
