@@ -68,7 +68,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `families`, `report`.",
+        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `families`, "
+        "`report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")

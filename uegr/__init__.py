@@ -5,6 +5,10 @@
         loss = method.backward(batch)      # in place of loss = model(**batch).loss; loss.backward()
         optimizer.step(); scheduler.step(); optimizer.zero_grad()
 
+A classifier of texts to keep, by scikit-learn's conventions, and nothing else to write:
+
+    clf = uegr.TextClassifier(arch="textcnn", recipe="uegr").fit(texts, labels)
+
 The parts stand alone too: `SelectiveUpdate`, `AdaptiveDropout`, `perturbation` and the divergences. Importing
 this package imports no torch; its names do when they are asked for.
 """
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from uegr.adapted import adapt
     from uegr.method import Method, attach
     from uegr.recipes import recipe
+    from zoo.classifier.estimator import TextClassifier
     from zoo.method.backward.selective import SelectiveUpdate
     from zoo.method.dropout import AdaptiveDropout
     from zoo.method.forward.attack import perturbation
@@ -33,6 +38,7 @@ _WHERE = {
     "attach": "uegr.method",
     "Method": "uegr.method",
     "recipe": "uegr.recipes",
+    "TextClassifier": "zoo.classifier.estimator",
     "Recipe": "zoo.method.recipe",
     "RECIPES": "zoo.recipes",
     "SelectiveUpdate": "zoo.method.backward.selective",
@@ -49,6 +55,7 @@ __all__ = [
     "Method",
     "Recipe",
     "SelectiveUpdate",
+    "TextClassifier",
     "UserError",
     "__version__",
     "adapt",

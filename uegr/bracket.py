@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.core.errors import UserError
 from zoo.fast.rows import Rows
-from zoo.method.backward.selective import SelectiveUpdate
+from zoo.method.trainee import BackwardStage
 
 
 class Bracket:
@@ -26,7 +26,7 @@ class Bracket:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        stage: SelectiveUpdate,
+        stage: BackwardStage,
         touched: Callable[[], dict[Tensor, Rows]],
     ) -> None:
         self.stage, self.touched = stage, touched
@@ -39,6 +39,11 @@ class Bracket:
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self.finish = None
+        if self.stage.wants_pass:
+            raise UserError(
+                "optimizer.step(): what learns is chosen by a pass over the training data; expected "
+                "method.first_pass(loader) before the first step"
+            )
         # torch hands the optimizer to its own hooks as the first argument of a step.
         closure = kwargs.get("closure") or next((a for a in args if callable(a)), None)
         if closure is not None:

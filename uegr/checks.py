@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from zoo.core.errors import UserError
-from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
 
 ATTACHED: WeakSet[nn.Module] = WeakSet()  # the models that have a method
@@ -56,8 +55,6 @@ def check_recipe(model: nn.Module, recipe: Recipe) -> None:
     """A recipe that can be done by hooks, on gradients of these tables."""
     if recipe.backward is None:
         return
-    if not isinstance(recipe.backward, Selective):
-        raise UserError(f"backward stage {recipe.backward.kind!r}: expected `selective`, which acts by hooks")
     if recipe.backward.wants_squares:
         raise UserError(
             "saliency=per_sample needs a backward pass an example over one graph of the whole step; expected "

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from uegr.dropouts import rate_attributes
 from uegr.trainee import HookedTrainee
-from zoo.method.backward.selective import SelectiveUpdate
 from zoo.method.recipe import Recipe
 
 WIDTH = 80
@@ -22,8 +21,8 @@ def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tens
         "recipe": _recipe(recipe, trainee),
         "words": _words(trainee),
         "dropout": _dropout(recipe, trainee),
-        "update": _update(trainee),
-        "missing": " ".join(missing(recipe, trainee, terms)) or "nothing",
+        "update": _update(recipe, trainee),
+        "missing": " ".join(missing(recipe, trainee, terms) + _first_pass(trainee)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -82,20 +81,15 @@ def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
     )
 
 
-def _update(trainee: HookedTrainee) -> str:
+def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
     stage = trainee.backward
-    if not isinstance(stage, SelectiveUpdate):
+    if recipe.backward is None or stage is None:
         return "the optimizer's own, of everything"
     count, tensors = sum(p.numel() for p in stage.parameters), len(stage.parameters)
     held = {p for p in trainee.model.parameters() if p.requires_grad}
     rest = len(held - set(stage.parameters))
-    left = f"; {rest} others are not masked" if rest else ""
-    where = {
-        "update": "on the optimizer's step, corrected after it",
-        "gradient": "on the gradient, just before the optimizer's step",
-        "first_moment": "on the first moment, corrected after the optimizer's step",
-    }[stage.settings.mask_on]
-    return f"mask {where}; {tensors} tensors, {count} numbers{left}"
+    left = f"; {rest} others are left alone" if rest else ""
+    return f"{recipe.backward.says}; {tensors} tensors, {count} numbers{left}"
 
 
 def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> list[str]:
@@ -127,6 +121,13 @@ def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor])
         notes.append(
             "the divergence is 0: without dropout all passes are the same; put nn.Dropout with p > 0."
         )
-    if isinstance(trainee.backward, SelectiveUpdate) and not trainee.backward.parameters:
-        notes.append("nothing is masked: the optimizer holds none of the parameters in scope.")
+    stage = trainee.backward
+    if stage is not None and not stage.parameters:
+        notes.append("the update is the optimizer's own: it holds none of the parameters in scope.")
     return notes
+
+
+def _first_pass(trainee: HookedTrainee) -> list[str]:
+    if trainee.backward is None or not trainee.backward.wants_pass:
+        return []
+    return ["a pass over the training data before the first step: method.first_pass(loader)."]

@@ -8,7 +8,7 @@ of the backward stage comes from a generator of its own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -26,12 +26,10 @@ from uegr.recipes import as_recipe
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
-from zoo.method.backward.selective import SelectiveUpdate
 from zoo.method.contract import TextClassifier
-from zoo.method.forward.bi_stage import BiStage
-from zoo.method.forward.sam import SAM
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
+from zoo.method.trainee import BackwardStage
 
 
 def attach(
@@ -113,15 +111,13 @@ def attach(
     )
     share = whole_number("accumulate", accumulate)
     objective = Labelled(label_smoothing, class_weights, loss)
-    attacks = not isinstance(chosen.forward, SAM) and getattr(chosen.forward, "adversarial", 1) > 0
+    attacks = chosen.forward.attacks
     found = named_embedding(model, embedding) if attacks else None
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     seed = torch.initial_seed() if seed is None else seed
     generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
-    stage = (
-        None if chosen.backward is None else cast(SelectiveUpdate, chosen.backward.start(model, generator))
-    )
+    stage = None if chosen.backward is None else chosen.backward.start(model, generator)
     if stage is not None:
         held = {p for group in optimizer.param_groups for p in group["params"]}
         stage.parameters = [p for p in stage.parameters if p in held]
@@ -146,7 +142,7 @@ class Method:
         optimizer: torch.optim.Optimizer,
         recipe: Recipe,
         trainee: HookedTrainee,
-        stage: SelectiveUpdate | None,
+        stage: BackwardStage | None,
         ranks: Ranks | None = None,
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
@@ -236,12 +232,31 @@ class Method:
 
     def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
         """Gradients of earlier batches, which a stage that reads its own gradient must not see."""
-        if isinstance(self.recipe.forward, BiStage):
+        if self.recipe.forward.adds_up:
             return []
         held = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
         for p, _ in held:
             p.grad = None
         return held
+
+    def first_pass(self, batches: Iterable[Any]) -> None:
+        """A pass over the training data before the first step, for a recipe that chooses by one (ctune_d).
+
+        Weights stay as they are. Of another recipe nothing is done.
+
+        Args:
+            batches: as `backward` takes them.
+        """
+        if self.stage is None or not self.stage.wants_pass:
+            return
+        for number, batch in enumerate(batches, 1):
+            self.backward(batch)
+            if number % self.trainee.share == 0:
+                self.stage.observe()
+                self.model.zero_grad()
+        self.model.zero_grad()
+        self.stage.settle()
+        self.batches = self.pending = 0
 
     def new_epoch(self) -> None:
         """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""
@@ -272,12 +287,10 @@ class Method:
         Tensors and plain types, in one dict for `torch.save`.
         """
         state: dict[str, Any] = {"recipe": self.recipe.as_json(), "sites": self.sites.state_dict()}
+        if self.trainee.state:
+            state["forward"] = self.trainee.state
         if self.stage is not None:
-            s = self.stage
-            state["update"] = {
-                "generator": self.trainee.generator.get_state(), "running": s.running,
-                "last_epoch": s.last_epoch, "steps": s.steps, "fixed": s.fixed,
-            }  # fmt: skip
+            state["update"] = {"generator": self.trainee.generator.get_state(), **self.stage.state()}
         return _copied(state)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -292,15 +305,9 @@ class Method:
             )
         state = _copied(dict(state))
         if self.stage is not None:
-            s, own = self.stage, state["update"]
-            size = sum(p.numel() for p in s.parameters)
-            for name in ("running", "last_epoch"):
-                if own[name] is not None and own[name].numel() != size:
-                    raise UserError(f"state: {name} of {own[name].numel()} numbers; expected {size}")
-            self.trainee.generator.set_state(own["generator"])
-            s.running, s.last_epoch, s.steps, s.fixed = (
-                own[name] for name in ("running", "last_epoch", "steps", "fixed")
-            )
+            self.stage.load(state["update"])
+            self.trainee.generator.set_state(state["update"]["generator"])
+        self.trainee.state = state.get("forward", {})
         self.sites.load_state_dict(state["sites"])
 
 
@@ -309,4 +316,4 @@ def _copied(state: Any) -> Any:
         return state.detach().clone()
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
-    return tuple(map(_copied, state)) if isinstance(state, tuple) else state
+    return type(state)(map(_copied, state)) if isinstance(state, tuple | list) else state

@@ -23,6 +23,7 @@ from zoo.core.command import (
     EXIT_INTERRUPTED,
     CommandParser,
     command,
+    duration,
     filled,
     say,
     status,
@@ -75,7 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     if changed:
         say(f"not as the preset {study.preset} has it: {changed}")
 
-    from zoo.grid.progress import duration
     from zoo.studies import run
 
     began = time.perf_counter()
@@ -99,7 +99,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
     from zoo.grid.estimate import estimate_as_run, may_stop
-    from zoo.grid.progress import duration
 
     found = estimate_as_run(planned.missing, planned.places, status)
     status("")

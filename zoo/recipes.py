@@ -21,9 +21,12 @@ from typing import Any
 
 from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
+from zoo.method.backward.fisher import Fisher
+from zoo.method.backward.rec_adam import RecAdam
 from zoo.method.backward.selective import Selective
 from zoo.method.forward.bi_stage import BiStage
 from zoo.method.forward.freelb import FreeLB
+from zoo.method.forward.l2_sp import L2SP
 from zoo.method.forward.sam import SAM
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
@@ -42,6 +45,13 @@ RECIPES: dict[str, Recipe] = {
     "uegr": Recipe(_UEGR, _ADAPTIVE, Selective()),
     "freelb": Recipe(FreeLB(), _UNIFORM),
     "sam": Recipe(SAM(), _UNIFORM),
+    # The others of Table III.
+    "awp": Recipe(SAM(rho=0.01, rho_scope="tensor"), _UNIFORM),
+    "adv_embed": Recipe(BiStage(adversarial=1, attack_steps=3), _UNIFORM),
+    "l2_sp": Recipe(L2SP(), _UNIFORM),
+    "rec_adam": Recipe(BiStage(), _UNIFORM, RecAdam()),
+    "ctune_f": Recipe(BiStage(), _UNIFORM, Selective(keep="constant", keep_constant=0.3, mask_on="gradient")),
+    "ctune_d": Recipe(BiStage(), _UNIFORM, Fisher()),
     # Controls: what is left of UEGR when one part is taken out, or replaced by a blind one.
     "uegr_no_mask": Recipe(_UEGR, _ADAPTIVE),
     # The mean of Eq. 9's rule at (0.6, 1), so that as much is updated, whatever its saliency.

@@ -84,3 +84,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train": {"vectors": "word2vec"},
     },
 }
+
+# A user's own corpus of which nothing but the size is known is trained as `full` says; below so many texts,
+# whose steps are few, at a larger learning rate (decisions.md).
+OWN_PRESET = "full"
+MANY_TEXTS = 20_000
+
+
+def own_training(texts: int) -> dict[str, Any]:
+    """What a corpus of so many texts has in place of the preset's training."""
+    return {} if texts >= MANY_TEXTS else {"learning_rate": 3e-3}

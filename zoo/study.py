@@ -3,8 +3,10 @@
     python -m zoo.study --list        the questions, with their cells
     python -m zoo.study NAME          run what is missing of one, then print its answer
 
-The answer is about the validation part, since settings are chosen by it. With `--test` it also says what the
-same networks do on the test part, once the choice is made.
+A study compares methods by their results, or measures networks while they train and after (`zoo.probes`), one
+after the other; start the command twice to have two at a time. The answer of a comparison is about the
+validation part, since settings are chosen by it. With `--test` it also says what the same networks do on the
+test part, once the choice is made.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from zoo.core.command import (
@@ -27,9 +30,11 @@ from zoo.core.command import (
     terminal_width,
 )
 from zoo.core.errors import UserError
+from zoo.core.options import lookup
 
 if TYPE_CHECKING:
     from zoo.core.result import Result
+    from zoo.evidence.measurements import Measurement
     from zoo.evidence.questions import Question
     from zoo.grid.plan import Job
     from zoo.studies.study import Study
@@ -57,20 +62,30 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--jobs", type=int, default=0, help="cells at a time (default: one a core)")
     add("--dry-run", action="store_true", help="say what would be run, and stop")
     add("--test", action="store_true", help="the test part of the same networks too; choose nothing by it")
+    add("--measure", **several, metavar="NAME=VALUE", help="a setting of the measurement")
+    add("--weights", type=Path, metavar="DIR", help="measure kept weights in place of training")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_version()
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from zoo.evidence.questions import QUESTIONS, question
+    from zoo.evidence.measurements import MEASUREMENTS
+    from zoo.evidence.questions import QUESTIONS
 
     if options.list or options.name is None:
-        _print_list(list(QUESTIONS.values()), options.json)
+        _print_list(list(QUESTIONS.values()), list(MEASUREMENTS.values()), options.json)
         return 0
     if options.jobs < 0:
         raise UserError(f"--jobs {options.jobs}: expected at least 1")
-    asked = question(options.name)
+    lookup(QUESTIONS | MEASUREMENTS, options.name, "study")
+    if options.name in MEASUREMENTS:
+        return _measure(MEASUREMENTS[options.name], options)
+    if options.measure or options.weights:
+        raise UserError(
+            f"--measure, --weights: {options.name} compares results; expected a study that measures"
+        )
+    asked = QUESTIONS[options.name]
     studies, jobs, owners = _jobs(asked, options)
 
     from zoo.studies import run
@@ -87,6 +102,41 @@ def _run(options: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     failed = len(results) < len(jobs) or not all(result.done for result in results.values())
     return EXIT_FAILED_CELLS if failed else 0
+
+
+def _measure(asked: Measurement, options: argparse.Namespace) -> int:
+    from zoo.changes import from_text
+    from zoo.report.blocks import terminal
+    from zoo.report.measured import blocks
+    from zoo.studies import measure
+    from zoo.studies.options import assignments
+    from zoo.studies.study import Where
+
+    if options.jobs > 1 or options.test:
+        raise UserError(
+            f"--jobs, --test: {asked.name} measures one network after the other, and says on which texts; "
+            "expected neither"
+        )
+    probe = measure.probe_of(asked.name, assignments(options.measure or (), "--measure"))
+    out = options.out or str(Path("runs") / f"study-{asked.name}")
+    places = Where(out, options.data_dir, options.cache_dir, "cpu")
+    named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
+    axes = {key: tuple(value) for key, value in named.items() if value}
+    planned = measure.plan(asked, probe, places, axes, from_text(assignments(options.set or ())))
+    pending = sum(not (Path(out) / f"{one.id}.json").exists() for one in planned)
+    say(f"{len(planned)} networks, {pending} to measure, results in {out}/")
+    if options.dry_run:
+        return 0
+    try:
+        points = measure.measure_all(planned, probe, places, options.weights)
+    except KeyboardInterrupt:
+        say("interrupted: what is measured is kept, the same command again does the rest")
+        return EXIT_INTERRUPTED
+    if options.json:
+        print(json.dumps({"study": asked.name, "points": [point.as_json() for point in points]}))
+    else:
+        print(terminal(blocks(asked, points), terminal_width()))
+    return 0
 
 
 def _print_answer(
@@ -110,8 +160,8 @@ def _jobs(
     asked: Question, options: argparse.Namespace
 ) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
     """The studies, their cells once each, seed by seed, and which belong to which row and learning rate."""
+    from zoo.changes import from_text
     from zoo.studies import run
-    from zoo.studies.changes import from_text
     from zoo.studies.options import assignments
     from zoo.studies.questions import cells
     from zoo.studies.study import Where, places_of_preset
@@ -139,20 +189,37 @@ def _jobs(
     return studies, sorted(jobs.values(), key=lambda job: job.cell.seed), owners
 
 
-def _print_list(questions: Sequence[Question], as_json: bool) -> None:
+def _print_list(questions: Sequence[Question], measurements: Sequence[Measurement], as_json: bool) -> None:
     from zoo.settings import PRESETS
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for asked in questions:
         corpora = asked.corpora or PRESETS[asked.preset]["corpora"]
         networks = len(asked.variants) * len(asked.rates) * len(asked.archs) * len(asked.seeds) * len(corpora)
         rows.append({"name": asked.name, "asks": asked.asks, "preset": asked.preset, "networks": networks})
+    rows += [
+        {"name": m.name, "asks": m.asks, "preset": m.preset, "networks": m.networks} for m in measurements
+    ]
+    for row in rows:
+        row["seconds"] = _seconds_of_one(Path("results") / row["name"])
     if as_json:
         print(json.dumps(rows))
         return
     for row in rows:
-        print(f"{row['name']:<12} {row['networks']} networks, preset {row['preset']}")
+        each = row["seconds"]
+        cost = f", took {each * row['networks'] / 60:.0f} min" if each is not None else ""
+        print(f"{row['name']:<13} {row['networks']} networks, preset {row['preset']}{cost}")
         print(textwrap.fill(str(row["asks"]), 80, initial_indent="    ", subsequent_indent="    "))
+
+
+def _seconds_of_one(folder: Path) -> float | None:
+    """Median seconds of a network among the committed results of a study, where it stands among them."""
+    found = []
+    for path in sorted(folder.glob("[!.]*.json")):
+        seconds = json.loads(path.read_text(encoding="utf-8")).get("seconds")
+        found.append(seconds.get("total") if isinstance(seconds, dict) else seconds)
+    known = [value for value in found if value]
+    return median(known) if known else None
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ class Search:
 
 def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names."""
+    from zoo.changes import read_by
     from zoo.recipes import RECIPES, recipe_fields
-    from zoo.studies.changes import read_by
 
     row = lookup(RECIPES, recipe, "recipe")
     read = read_by(row)
@@ -194,7 +194,7 @@ def _best(scores: Scores) -> Setting | None:
 
 
 def _study(study: Study, setting: Setting) -> Study:
-    from zoo.studies.changes import from_text
+    from zoo.changes import from_text
 
     return study.changed(None, **from_text(dict(setting)))
 

@@ -6,9 +6,8 @@ import doctest
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +18,6 @@ import uegr
 import uegr.method
 from toys import Toy, adamw, batch, toy
 from zoo.core.errors import UserError
-from zoo.method.trainee import Backward
 
 
 def test_the_example_runs() -> None:
@@ -121,13 +119,6 @@ def gives(output: Callable[[Tensor], Any]) -> Callable[[], Any]:
     return run
 
 
-@dataclass(frozen=True)
-class Other(Backward):
-    """A backward stage of another kind."""
-
-    kind: ClassVar[str] = "other"
-
-
 SPARSE = nn.Sequential(nn.Embedding(20, 4, sparse=True), nn.Flatten(), nn.Linear(28, 3))
 WORDLESS = nn.Sequential(nn.Linear(7, 3))
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -163,7 +154,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: uegr.recipe("dropout", epsilonn=1),
         "setting epsilonn: recipe 'dropout' has none; expected one of",
     ),
-    "another stage": (attach(uegr.Recipe(backward=Other())), "backward stage 'other': expected `selective`"),
     "single examples": (attach(uegr.recipe("uegr", saliency="per_sample")), "saliency=per_sample needs"),
     "no words": (attach(model=WORDLESS), "Sequential has no nn.Embedding to attack"),
     "words by a wrong name": (

@@ -12,11 +12,14 @@ import uegr
 from toys import adamw, batch, same, toy, train
 from zoo.core.errors import UserError
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "as it is": {},
-    "running saliency, running norms": {"saliency": "ema", "statistics": "ema"},
-    "saliency of the epoch before": {"saliency": "epoch"},
-    "one mask an epoch": {"resample": "epoch", "statistics": "previous_step"},
+SETTINGS: dict[str, uegr.Recipe] = {
+    "as it is": uegr.recipe("uegr"),
+    "running saliency, running norms": uegr.recipe("uegr", saliency="ema", statistics="ema"),
+    "saliency of the epoch before": uegr.recipe("uegr", saliency="epoch"),
+    "one mask an epoch": uegr.recipe("uegr", resample="epoch", statistics="previous_step"),
+    "a pull in the loss": uegr.recipe("l2_sp", anchor_pull=0.5),
+    "a pull that fades": uegr.recipe("rec_adam", anneal_middle=6.0),
+    "a mask for good": uegr.recipe("ctune_d"),
 }
 
 
@@ -26,19 +29,19 @@ def flat(state: Any) -> Any:
         return state.tolist()
     if isinstance(state, dict):
         return {key: flat(value) for key, value in state.items()}
-    return [flat(value) for value in state] if isinstance(state, tuple) else state
+    return [flat(value) for value in state] if isinstance(state, tuple | list) else state
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_going_on_is_never_having_stopped(settings: str) -> None:
-    recipe = uegr.recipe("uegr", **SETTINGS[settings])
-
     def begun(seed: int) -> tuple[torch.nn.Module, uegr.Method]:
         model = toy(seed)
-        return model, uegr.attach(model, adamw(model), recipe, seed=seed)
+        model.classifier = model.last
+        return model, uegr.attach(model, adamw(model), SETTINGS[settings], seed=seed)
 
     whole, method = begun(0)
     torch.manual_seed(5)
+    method.first_pass([batch(20), batch(21)])
     train(method, range(3))
     method.new_epoch()
     train(method, range(3, 5))
@@ -66,8 +69,9 @@ def test_going_on_is_never_having_stopped(settings: str) -> None:
     assert flat(method.state_dict()) == flat(other.state_dict())
 
     torch.manual_seed(5)
-    third, forgetful = begun(0)
+    third, forgetful = begun(3)
     third.load_state_dict(state["model"])
+    forgetful.first_pass([batch(22)])
     forgetful.optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
     train(forgetful, range(6, 9))

@@ -98,7 +98,7 @@ def test_what_the_optimizer_does_not_hold_is_not_ranked() -> None:
     method.optimizer.step()
     moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
     assert moved == [p in set(held) for p in model.parameters()]
-    assert "2 tensors, 21 numbers; 2 others are not masked" in " ".join(method.describe().split())
+    assert "2 tensors, 21 numbers; 2 others are left alone" in " ".join(method.describe().split())
 
 
 def test_rows_of_absent_words_take_no_part() -> None:
@@ -128,7 +128,10 @@ def test_a_closure_is_refused() -> None:
 def test_bfloat16_forward_passes_train_by_every_recipe() -> None:
     for name in uegr.RECIPES:
         model = toy().float()
+        model.classifier = model.last
         method = uegr.attach(model, adamw(model), name)
+        with torch.autocast("cpu", torch.bfloat16):
+            method.first_pass([batch(7)])
         for seed in range(3):
             with torch.autocast("cpu", torch.bfloat16):
                 loss = method.backward(batch(seed))
@@ -138,3 +141,38 @@ def test_bfloat16_forward_passes_train_by_every_recipe() -> None:
         assert float(method.record.get("divergence", torch.zeros(()))) >= 0
         assert all(bool(p.isfinite().all()) for p in model.parameters())
         assert loss.dtype == torch.float32
+
+
+def test_a_recipe_that_chooses_by_a_pass_asks_for_it() -> None:
+    """Refused before the first step; then gradients of whole steps are observed, and weights stay."""
+    model = toy()
+    model.classifier = model.last
+    method = uegr.attach(model, torch.optim.SGD(model.parameters(), 0.5), "ctune_d", accumulate=2)
+    assert "method.first_pass(loader)" in " ".join(method.describe().split())
+    method.backward(batch())
+    with pytest.raises(UserError, match=r"expected method.first_pass\(loader\) before the first step"):
+        method.optimizer.step()
+    method.optimizer.zero_grad()
+    seen = list[float]()
+    stage: Any = method.stage
+    observe = stage.observe
+    stage.observe = lambda: (seen.append(float(model.inner.weight.grad.sum())), observe())
+    before = [p.detach().clone() for p in model.parameters()]
+    torch.manual_seed(0)
+    method.first_pass([batch(1), batch(2), batch(3), batch(4)])
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert all(p.grad is None for p in model.parameters())
+    torch.manual_seed(0)
+    wanted = []
+    for pair in ((1, 2), (3, 4)):
+        for seed in pair:
+            method.backward(batch(seed))
+        wanted.append(float(model.inner.weight.grad.sum()))
+        method.optimizer.zero_grad()
+    assert seen == pytest.approx(wanted)
+    for seed in (1, 2):
+        method.backward(batch(seed))
+    method.optimizer.step()
+    moved = [(a != b).double().mean().item() for a, b in zip(before, model.parameters(), strict=True)]
+    assert 0 < moved[1] < 0.5, "the inner layer learns in part"
+    assert "fixed mask on the gradient" in method.describe()

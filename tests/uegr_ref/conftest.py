@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import Phase, settings
 
-# `import ref_strategies`; importlib mode puts no test folder on the path by itself.
+# `import equations`; importlib mode puts no test folder on the path by itself.
 sys.path.insert(0, str(Path(__file__).parent))
 
 # The first two draw the same examples every time: a red test is a change of the code, never of the dice. This

@@ -23,7 +23,8 @@ class Equation(NamedTuple):
 EQUATIONS = (
     Equation("1", "train on the worst perturbation of the input", "stated; the set inferred", "perturb.pgd",
              "perturb::pgd_stays_in_the_ball_and_climbs_a_curved_loss_at_least_as_high"),
-    Equation("2", "delta = eps sign(G), and the norm forms", "named in the text; norms from ancestors",
+    Equation("2", "delta = eps G / norm of G, eps sign(G), ...",
+             "FGSM named in the text; norms from ancestors",
              "perturb.fgsm perturb.fgm perturb.token_linf",
              "perturb::fgsm_moves_every_coordinate_with_a_gradient_by_epsilon_uphill "
              "perturb::fgm_has_norm_epsilon_over_each_scope perturb::token_linf_follows_its_formula "

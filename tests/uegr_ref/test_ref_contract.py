@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_strategies import dtypes, refused, tensors
 
 import uegr_ref
+from uegr_ref.learn.properties.strategies import dtypes, refused, tensors
 from uegr_ref.support.contract import compiled, contract
 
 MATHEMATICS = [

@@ -5,6 +5,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+
 from equations import EQUATIONS, main, page, paths_of_tests
 
 paths_of_tests.__test__ = False  # a function of that file, not a test

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from ref_strategies import dtypes, refused, rngs, sizes
 
 from uegr_ref.gradcheck import check_gradient, gradient_error
+from uegr_ref.learn.properties.strategies import dtypes, refused, rngs, sizes
 
 
 def smooth(x: np.ndarray) -> float:

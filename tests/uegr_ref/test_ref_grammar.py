@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_strategies import refused, rngs, seeds
 
+from uegr_ref.learn.properties.strategies import refused, rngs, seeds
 from uegr_ref.support.grammar import GRAMMARS, PADDING, UNKNOWN, corpora, review, tokenise
 
 languages = st.sampled_from(sorted(GRAMMARS))

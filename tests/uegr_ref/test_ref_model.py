@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_model import CLASSES, DIMENSIONS, HIDDEN, WORDS, case, dropout
-from ref_strategies import refused, rngs
 
 from uegr_ref.gradcheck import check_gradient, gradient_error
+from uegr_ref.learn.properties.small_model import CLASSES, DIMENSIONS, HIDDEN, WORDS, case, dropout
+from uegr_ref.learn.properties.strategies import refused, rngs
 from uegr_ref.losses import cross_entropy, cross_entropy_grad
 from uegr_ref.model import backward, embed, embed_grad, forward, initialise, pool, predict
 from uegr_ref.stages import flatten, unflatten

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_strategies import rngs
 
+from uegr_ref.learn.properties.strategies import rngs
 from uegr_ref.optimizer import adamw, learning_rate_factor, no_moments, sgd
 
 

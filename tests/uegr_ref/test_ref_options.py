@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_model import CLASSES, case
-from ref_steps import SGD, exact_gradient, probabilities, start, step
-from ref_strategies import refused, seeds
 
 from uegr_ref.algorithm1 import train_step
 from uegr_ref.dropout import drop_rates
+from uegr_ref.learn.properties import step as laws
+from uegr_ref.learn.properties.small_model import CLASSES, case
+from uegr_ref.learn.properties.small_step import SGD, exact_gradient, probabilities, start, step
+from uegr_ref.learn.properties.strategies import refused, seeds
 from uegr_ref.losses import cross_entropy, cross_entropy_grad
 from uegr_ref.mask import keep_probability, unbiased_gradient
 from uegr_ref.model import backward, embed, forward
 from uegr_ref.perturb import fgm
-from uegr_ref.saliency import NORMALISERS, log_minmax_normalise, rank_normalise
+from uegr_ref.saliency import NORMALISERS, log_minmax_normalise
 from uegr_ref.settings import SETTINGS, Settings
 from uegr_ref.stages import flatten, unflatten
 
@@ -32,24 +33,9 @@ def test_parameters_that_are_no_longer_finite_are_refused():
     refused("hidden_weight", lambda: step(one, Settings(), 0))
 
 
-@given(seeds, st.booleans())
-def test_the_mask_on_the_update_scales_the_optimizers_own_step(seed, rescale):
-    """p comes from the gradient; m and 1/p act on theta_new - theta_old, momentum and decay included."""
-    one = case(np.random.default_rng(seed))
-    settings = Settings(learning_rate=0.1, mask_on="update", rescale=rescale)
-    state = start(one)
-    for batch in range(3):
-        after, report = step(one, settings, seed + batch, state)
-        unmasked = settings._replace(update="all")
-        plain, _ = step(one, unmasked, seed + batch, state)
-        g = exact_gradient(one, settings, seed + batch, state)
-        p = keep_probability(rank_normalise(g * g), 0.6, 1.0)
-        m = np.random.default_rng(seed + batch).spawn(2)[1].random(g.shape) < p
-        move = flatten(plain.parameters) - flatten(state.parameters)
-        wanted = np.where(m | (g == 0), np.where(g == 0, 1, 1 / p if rescale else 1) * move, 0)
-        assert np.allclose(flatten(after.parameters) - flatten(state.parameters), wanted, atol=1e-9)
-        assert np.isclose(report.kept_share, m[g != 0].mean())
-        state = after
+@pytest.mark.parametrize("rescale", [True, False])
+def test_the_mask_on_the_update_scales_the_optimizers_own_step(rescale):
+    laws.the_mask_on_the_update_scales_the_optimizers_own_step(train_step, {"rescale": rescale})
 
 
 @pytest.mark.parametrize("place", ["update", "first_moment"])

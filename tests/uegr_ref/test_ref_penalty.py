@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from ref_model import DIMENSIONS, case, dropout
-from ref_strategies import gradients, logits_of, refused, rngs, sizes
 
 from uegr_ref import apply_dropout, enumerate_masks, fgsm, js
 from uegr_ref.gradcheck import check_gradient
+from uegr_ref.learn.properties.small_model import DIMENSIONS, case, dropout
+from uegr_ref.learn.properties.strategies import gradients, logits_of, refused, rngs, sizes
 from uegr_ref.losses import cross_entropy, cross_entropy_grad
 from uegr_ref.model import backward, forward
 from uegr_ref.penalty import (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ref_strategies import refused, rngs
 
 from uegr_ref import keep_probability, masked_gradient
+from uegr_ref.learn.properties.strategies import refused, rngs
 from uegr_ref.theorem1 import sampling
 from uegr_ref.theorem1.sampling import (
     ONE,

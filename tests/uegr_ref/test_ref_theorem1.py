@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from ref_strategies import refused, rngs, sizes
 
 from uegr_ref import (
     bernoulli_mask,
@@ -23,6 +22,7 @@ from uegr_ref import (
     update_covariance,
     update_mean,
 )
+from uegr_ref.learn.properties.strategies import refused, rngs, sizes
 
 keep = st.one_of(st.sampled_from([1.0, 1e-6, 0.5]), st.floats(1e-6, 1))
 entries = st.floats(-10, 10, allow_subnormal=False)

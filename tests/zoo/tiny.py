@@ -18,7 +18,7 @@ from zoo.models import MODELS, build_model
 from zoo.recipes import RECIPES
 from zoo.text import Corpus, Split, TextSettings
 from zoo.training import run
-from zoo.training.cell import train_cell
+from zoo.training.cell import Trained, train_cell, write_weights
 from zoo.training.settings import CellSettings, TrainSettings
 
 CLASSES, WORDS = 3, 20
@@ -92,7 +92,12 @@ def run_cell(
     """The result of a cell of the tiny corpus."""
     head = Result("name", Cell("toy", arch, recipe, seed), "failed")
     chosen = cell_settings(recipe, arch, **train)
-    return train_cell(head, chosen, corpus(), torch.device("cpu"), keep=keep)
+
+    def write(trained: Trained) -> None:
+        if keep is not None:
+            write_weights(trained.run.model.state_dict(), keep)
+
+    return train_cell(head, chosen, corpus(), torch.device("cpu"), keep=write)
 
 
 def scores(monkeypatch: pytest.MonkeyPatch, *values: float) -> None:

@@ -68,6 +68,13 @@ def status(message: str) -> None:
     print(f"\r\x1b[K{message[:width]}", end="", file=sys.stderr, flush=True)
 
 
+def duration(seconds: float) -> str:
+    """75 -> '1:15'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal, or None (no limit) where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -45,6 +45,8 @@ class Question:
         variants: compared under every one of `rates`.
         rates: learning rates, each a column of the answer.
         reference: name of the variant that the others are held against.
+        plane: names of two axes, where every variant is a point of a plane and is called `<a>, <b>` by its
+            places on them; () = a list of variants.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Question:
     archs: tuple[str, ...] = ("bilstm", "textcnn", "texthan")
     corpora: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
+    plane: tuple[str, ...] = ()
 
 
 _PLACED = {
@@ -63,6 +66,7 @@ _PLACED = {
     "UEGR, mask on the update": {"mask_on": "update"},
     "UEGR, mask on the first moment": {"mask_on": "first_moment"},
 }
+_RATES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 _SIGN = {"attack": "fgsm", "epsilon_unit": "rms"}
 _STRONG = _SIGN | {"epsilon": 0.1}  # the default when the question was asked
 _WEAK = _SIGN | {"epsilon": 0.05}  # the default when the study `attack` was asked
@@ -147,6 +151,32 @@ QUESTIONS: dict[str, Question] = {
             "Dropout",
             archs=("textcnn",),
             corpora=("imdb", "ag_news", "tnews"),
+        ),
+        Question(
+            "k",
+            "How many adversarial passes does UEGR need (Table V)?",
+            "slices",
+            tuple(Variant(f"UEGR, K = {k}", "uegr", _WEAK | {"adversarial": k}) for k in (2, 3, 4, 5)),
+            (1e-2,),
+            "UEGR, K = 2",
+            archs=("textcnn",),
+            corpora=("imdb", "tnews"),
+        ),
+        Question(
+            "dropout-grid",
+            "Which drop rates should the two adversarial passes have (Fig. 3)?",
+            "slices",
+            tuple(
+                # That of the clean pass stays at its default.
+                Variant(f"{first:g}, {second:g}", "uegr", _WEAK | {"base_rates": (0.2, first, second)})
+                for first in _RATES
+                for second in _RATES
+            ),
+            (1e-2,),
+            "0.2, 0.2",
+            archs=("textcnn",),
+            corpora=("tnews",),
+            plane=("rate of pass 1", "rate of pass 2"),
         ),
     )
 }

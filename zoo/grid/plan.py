@@ -35,6 +35,7 @@ class Places:
         graphs: on a GPU: replay steps as CUDA graphs.
         portable: bound the vector width, so that machines of several kinds compute the same.
         keep_weights: write the weights of each cell to `out/weights`.
+        save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
     """
 
     out: Path
@@ -44,10 +45,15 @@ class Places:
     graphs: bool = True
     portable: bool = False
     keep_weights: bool = False
+    save_models: bool = False
 
     def weights(self, cell_id: str) -> Path | None:
         """Where the weights of a cell go; None: nowhere."""
         return self.out / "weights" / f"{cell_id}.safetensors" if self.keep_weights else None
+
+    def model(self, cell_id: str) -> Path | None:
+        """The folder of a cell's network; None: it is not saved."""
+        return self.out / "models" / cell_id if self.save_models else None
 
 
 @dataclass(frozen=True)

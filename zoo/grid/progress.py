@@ -9,19 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
+from zoo.core.command import duration
 from zoo.grid.plan import Job
 from zoo.grid.remaining import Remaining
 from zoo.grid.worker import Event
 
 BAR = 12  # characters
 BESIDE = 46  # at most, beside a cell's name: counter, score, seconds and time to the end; or bar and note
-
-
-def duration(seconds: float) -> str:
-    """75 -> '1:15'."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def cell_names(job: Job) -> tuple[str, ...]:

@@ -15,15 +15,17 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from zoo.classifier.network import Network
 from zoo.core.errors import UserError
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
 from zoo.text import load_corpus
 from zoo.training.baseline import BaselineSettings, run_baseline
-from zoo.training.cell import train_cell
+from zoo.training.cell import Trained, train_cell, write_weights
 from zoo.training.environment import machine, made_by
 from zoo.training.settings import CellFailed
 
@@ -108,8 +110,16 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
         lambda share, entry: send(("epoch", number, {"share": share, "entry": entry})),
         places.graphs,
         cache_dir=places.cache,
-        keep=places.weights(job.id),
+        keep=partial(_keep, job, places),
     )
+
+
+def _keep(job: Job, places: Places, trained: Trained) -> None:
+    """Write the weights and the network of a cell where they are wanted."""
+    if (path := places.weights(job.id)) is not None:
+        write_weights(trained.run.model.state_dict(), path)
+    if (folder := places.model(job.id)) is not None:
+        Network.of(trained, job.cell.recipe).save(folder)
 
 
 def _failed(job: Job, places: Places, reason: str) -> Result:

@@ -105,21 +105,27 @@ def active_sites(model: nn.Module, named: Iterable[str]) -> tuple[str, ...]:
 
 
 def selected_parameters(model: nn.Module, scope: str) -> list[nn.Parameter]:
-    """All parameters, or (`encoder`) all but the embedding tables' and the classifier's.
+    """All parameters, all but the classifier's (`body`), or all but those and embedding tables (`encoder`).
+
+    The classifier is the module of that name, else what a model of Hugging Face has around its `base_model`.
 
     Raises:
-        UserError: `encoder`, and the model does not say which module its classifier is.
+        UserError: `body` or `encoder`, and the model has neither.
     """
     if scope == "all":
         return list(model.parameters())
-    classifier = getattr(model, "classifier", None)
-    if not isinstance(classifier, nn.Module):
+    classifier, base = getattr(model, "classifier", None), getattr(model, "base_model", None)
+    if isinstance(classifier, nn.Module):
+        left_out = set(classifier.parameters())
+    elif isinstance(base, nn.Module) and base is not model:
+        left_out = set(model.parameters()) - set(base.parameters())
+    else:
         raise UserError(
-            f"update_scope=encoder leaves the classifier out: expected {type(model).__name__} to have "
+            f"this recipe leaves the classifier out (scope {scope}): expected {type(model).__name__} to have "
             "a module `classifier`, its last layer"
         )
-    left_out = {p for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    left_out |= set(classifier.parameters())
+    if scope == "encoder":
+        left_out |= {p for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     return [p for p in model.parameters() if p not in left_out]
 
 

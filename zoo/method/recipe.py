@@ -69,8 +69,10 @@ class Recipe:
             if update not in ("all", Selective.kind, self.backward and self.backward.kind):
                 choices = ("all", Selective.kind)
                 raise UserError(f"setting update={update!r}: expected {one_of(update, choices)}")
-            backward = None if update == "all" else recipe.backward or Selective()
-            recipe = dataclasses.replace(recipe, backward=backward)
+            if update == "all":
+                recipe = dataclasses.replace(recipe, backward=None)
+            elif recipe.backward is None or recipe.backward.kind != update:
+                recipe = dataclasses.replace(recipe, backward=Selective())
         for name, part in recipe.parts().items():
             own = {f.name for f in dataclasses.fields(part)} & set(changes)
             new = dataclasses.replace(part, **{key: changes[key] for key in own})

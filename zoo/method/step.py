@@ -7,6 +7,7 @@ Index letters: K passes, B examples, T tokens, D vector size, C classes.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ from zoo.method.recipe import Recipe
 from zoo.method.sites import DropoutSites
 from zoo.method.trainee import Trainee
 
-__all__ = ["Trainee", "idle_parts", "prepare", "train_step"]
+__all__ = ["Trainee", "first_pass", "idle_parts", "prepare", "train_step"]
 
 
 def prepare(model: nn.Module, recipe: Recipe, generator: torch.Generator | None = None) -> Trainee:
@@ -80,6 +81,22 @@ def idle_parts(model: nn.Module, recipe: Recipe) -> list[str]:
     if divergence != "none" and "divergence" not in recipe.forward.unread() and not drops:
         notes.append(f"divergence={divergence}: without dropout all passes of {name} are the same")
     return notes
+
+
+def first_pass(trainee: Trainee, batches: Iterable[Batch]) -> None:
+    """The pass over the training data before the first step, where the backward stage wants one.
+
+    Weights stay as they are; the model must be in training mode.
+    """
+    stage = trainee.backward
+    if stage is None or not stage.wants_pass:
+        return
+    for batch in batches:
+        trainee.model.zero_grad()
+        trainee.forward.gradients(trainee, batch)
+        stage.observe()
+    trainee.model.zero_grad()
+    stage.settle()
 
 
 def train_step(trainee: Trainee, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -6,9 +6,9 @@ table of recipes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,12 @@ class Forward(Settings):
 
     what: ClassVar[str] = "forward setting"
     kind: ClassVar[str]  # its name in results
+    adds_up: ClassVar[bool] = False  # whether it only adds to `.grad`, and never reads what it finds there
+
+    @property
+    def attacks(self) -> bool:
+        """Whether it puts other word vectors in; a model whose words are not found is trained without."""
+        return True
 
     @property
     def passes(self) -> int:
@@ -54,20 +60,53 @@ class Backward(Settings):
         """Whether the forward stage must give the squared gradients of single examples."""
         return False
 
+    @property
+    def says(self) -> str:
+        """What it does and where, in half a sentence."""
+        return self.kind
+
     def start(self, model: nn.Module, generator: torch.Generator) -> BackwardStage:
         """What does it, for the parameters of a model."""
         raise NotImplementedError
 
 
-class BackwardStage(Protocol):
-    """A backward stage at work."""
+# What a backward stage has left to do after the optimizer's step.
+Finish = Callable[[], None]
+
+
+class BackwardStage:
+    """A backward stage at work. `parameters` are those it acts on."""
+
+    parameters: list[nn.Parameter]
+    generator: torch.Generator | None = None  # of its masks; None: torch's own, or it draws none
 
     @property
-    def parameters(self) -> list[nn.Parameter]:
-        """Those it acts on."""
+    def wants_pass(self) -> bool:
+        """Whether it still waits for a pass over the data before the first step (`observe`, `settle`)."""
+        return False
+
+    def observe(self) -> None:
+        """The gradient of a batch of that pass stands in `.grad`."""
+
+    def settle(self) -> None:
+        """That pass is over."""
 
     def new_epoch(self) -> None:
         """An epoch begins."""
+
+    def before_step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        touched: Mapping[Tensor, Rows] | None = None,
+        squares: list[Tensor] | None = None,
+    ) -> tuple[dict[str, Tensor], Finish]:
+        """Act before the optimizer's step: scalars for the step's record, and what is left to do after it.
+
+        Args:
+            touched: rows of a parameter that can have a gradient; without an entry, all.
+            squares: mean squared gradients of single examples, where the stage wants them.
+        """
+        raise NotImplementedError
 
     def step(
         self,
@@ -75,7 +114,22 @@ class BackwardStage(Protocol):
         touched: Mapping[Tensor, Rows] | None = None,
         squares: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Act, and let the optimizer take its step; scalars for the step's record."""
+        """The optimizer's step with the stage around it; returns the record of `before_step`."""
+        record, finish = self.before_step(optimizer, touched, squares)
+        optimizer.step()
+        finish()
+        return record
+
+    def state(self) -> dict[str, Any]:
+        """What a training goes on with, beside the generator: tensors and plain types."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            UserError: that of another model.
+        """
 
 
 @dataclass

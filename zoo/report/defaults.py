@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from zoo.core.result import Result
+from zoo.evidence.answers import Row
 from zoo.evidence.questions import Owners, Question, owners, question
 from zoo.grid.store import Store
 from zoo.report.answers import blocks, parts_of
@@ -14,7 +15,7 @@ from zoo.report.blocks import Block, Text
 from zoo.report.planned import numbers
 from zoo.settings import PRESETS
 
-__all__ = ["defaults"]
+__all__ = ["defaults", "whole_rows"]
 
 _CHOSEN = """\
 A setting is chosen by the validation part; the test part of the same networks is shown to see whether the \
@@ -36,8 +37,8 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
     ids = dict.fromkeys(id for own in owned.values() for id in own)
     if not ids:
         return []
-    corpora = asked.corpora or PRESETS[asked.preset]["corpora"]
-    seeds = [seed for seed in asked.seeds if _whole(asked, corpora, owned, results, seed)]
+    corpora = _corpora(asked)
+    seeds, within = _within(asked, owned, results)
     networks = len(owned) * len(asked.archs) * len(corpora) * len(asked.seeds)
     done = sum(_planned(asked, corpora, results[id]) for id in ids)
     said = f"{done} of {networks} networks are there ({len(owned)} rows, {len(asked.archs)} models, "
@@ -45,13 +46,37 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
     if not seeds:
         return [Text(asked.asks), Text(f"{said}No seed is whole yet, so there is no answer yet.")]
     said += f"The answer is from what is whole: {numbers(seeds, 'seed')}."
-    within = {
-        key: [id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])]
-        for key, own in owned.items()
-    }
     parts = parts_of(asked.reference, within, results, test=True)
     asks, *answer = blocks(parts, asked.asks, asked.reference)
     return [asks, Text(said), *answer, Text(_CHOSEN)]
+
+
+def whole_rows(folder: Path, name: str) -> Sequence[Row]:
+    """The rows of the validation accuracy from the seeds that are whole; none without one.
+
+    Raises:
+        UserError: two results for one place.
+    """
+    asked = question(name)
+    results = {result.id: result for result in Store(folder).cells()}
+    seeds, within = _within(asked, owners(asked, results.values()), results)
+    return parts_of(asked.reference, within, results, test=False)[0].rows if seeds else []
+
+
+def _corpora(asked: Question) -> Sequence[str]:
+    return asked.corpora or PRESETS[asked.preset]["corpora"]
+
+
+def _within(
+    asked: Question, owned: Owners, results: Mapping[str, Result]
+) -> tuple[list[int], dict[tuple[str, float], list[str]]]:
+    """The seeds that are whole, and the cells of these among the owned ones."""
+    corpora = _corpora(asked)
+    seeds = [seed for seed in asked.seeds if _whole(asked, corpora, owned, results, seed)]
+    return seeds, {
+        key: [id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])]
+        for key, own in owned.items()
+    }
 
 
 def _planned(asked: Question, corpora: Iterable[str], result: Result) -> bool:

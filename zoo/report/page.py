@@ -7,6 +7,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
     results/full_tuned/  those at each recipe's best setting
     results/full_search/ tune*.json, what `zoo.tune --preset full --json` printed
     results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
+    results/drift/       networks measured by `zoo.study drift`, and so for each of these
     results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
@@ -26,12 +27,10 @@ from zoo.core.errors import UserError
 from zoo.core.names import display
 from zoo.evidence.cells import Cells
 from zoo.evidence.compare import REFERENCE
-from zoo.evidence.questions import QUESTIONS
 from zoo.evidence.statements import findings
 from zoo.grid.store import Store
-from zoo.report import whole
+from zoo.report import studied, whole
 from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
-from zoo.report.defaults import defaults
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
 from zoo.report.machines import kinds_apart
@@ -116,9 +115,7 @@ def build_page(results: Path, docs: Path) -> str:
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
     if tried := tuning(results / "full_search"):
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
-    for name in QUESTIONS:
-        if answer := defaults(results / name, name):
-            blocks += [Heading(f"Which defaults: the study {name}"), *answer]
+    blocks += studied.sections(results)
     blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
     blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
     blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
@@ -160,7 +157,7 @@ def write_page(results: Path, docs: Path) -> list[Path]:
     for name, title in STUDIES.items():
         tables = tables_of(name, _cells(results / name))
         paths += draw_differences(tables, figures / name, title)
-    return paths
+    return paths + studied.draw_studies(results, figures)
 
 
 def tables_of(name: str, cells: Cells) -> tuple[ArchTable, ...]:

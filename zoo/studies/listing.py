@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from zoo.changes import NOT_CHANGES, SWITCHES, shown
 from zoo.core.identity import plain
 from zoo.core.names import display
 from zoo.models import ARCHS, MODELS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, parts_of_recipes
 from zoo.settings import PRESETS
-from zoo.studies.changes import NOT_CHANGES, SWITCHES, shown
 from zoo.text import TextSettings, known_corpora, load_card
 from zoo.training.settings import TrainSettings
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
     "out", "data_dir", "cache_dir", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
-    "keep_weights", "rerun_foreign",
+    "keep_weights", "save_models", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
@@ -65,6 +65,10 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         help="the same numbers on every x86 processor from AVX2 on, slower (default: the preset's)",
     )  # fmt: skip
     add("--keep-weights", action="store_true", default=None, help="write the weights to OUT/weights/")
+    add(
+        "--save-models", action="store_true", default=None,
+        help="write each trained network to OUT/models/, for zoo.predict",
+    )  # fmt: skip
     add(
         "--rerun-foreign", action="store_true", default=None,
         help="run cells again that were made on another kind of processor",
@@ -117,7 +121,7 @@ def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, str]:
 
 
 def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    from zoo.studies.changes import from_text
+    from zoo.changes import from_text
 
     changes = from_text(assignments(given.get("set", ())))
     for option, name in _SHORT.items():

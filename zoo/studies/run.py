@@ -63,7 +63,9 @@ def places_of(study: Study) -> Places:
         )
     folders = (Path(name).expanduser() if name else None for name in (where.data, where.cache))
     data, cache = folders
-    return Places(study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights)
+    return Places(
+        study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights, where.save_models
+    )
 
 
 def workers_of(study: Study, places: Places) -> int:
@@ -169,10 +171,20 @@ def run_plan(planned: Plan) -> None:
             f"{planned.foreign} finished cells were made on another kind of processor than this one and are "
             "used as they are; --rerun-foreign runs them again here"
         )
+    if without := sum(_lacks_model(planned, job) for job in planned.jobs):
+        say(
+            f"{without} finished cells were run without --save-models and have no saved network; in another "
+            "--out they are run again"
+        )
     if planned.pending:
         Store(planned.places.out).make()
     with GridProgress(planned.jobs, planned.pending) as progress:
         run_grid(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
+
+
+def _lacks_model(planned: Plan, job: Job) -> bool:
+    folder = planned.places.model(job.id)
+    return folder is not None and not (job.is_reference or job.id in planned.pending or folder.is_dir())
 
 
 def interrupted(planned: Plan) -> bool:

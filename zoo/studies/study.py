@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from zoo.changes import as_typed, check_read, resolve, shown
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
 from zoo.core.options import lookup, one_of
@@ -26,7 +27,6 @@ from zoo.core.records import Settings, setting
 from zoo.models import ARCHS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
-from zoo.studies.changes import as_typed, check_read, resolve, shown
 from zoo.text import TextSettings, default_length
 from zoo.text.settings import MOST_FOLDS
 from zoo.training.settings import CellSettings
@@ -74,6 +74,7 @@ class Where(Settings):
         jobs: cells at a time; 0: one a core on a CPU, `cells_per_gpu` (or 1) on each GPU.
         portable: bound the vector width, so that several kinds of processor compute the same.
         keep_weights: write the weights of each cell beside its result.
+        save_models: write each cell's network beside its result, to be loaded and used.
         rerun_foreign: run cells again here that were made on another kind of processor.
     """
 
@@ -88,6 +89,7 @@ class Where(Settings):
     cells_per_gpu: int = setting(0, low=0, high=1_000)
     portable: bool = setting(False)
     keep_weights: bool = setting(False)
+    save_models: bool = setting(False)
     rerun_foreign: bool = setting(False)
 
 
@@ -174,11 +176,17 @@ class Study:
     def effective(self) -> dict[str, Any]:
         """The changes that change something: not those that name what the preset has anyway."""
         whole = self._by_corpus(self.changes)
+
+        def differs(name: str) -> bool:
+            try:
+                return self._by_corpus({k: v for k, v in self.changes.items() if k != name}) != whole
+            except UserError:  # the others do not go together without it
+                return True
+
         return {
             name: value
             for name, value in sorted(self.changes.items())
-            if self._text_reads(name)
-            or self._by_corpus({k: v for k, v in self.changes.items() if k != name}) != whole
+            if self._text_reads(name) or differs(name)
         }
 
     def _text_reads(self, name: str) -> bool:

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from zoo.text.cache import cache_key, only_one, read_corpus, write_corpus
-from zoo.text.corpus import Corpus, Split, fingerprint
+from zoo.text.corpus import Corpus, fingerprint
+from zoo.text.encode import ids_of_forms, numbered, numbers_of
 from zoo.text.near import near_duplicates
 from zoo.text.normalise import duplicate_key
-from zoo.text.parts import choose_rows, end_to_end
+from zoo.text.parts import Cuts, choose_rows, end_to_end
 from zoo.text.segment import read_tokens, tokenise_rows, write_tokens
-from zoo.text.settings import UNK_ID, Report, TextSettings, resolve_cache_dir, resolve_data_dir, silent
+from zoo.text.settings import Report, TextSettings, resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
 from zoo.text.sources.rows import RawCorpus, Rows, Source
@@ -108,24 +109,29 @@ def load_texts(
 
 
 def prepare(
-    raw: RawCorpus, settings: TextSettings, report: Report = silent, cache_folder: Path | None = None
+    raw: RawCorpus,
+    settings: TextSettings,
+    report: Report = silent,
+    cache_folder: Path | None = None,
+    cuts: Cuts = Cuts(),  # noqa: B008 (frozen)
 ) -> Corpus:
     """Return the prepared corpus of rows in memory; every choice seeded by `settings.split_seed`.
 
     raw: its parts in any order; those that it lacks are cut from train, see `choose_rows`.
     cache_folder: where to keep the tokens if cutting them lasts, for other settings of the same rows.
+    cuts: what is cut from train where `raw` lacks it; the parts that it leaves out are empty.
     Raises `UserError` for rows that leave a part empty; `TypeError` or `ValueError` for what are no rows.
     """
     _check_types(settings, report)
     texts, labels = end_to_end(raw)
-    chosen, notes = choose_rows(raw, texts, labels, settings)
+    chosen, notes = choose_rows(raw, texts, labels, settings, cuts)
     name = tokeniser_name(settings.tokeniser, raw.language)
     used = np.sort(np.concatenate(list(chosen.values())))
     tokens = _tokens(raw, [texts[i] for i in used], name, settings.max_length, report, cache_folder)
     # Places of the chosen rows among the used ones, which alone were tokenised.
     places = {part: np.searchsorted(used, rows) for part, rows in chosen.items()}
     words, id_of_form = _vocabulary(tokens, places["train"], settings)
-    whole = _numbered(tokens, id_of_form, labels[used])
+    whole = numbered(tokens, id_of_form, labels[used])
     splits = {part: whole.take(rows) for part, rows in places.items()}
     return Corpus(
         name=raw.name,
@@ -170,20 +176,7 @@ def _vocabulary(
     counts = np.bincount(tokens.ids[np.repeat(in_train, lengths)], minlength=len(tokens.forms))
     counter = Counter({form: int(n) for form, n in zip(tokens.forms, counts, strict=True) if n})
     vocab = build_vocabulary(counter, settings.max_vocabulary, settings.min_count)
-    # A text can contain the literal "<pad>": only real words get an id of their own.
-    number = {word: i for i, word in enumerate(vocab.itos) if i > UNK_ID}
-    ids = np.array([number.get(form, UNK_ID) for form in tokens.forms], np.int32)
-    return tuple(vocab.itos), ids
-
-
-def _numbered(tokens: Tokens, id_of_form: np.ndarray, labels: np.ndarray) -> Split:
-    """Return all rows with vocabulary ids; a row without tokens becomes one <unk>."""
-    lengths = np.diff(tokens.offsets)
-    before = tokens.offsets[:-1][lengths == 0]
-    ids = np.insert(id_of_form[tokens.ids], before, UNK_ID).astype(np.int32)
-    starts = np.insert(tokens.starts, before, True)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(lengths, 1), dtype=np.int64)])
-    return Split(ids, offsets, labels, starts)
+    return tuple(vocab.itos), ids_of_forms(tokens.forms, numbers_of(vocab.itos))
 
 
 def _empty_note(tokens: Tokens) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,13 +63,36 @@ def _in_order(raw: RawCorpus) -> dict[str, Rows]:
     return {part: raw.parts[part] for part in PART_NAMES if part in raw.parts}
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """What is cut from train where it is not published.
+
+    test: whether a test part is. validation: the share of the rows for validation, 0 for none of them. A part
+    that is not wanted is empty. The defaults are those of a comparison.
+    """
+
+    test: bool = True
+    validation: float = VALIDATION_SHARE
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The parts that must have rows."""
+        there = {"train": True, "validation": self.validation > 0, "test": self.test}
+        return tuple(part for part in PART_NAMES if there[part])
+
+
 def choose_rows(
-    raw: RawCorpus, texts: Sequence[str], labels: np.ndarray, settings: TextSettings
+    raw: RawCorpus,
+    texts: Sequence[str],
+    labels: np.ndarray,
+    settings: TextSettings,
+    cuts: Cuts = Cuts(),
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return the row numbers (ascending, into `end_to_end`'s rows) of train, validation and test; and notes.
 
     Published parts stay as they are. A missing test part is cut from train, 20 % of it; a missing validation
-    part likewise, 10 %. Then folds, then the fraction. Raises `UserError` where a part is left without rows.
+    part likewise, 10 %, or as `cuts` says. Then folds, then the fraction. Raises `UserError` where a part is
+    left without rows.
     """
     rng = np.random.default_rng([settings.split_seed, 0])
     seed = f"seed {settings.split_seed}"
@@ -80,18 +104,18 @@ def choose_rows(
     notes = []
     published = set(chosen)
     pool = chosen["train"]
-    if "test" not in published:
+    if "test" not in published and cuts.test:
         wanted = ["test"] if "validation" in published else ["test", "validation"]
-        counts = [round(len(pool) * share) for share in (OWN_TEST_SHARE, VALIDATION_SHARE)][: len(wanted)]
-        *cuts, rest = cut(key_of.rows(pool), labels[pool], counts, rng)
-        chosen |= {part: pool[places] for part, places in zip(wanted, cuts, strict=True)}
+        counts = [round(len(pool) * share) for share in (OWN_TEST_SHARE, cuts.validation)][: len(wanted)]
+        *taken, rest = cut(key_of.rows(pool), labels[pool], counts, rng)
+        chosen |= {part: pool[places] for part, places in zip(wanted, taken, strict=True)}
         chosen["train"] = pool[rest]
         if "validation" in published:
             notes.append(f"test: {len(chosen['test']):,} rows cut from train, {seed}")
         else:
             notes.append(f"split by us 70/10/20, {seed}")
-    elif "validation" not in published and not settings.folds:
-        count = min(round(len(pool) * VALIDATION_SHARE), VALIDATION_CAP)
+    elif "validation" not in published and not settings.folds and cuts.validation:
+        count = min(round(len(pool) * cuts.validation), VALIDATION_CAP)
         places, rest = cut(key_of.rows(pool), labels[pool], [count], rng)
         chosen["validation"], chosen["train"] = pool[places], pool[rest]
         notes.append(f"validation: {len(places):,} rows cut from train, {seed}")
@@ -103,10 +127,10 @@ def choose_rows(
     if settings.fraction < 1:
         notes.append(f"fraction {settings.fraction:g}")
         chosen = {part: _fraction(part, rows, labels, settings) for part, rows in chosen.items()}
-    for part in PART_NAMES:
+    for part in cuts.wanted:
         if not len(chosen[part]):
             raise UserError(f"{raw.where or raw.name}: {_too_few(part, key_of, labels, settings)}")
-    return {part: chosen[part] for part in PART_NAMES}, notes
+    return {part: chosen.get(part, np.empty(0, np.int64)) for part in PART_NAMES}, notes
 
 
 class _Keys:

@@ -6,15 +6,16 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from zoo.core.measures import accuracy
 from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
@@ -32,6 +33,65 @@ from zoo.training.settings import CellFailed, CellSettings
 MEMBER_SEEDS = 1_000_000
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: one network, or several that vote, with the selected weights.
+
+    The curve and the best epoch are the first one's. vectors: what the first word vectors were.
+    """
+
+    arch: str
+    seed: int
+    settings: CellSettings
+    corpus: Corpus
+    runs: tuple[Run, ...]
+    vectors: Mapping[str, Any]
+    validation_accuracy: float  # of the vote, where there is one; NaN without a validation part
+
+    @property
+    def run(self) -> Run:
+        """The run whose model answers for all of them."""
+        return self.runs[0]
+
+
+def train_networks(
+    arch: str,
+    seed: int,
+    settings: CellSettings,
+    corpus: Corpus,
+    device: torch.device,
+    progress: Progress = lambda share, entry: None,
+    graphs: bool = True,
+    cache_dir: Path | None = None,
+) -> Trained:
+    """Train what the settings say, a cell's networks or those of a classifier to keep; see `train_cell`.
+
+    Of several members each is trained by itself, with a seed of its own.
+
+    Raises:
+        CellFailed: the loss is not finite, or memory runs out.
+        UserError: word vectors that cannot be used, or no validation part to select by.
+    """
+    members, runs, trained = settings.train.members, list[Run](), list[TextClassifier]()
+    recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
+    vector_info: Mapping[str, Any] = {}
+    with memory_may_end():
+        for number in range(members):
+            own = seed + MEMBER_SEEDS * number
+            vectors, vector_info = load_vectors(
+                settings.train.vectors, corpus, settings.model.embedding, own, cache_dir=cache_dir  # type: ignore[attr-defined]
+            )  # fmt: skip
+            trained.append(make_model(arch, own, settings, corpus, vectors).to(device))
+            runs.append(Run(trained[-1], own, settings, corpus, device, recorder))
+            runs[-1].fit(partial(_member_progress, progress, number, members))
+        run, validation_accuracy = runs[0], runs[0].best_accuracy
+        if members > 1:
+            run.model = Ensemble(trained)
+            if len(corpus.validation):
+                validation_accuracy = accuracy(run.predict(corpus.validation))
+    return Trained(arch, seed, settings, corpus, tuple(runs), vector_info, validation_accuracy)
+
+
 def train_cell(
     head: Result,
     settings: CellSettings,
@@ -40,18 +100,17 @@ def train_cell(
     progress: Progress = lambda share, entry: None,
     graphs: bool = True,
     cache_dir: Path | None = None,
-    keep: Path | None = None,
+    keep: Callable[[Trained], None] = lambda trained: None,
 ) -> Result:
     """Train and evaluate one cell.
 
     All recipes of one (corpus, arch, seed) share the initial weights and the order of the batches, so
     their differences are paired. Selection sees the validation part alone; the test part is read once.
-    On a GPU steps are replayed as CUDA graphs, unless `graphs` is off. Of several members each is trained by
-    itself, with a seed of its own; the curve and the best epoch are the first one's.
+    On a GPU steps are replayed as CUDA graphs, unless `graphs` is off.
 
     Args:
         head: what is known of the result before: id, cell, settings, corpus.
-        keep: a file to write the selected weights to, in the safetensors format; None = not kept.
+        keep: called with what was trained, after the evaluation, to write it where it is wanted.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
@@ -60,33 +119,18 @@ def train_cell(
     if device.type == "cpu":
         keep_freed_memory()
     cell = head.cell
-    members, runs, trained = settings.train.members, list[Run](), list[TextClassifier]()
-    recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
-    try:
-        for number in range(members):
-            seed = cell.seed + MEMBER_SEEDS * number
-            vectors, vector_info = load_vectors(
-                settings.train.vectors, corpus, settings.model.embedding, seed, cache_dir=cache_dir  # type: ignore[attr-defined]
-            )  # fmt: skip
-            trained.append(make_model(cell.arch, seed, settings, corpus, vectors).to(device))
-            runs.append(Run(trained[-1], seed, settings, corpus, device, recorder))
-            runs[-1].fit(partial(_member_progress, progress, number, members))
-        run, validation_accuracy = runs[0], runs[0].best_accuracy
-        if members > 1:
-            run.model = Ensemble(trained)
-            validation_accuracy = accuracy(run.predict(corpus.validation))
+    trained = train_networks(cell.arch, cell.seed, settings, corpus, device, progress, graphs, cache_dir)
+    run = trained.run
+    with memory_may_end():
         test = run.predict(corpus.test)
         attacked, how = run.attacked(corpus.test)
-    except torch.cuda.OutOfMemoryError as error:
-        raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
-    if keep is not None:
-        keep_weights(run.model, keep)
-    walls, cpus = zip(*(member.steps.times.mean_step() for member in runs), strict=True)
+    keep(trained)
+    walls, cpus = zip(*(member.steps.times.mean_step() for member in trained.runs), strict=True)
     return replace(
         head,
         status=DONE,
         measures=measures_of({"test": test, "attacked": attacked}),
-        validation_accuracy=validation_accuracy,
+        validation_accuracy=trained.validation_accuracy,
         best_epoch=run.best_epoch,
         curve=tuple(run.curve),
         predictions=encode_classes(test.predictions),
@@ -97,13 +141,13 @@ def train_cell(
             "truth": encode_classes(attacked.truth),
         },
         parameters=sum(p.numel() for p in run.model.parameters()),
-        vectors=vector_info,
+        vectors=trained.vectors,
         machine=machine(device),
         recorded=run.steps.recorded,
         seconds={
             "total": time.perf_counter() - started,
-            "train": sum(member.train_seconds for member in runs),
-            "evaluate": sum(member.evaluate_seconds for member in runs),
+            "train": sum(member.train_seconds for member in trained.runs),
+            "evaluate": sum(member.evaluate_seconds for member in trained.runs),
         },
         step_seconds=_sum_if_all(walls),
         step_cpu_seconds=_sum_if_all(cpus) if device.type == "cpu" else None,
@@ -111,6 +155,15 @@ def train_cell(
         made_by=made_by(),
         versions=versions(),
     )
+
+
+@contextmanager
+def memory_may_end() -> Iterator[None]:
+    """A GPU whose memory ends is the cell's failure, and no bug."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
 
 
 def _member_progress(progress: Progress, number: int, members: int, share: float, entry: Any) -> None:
@@ -130,14 +183,15 @@ def make_model(
     return build_model(arch, len(corpus.words), len(corpus.labels), settings.model, seed, vectors)
 
 
-def keep_weights(model: nn.Module, path: Path) -> None:
-    """Write the weights under a temporary name and rename it: they are there as a whole or not at all."""
-    from safetensors.torch import save_file
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a state dict under a temporary name and rename it: it is there as a whole or not at all."""
+    from safetensors.torch import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        # Not its `save_file`, which lets nobody else read the file.
+        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -22,8 +22,9 @@ def make_optimizer(
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
     return torch.optim.AdamW(
         [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
+            # What a schedule starts from; set here since a recorded step has a schedule of its own.
+            {"params": matrices, "weight_decay": settings.weight_decay, "initial_lr": settings.learning_rate},
+            {"params": vectors, "weight_decay": 0.0, "initial_lr": settings.learning_rate},
         ],
         lr=settings.learning_rate if rate is None else rate,
         betas=(settings.beta1, settings.beta2),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from zoo.core.batch import Batch
+from zoo.core.errors import UserError
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
-from zoo.method.step import prepare
+from zoo.method.step import first_pass, prepare
 from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
@@ -58,11 +60,19 @@ class Run:
         """All epochs, or those until patience ends; leaves the model with the selected weights.
 
         The learning rate follows the schedule over all epochs, whether they are reached or not.
+
+        Raises:
+            CellFailed: the loss is not finite.
+            UserError: there is no validation part, and the settings select by it.
         """
-        train = self.settings.train
+        train, score = self.settings.train, math.nan
+        if not len(self.corpus.validation) and train.selection != "last":
+            raise UserError("there are no validation rows to select by; expected some, or selection=last")
+        self._first_pass()
         for epoch in range(1, train.epochs + 1):
             entry = self._epoch(epoch)
-            entry["validation_accuracy"] = score = accuracy(self.predict(self.corpus.validation))
+            if len(self.corpus.validation):
+                entry["validation_accuracy"] = score = accuracy(self.predict(self.corpus.validation))
             self.curve.append(entry)
             if score > self.best_accuracy or train.selection == "last":
                 self.best_epoch, self.best_accuracy = epoch, score
@@ -72,6 +82,19 @@ class Run:
             if stops:
                 break
         self.model.load_state_dict(self.best_weights)
+
+    def _first_pass(self) -> None:
+        self.model.train()
+        began = time.perf_counter()
+        first_pass(
+            self.trainee,
+            batches(
+                self.corpus.train, self.settings.train.batch_size, seed=self.seed, epoch=0,
+                bucketed=self.settings.train.bucketed, words_per_sentence=self.model.line,
+                device=self.device,
+            ),
+        )  # fmt: skip
+        self.train_seconds += time.perf_counter() - began
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         self.model.train()
@@ -87,13 +110,10 @@ class Run:
 
     def predict(self, split: Split) -> Outcome:
         """What the model says of a split, in the order of the split."""
-        self.model.eval()
         began = time.perf_counter()
-        with torch.inference_mode():
-            logits = torch.zeros(len(split), len(self.corpus.labels), device=self.device)
-            for batch in self.steps.evaluation_batches(split):
-                logits[batch.index] = self.model.classify(self.model.embed(batch.tokens), batch.mask)
-            outcome = _outcome(logits, split)
+        shape = len(split), len(self.corpus.labels)
+        logits = logits_of(self.model, self.steps.evaluation_batches(split), shape, self.device)
+        outcome = _outcome(logits, split)
         self.evaluate_seconds += time.perf_counter() - began
         return outcome
 
@@ -112,9 +132,26 @@ class Run:
         return _outcome(logits, sample), {**ATTACK, "rows": len(sample)}
 
 
+def logits_of(
+    model: TextClassifier | Ensemble, batches: Iterable[Batch], shape: tuple[int, int], device: torch.device
+) -> torch.Tensor:
+    """(n, C) logits of the n texts that the batches hold, each at its index; nothing is dropped."""
+    model.eval()
+    with torch.inference_mode():
+        logits = torch.zeros(shape, device=device)
+        for batch in batches:
+            logits[batch.index] = model.classify(model.embed(batch.tokens), batch.mask)
+    return logits
+
+
+def probabilities_of(logits: torch.Tensor) -> np.ndarray:
+    """(n, C) class probabilities, in double precision: close logits must not become equal."""
+    found: np.ndarray = logits.double().softmax(1).cpu().numpy()
+    return found
+
+
 def _outcome(logits: torch.Tensor, split: Split) -> Outcome:
-    # In double precision: close logits must not become equal probabilities.
-    return Outcome(logits.double().softmax(1).cpu().numpy(), np.asarray(split.labels))
+    return Outcome(probabilities_of(logits), np.asarray(split.labels))
 
 
 def by_site(means: dict[str, float]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ PLACES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "--portable": ([], {"portable": True}),
     "--no-portable": ([], {"portable": False}),
     "--keep-weights": ([], {"keep_weights": True}),
+    "--save-models": ([], {"save_models": True}),
     "--rerun-foreign": ([], {"rerun_foreign": True}),
 }
 SAID: dict[str, tuple[list[str], Any]] = {

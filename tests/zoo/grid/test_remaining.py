@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from zoo.core.command import duration
 from zoo.core.result import Result
 from zoo.grid.plan import Job
-from zoo.grid.progress import BAR, GridProgress, cell_labels, duration
+from zoo.grid.progress import BAR, GridProgress, cell_labels
 from zoo.grid.remaining import Remaining
 
 

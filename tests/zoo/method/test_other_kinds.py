@@ -20,7 +20,7 @@ from zoo.fast.rows import Rows
 from zoo.method.forward.sam import SAM
 from zoo.method.recipe import Recipe
 from zoo.method.step import prepare, train_step
-from zoo.method.trainee import Backward, BackwardStage, Forward, Trainee
+from zoo.method.trainee import Backward, BackwardStage, Finish, Forward, Trainee
 
 
 def texts(arch: str, step: int) -> Batch:
@@ -92,24 +92,20 @@ class Signs(Backward):
         return Signing(list(model.parameters()), self.size)
 
 
-class Signing:
+class Signing(BackwardStage):
     def __init__(self, parameters: list[nn.Parameter], size: float) -> None:
         self.parameters, self.size = parameters, size
 
-    def new_epoch(self) -> None:
-        pass
-
-    def step(
+    def before_step(
         self,
         optimizer: torch.optim.Optimizer,
         touched: Mapping[Tensor, Rows] | None = None,
         squares: list[Tensor] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> tuple[dict[str, Tensor], Finish]:
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad.sign_().mul_(self.size)
-        optimizer.step()
-        return {"signs": torch.tensor(self.size)}
+        return {"signs": torch.tensor(self.size)}, lambda: None
 
 
 def test_one_line_in_the_table_is_all_that_a_new_kind_needs(monkeypatch: pytest.MonkeyPatch) -> None:

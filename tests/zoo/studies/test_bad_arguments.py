@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zoo.changes import as_typed, from_text
 from zoo.core.command import one_line
 from zoo.core.errors import UserError
 from zoo.core.result import Cell, Result
@@ -17,7 +18,6 @@ from zoo.grid.local import run_grid
 from zoo.grid.plan import Places, plan_jobs
 from zoo.grid.store import Store
 from zoo.studies import run
-from zoo.studies.changes import as_typed, from_text
 from zoo.studies.options import assignments
 from zoo.studies.study import Axes, Study, Where
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
 from zoo.core.errors import UserError
 from zoo.models import ARCHS, MODELS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_fields, resolve_recipe
 from zoo.settings import PRESETS
 from zoo.studies import listing
-from zoo.studies.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
 from zoo.studies.study import Axes, Study, Where
 from zoo.text import TextSettings
 from zoo.training.settings import TrainSettings
@@ -304,3 +304,11 @@ def test_a_preset_may_train_one_corpus_otherwise_and_a_change_holds_for_all() ->
     # The common rate is no news for three corpora, and another setting for the fourth.
     assert Study.of("full", changes={"learning_rate": 1e-3}).out() != study.out()
     assert Study.of("full", {"corpora": ("imdb",)}, changes={"learning_rate": 1e-3}).out() == study.out()
+
+
+def test_settings_that_only_go_together_make_a_study() -> None:
+    """The sign attack is refused in the default's unit, so neither of the two stands alone."""
+    changes = {"attack": "fgsm", "epsilon_unit": "rms", "epsilon": 0.05}
+    made = Study.of("slices", {"recipes": ("uegr",), "archs": ("textcnn",)}, changes=changes)
+    assert made.effective() == changes
+    assert "attack=fgsm" in made.out().name

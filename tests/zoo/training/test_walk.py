@@ -46,6 +46,6 @@ def test_a_batch_meets_at_most_ten_files(monkeypatch: pytest.MonkeyPatch) -> Non
     tiny.run_cell("uegr", epochs=1)
     assert set(met) == {"made", "read", "differentiated", "stepped"}
     everything = set().union(*met.values())
-    assert "method/backward/selective.py" in met["stepped"]
+    assert "method/trainee.py" in met["stepped"]
     assert "text/batching.py" in met["made"]
     assert len(everything) <= 10, sorted(everything)

@@ -26,6 +26,7 @@ from zoo.core.errors import UserError
 from zoo.fast.rows import Rows
 from zoo.fast.word_gradient import keeps_zero_rows
 from zoo.method.rates import root
+from zoo.method.trainee import Finish
 
 
 def flat(pieces: list[Tensor]) -> Tensor:
@@ -69,8 +70,6 @@ def _put(tensor: Tensor, rows: Rows | None, values: Tensor) -> None:
 
 
 Optimizer = torch.optim.Optimizer
-# A place acts before the optimizer's step, and returns what is left to do after it.
-Finish = Callable[[], None]
 
 
 def masked_gradient(optimizer: Optimizer, entries: Entries, gradient: Tensor, factor: Tensor) -> Finish:

@@ -16,18 +16,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from zoo.core.errors import UserError
 from zoo.core.records import setting
 from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
-from zoo.method.backward.places import PLACES, Entries, Finish, flat
+from zoo.method.backward.places import PLACES, Entries, flat
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
-from zoo.method.trainee import Backward
+from zoo.method.trainee import Backward, BackwardStage, Finish
 
 # Of a keep probability: below it even double precision would keep an entry measurably too often.
 LEAST_PROBABILITY = 1e-12
@@ -109,6 +110,15 @@ class Selective(Backward):
         return self.keep == "saliency" and self.saliency == "per_sample"
 
     @property
+    def says(self) -> str:
+        """Where the mask acts."""
+        return {
+            "update": "mask on the optimizer's step, corrected after it",
+            "gradient": "mask on the gradient, just before the optimizer's step",
+            "first_moment": "mask on the first moment, corrected after the optimizer's step",
+        }[self.mask_on]
+
+    @property
     def least_probability(self) -> float:
         """The smallest p that the rule can give."""
         if self.keep == "constant":
@@ -130,7 +140,7 @@ class Selective(Backward):
         return SelectiveUpdate(selected_parameters(model, self.update_scope), self, generator)
 
 
-class SelectiveUpdate:
+class SelectiveUpdate(BackwardStage):
     """The selective update in front of an optimizer.
 
         selective = SelectiveUpdate(model.parameters())
@@ -172,17 +182,22 @@ class SelectiveUpdate:
         if self.settings.saliency == "epoch" and self.running is not None:
             self.last_epoch, self.running, self.steps = self.running / self.steps, None, 0
 
-    def step(
-        self,
-        optimizer: torch.optim.Optimizer,
-        touched: Mapping[Tensor, Rows] | None = None,
-        squares: list[Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """The optimizer's step with the mask where `mask_on` says; returns the record of `apply`."""
-        record, finish = self.before_step(optimizer, touched, squares)
-        optimizer.step()
-        finish()
-        return record
+    def state(self) -> dict[str, Any]:
+        """Running saliencies and the mask of the epoch."""
+        return {name: getattr(self, name) for name in ("running", "last_epoch", "steps", "fixed")}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            UserError: that of a model with another number of parameters.
+        """
+        size = sum(p.numel() for p in self.parameters)
+        for name in ("running", "last_epoch"):
+            if state[name] is not None and state[name].numel() != size:
+                raise UserError(f"state: {name} of {state[name].numel()} numbers; expected {size}")
+        self.running, self.last_epoch = state["running"], state["last_epoch"]
+        self.steps, self.fixed = state["steps"], state["fixed"]
 
     @torch.no_grad()
     def before_step(

@@ -34,6 +34,7 @@ class BiStage(Attack, Forward):
     """How many passes on which input, what ties them together, and the attack."""
 
     kind: ClassVar[str] = "bi_stage"
+    adds_up: ClassVar[bool] = True
 
     clean: int = setting(1, low=1, high=2)  # passes on the clean input
     adversarial: int = setting(0, low=0, high=64)  # K passes on the perturbed input
@@ -42,6 +43,11 @@ class BiStage(Attack, Forward):
     alpha: float = setting(0.5, low=0)  # coefficient of the divergence (Eq. 6)
     divergence_reduction: str = setting("mean", choices=("mean", "sum"))  # ancestors' code sums: a factor B
     adversarial_reduction: str = setting("mean", choices=("mean", "sum"))  # over the K passes (Eq. 3)
+
+    @property
+    def attacks(self) -> bool:
+        """Whether there are adversarial passes."""
+        return self.adversarial > 0
 
     @property
     def passes(self) -> int:

@@ -72,6 +72,15 @@ def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
     return Columns(text, label, split, tuple(notes))
 
 
+def choose_text(head: Head, asked: str) -> str:
+    """Return the column that has the text, of a table whose labels are not read; as `choose_columns`."""
+    if not head.names:
+        raise UserError(f"{head.where}: empty; expected rows with text")
+    if not (text := _choose(head, asked, TEXT_NAMES, "--text-column")):
+        raise UserError(f"{head.where}: {_listed(head)}; expected text, or --text-column NAME")
+    return text
+
+
 def _found(head: Head, name: str) -> list[str]:
     """Return the columns of this name: those written exactly so, else those that differ in case alone."""
     exact = [column for column in head.names if column == name]
@@ -107,5 +116,4 @@ def _hint(head: Head, text: str, label: str, path: Path) -> str:
     label = label or min(reversed(others), key=lambda name: len(cells[name]), default="")
     if not text or not label:
         return "two columns"
-    columns = f"--text-column {quote(text)} --label-column {quote(label)}"
-    return f"or python -m zoo.ablate --corpus {quote(str(path))} {columns}"
+    return f"or {quote(str(path))} with --text-column {quote(text)} --label-column {quote(label)}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from zoo.core.errors import UserError
 
 _LONGEST_FIELD = 2**30
+_CHUNK, LONGEST_LINE = 2**16, 2**24  # bytes read at once; bytes of a line that arrives
 
 
 def text_lines(path: Path, keep_blank: bool = False) -> Iterator[tuple[int, str]]:
@@ -22,15 +23,9 @@ def text_lines(path: Path, keep_blank: bool = False) -> Iterator[tuple[int, str]
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                text = _decoded(line, number, path)
                 if keep_blank or text.strip():
                     yield number, text
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start]
-        place = f"{path}, line {number}"
-        raise UserError(
-            f"{place}: byte {error.start + 1} (0x{bad:02x}) is not UTF-8; expected UTF-8"
-        ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{path}, after line {number}: broken gzip ({error}); expected a whole file"
@@ -38,6 +33,43 @@ def text_lines(path: Path, keep_blank: bool = False) -> Iterator[tuple[int, str]
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{path}: cannot be read ({reason}); expected a readable file") from None
+
+
+def arriving_lines(read: Callable[[int], bytes], name: str) -> Iterator[list[str]]:
+    """Yield the lines of a stream without their ends, as many at a time as have come; in constant memory.
+
+    read: gives at most so many bytes, as soon as there are any, and none at the end. name: of the stream.
+    Raises `UserError` with the line for bad UTF-8 or a line of more than 16 MiB, once the lines before it are
+    given.
+    """
+    number, rest = 0, b""
+    while data := read(_CHUNK):
+        *whole, rest = (rest + data).split(b"\n")
+        lines: list[str] = []
+        for number, line in enumerate(whole, start=number + 1):  # noqa: B020 (goes on)
+            try:
+                lines.append(_decoded(line.removesuffix(b"\r"), number, name))
+            except UserError:
+                yield lines
+                raise
+        yield lines
+        if len(rest) > LONGEST_LINE:
+            raise UserError(
+                f"{name}, line {number + 1}: more than {LONGEST_LINE >> 20} MiB; expected a text a line"
+            )
+    if rest:
+        yield [_decoded(rest.removesuffix(b"\r"), number + 1, name)]
+
+
+def _decoded(line: bytes, number: int, where: Path | str) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        bad = line[error.start]
+        place = f"{where}, line {number}"
+        raise UserError(
+            f"{place}: byte {error.start + 1} (0x{bad:02x}) is not UTF-8; expected UTF-8"
+        ) from None
 
 
 def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -29,12 +29,23 @@ def labelled(table: Table, columns: Columns) -> Iterator[tuple[int, str, str, st
     """
     for number, (text, label, *split) in table.rows(columns.wanted):
         place = f"{table.path}, {table.unit} {number}"
-        if not isinstance(text, str):
-            raise UserError(f"{place}: {columns.text} is {type(text).__name__}; expected a string")
+        _check_text(text, columns.text, place)
         if isinstance(label, bool) or not isinstance(label, str | int):
             kind = type(label).__name__
             raise UserError(f"{place}: {columns.label} is {kind}; expected a string or a whole number")
         yield number, text, str(label).strip(), str(split[0]) if split else ""
+
+
+def texts_of(table: Table, column: str) -> Iterator[str]:
+    """Yield the text of each row, whatever else it has. Raises `UserError` for a cell of another type."""
+    for number, (text,) in table.rows((column,)):
+        _check_text(text, column, f"{table.path}, {table.unit} {number}")
+        yield text
+
+
+def _check_text(text: object, column: str, place: str) -> None:
+    if not isinstance(text, str):
+        raise UserError(f"{place}: {column} is {type(text).__name__}; expected a string")
 
 
 def part_files(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:

@@ -1,0 +1,138 @@
+"""Studies that measure: what is planned, a file a network, going on where it stopped, kept weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zoo import study
+from zoo.core.errors import UserError
+from zoo.evidence.measurements import MEASUREMENTS, missing, read_points
+from zoo.probes.drift import Drift
+from zoo.settings import PRESETS
+from zoo.studies import measure
+from zoo.studies.study import Where
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    """Options of a small study: a corpus of our own, one model, one seed."""
+    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
+    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    return [
+        "--corpus", str(tmp_path / "films.csv"), "--arch", "textcnn", "--seeds", "0",
+        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
+        "--set", "embedding=8", "filters=4", "widths=1,2", "epochs=1",
+    ]  # fmt: skip
+
+
+SMALL = {
+    "theory": ["rows=20", "entries=5", "batches=10", "masks=2", "penalty_rows=5"],
+    "drift": ["rows=20"],
+    "sharpness": ["rows=20", "directions=1", "radii=0.5", "iterations=2"],
+    "drop": ["rows=20", "pgd_steps=2"],
+}
+
+
+def test_every_record_can_be_planned_and_has_a_probe() -> None:
+    assert list(MEASUREMENTS) == list(measure.PROBES) == list(SMALL)
+    for name, record in MEASUREMENTS.items():
+        assert record.name == name
+        assert record.preset in PRESETS
+        assert len({v.name for v in record.variants}) == len(record.variants)
+        for variant in record.variants:
+            assert measure.study(record, variant, Where(), {}, {}).recipes == (variant.recipe,)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_measures_goes_on_and_answers(
+    asked: list[str], name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    line = [name, *asked, "--measure", *SMALL[name]]
+    assert study.main([*line, "--dry-run"]) == 0
+    count = len(MEASUREMENTS[name].variants)
+    assert f"{count} networks, {count} to measure" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert study.main([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [p["variant"] for p in found["points"]] == [v.name for v in MEASUREMENTS[name].variants]
+    files = sorted((tmp_path / "out").glob("[!.]*.json"))
+    assert len(files) == count
+    before = {path: path.stat().st_mtime_ns for path in files}
+    files[0].unlink()
+    assert study.main(line) == 0
+    said = capsys.readouterr()
+    assert f"{count} networks, 1 to measure" in said.err
+    assert {p: p.stat().st_mtime_ns for p in files[1:]} == {p: before[p] for p in files[1:]}
+    assert "films" in said.out
+    points = read_points(tmp_path / "out")
+    assert {p.facts["recipe"] for p in points} == {v.recipe for v in MEASUREMENTS[name].variants}
+    here = replace(MEASUREMENTS[name], corpora=(points[0].corpus,), seeds=(0,))
+    assert missing(here, points) == 0
+    assert missing(here, points[1:]) == 1
+
+
+def test_another_setting_of_the_measurement_is_another_file(asked: list[str], tmp_path: Path) -> None:
+    for rows in ("20", "30"):
+        assert study.main(["drift", *asked, "--measure", f"rows={rows}"]) == 0
+    assert len(read_points(tmp_path / "out")) == 2 * len(MEASUREMENTS["drift"].variants)
+
+
+def test_kept_weights_are_measured_in_place_of_a_training(
+    asked: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    from zoo import ablate
+
+    weights = tmp_path / "kept" / "weights"
+    own = [*asked[: asked.index("--out")], "--out", str(tmp_path / "kept"), *asked[asked.index("--set") :]]
+    own += ["learning_rate=0.01", "attack=fgsm", "epsilon=0.05", "epsilon_unit=rms"]
+    line = ["--preset", "slices", "--recipe", "dropout", "sam", "uegr_no_mask", "uegr", "--jobs", "1"]
+    assert ablate.main([*own, *line, "--no-portable", "--keep-weights"]) == 0
+    capsys.readouterr()
+    line = ["sharpness", *asked, "--measure", *SMALL["sharpness"]]
+    assert study.main([*line, "--json", "--weights", str(weights)]) == 0
+    kept = json.loads(capsys.readouterr().out)["points"]
+    assert all(point["kept_weights"] for point in kept)
+    for path in (tmp_path / "out").glob("[!.]*.json"):
+        path.unlink()
+    assert study.main([*line, "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)["points"]
+    assert [p["values"]["loss"] for p in kept] == pytest.approx([p["values"]["loss"] for p in trained])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["drift", "--measure", "row=3"], "unknown measurement setting 'row'"),
+        (["drift", "--measure", "rows=1"], "rows=1: expected a number at least 2"),
+        (["drift", "--jobs", "2"], "--jobs, --test: drift measures one network after the other"),
+        (["drift", "--test"], "--jobs, --test: drift measures"),
+        (["k", "--measure", "rows=3"], "--measure, --weights: k compares results; expected a study that"),
+        (["drifft"], "unknown study 'drifft'"),
+        (["drop", "--weights", "nowhere"], "no such file; expected the weights of each cell"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(asked: list[str], line: list[str], said: str, capsys: Capture) -> None:
+    assert (
+        study.main([line[0], *(asked if "--measure" not in line or line[0] != "k" else []), *line[1:]]) == 2
+    )
+    found = capsys.readouterr().err
+    assert said in found
+    assert len(found.strip().splitlines()) <= 2
+
+
+def test_a_file_that_is_no_measurement_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"schema": 1}')
+    with pytest.raises(UserError, match=r"x.json: not a measurement of schema 1"):
+        read_points(tmp_path)
+    assert read_points(tmp_path / "nothing") == []
+
+
+def test_the_name_of_a_probe_with_defaults_is_the_cells_own() -> None:
+    assert Drift().named() == {}
+    assert measure.probe_of("drift", {"rows": "20"}).named() == {"rows": 20}

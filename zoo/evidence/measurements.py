@@ -1,0 +1,153 @@
+"""Studies that measure networks, each a record; and what is kept of a measurement, one file a network.
+
+What is measured is code (`zoo.probes`); here stands which networks, and how results are read again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import UserError
+from zoo.core.names import display
+from zoo.evidence.questions import Variant
+
+__all__ = ["MEASUREMENTS", "SCHEMA", "Measurement", "Point", "missing", "read_points"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is asked, and the networks that are measured for it.
+
+    Args:
+        asks: in one sentence.
+        variants: methods; the first one is what the others are held against.
+        preset, archs, corpora, seeds, rate: of all variants.
+    """
+
+    name: str
+    asks: str
+    variants: tuple[Variant, ...]
+    preset: str = "slices"
+    archs: tuple[str, ...] = ("textcnn",)
+    corpora: tuple[str, ...] = ("imdb", "tnews")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rate: float = 1e-2
+
+    @property
+    def networks(self) -> int:
+        """How many are measured."""
+        return len(self.variants) * len(self.archs) * len(self.corpora) * len(self.seeds)
+
+
+# The attack that the paper names, by sign, at half of RoAST's strength.
+_ATTACK = {"attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
+_WITHOUT = ("dropout", "sam")  # attack nothing
+
+
+def _plain(*recipes: str) -> tuple[Variant, ...]:
+    return tuple(Variant(display(name), name, {} if name in _WITHOUT else _ATTACK) for name in recipes)
+
+
+MEASUREMENTS: dict[str, Measurement] = {
+    study.name: study
+    for study in (
+        Measurement(
+            "theory",
+            "Does Theorem 1 hold for real gradients, what is left of it under AdamW, and is the adversarial "
+            "loss a gradient penalty (Section V-A)?",
+            _plain("uegr"),
+        ),
+        Measurement(
+            "drift",
+            "Does the selective update keep a network nearer to where it began (Fig. 2a)?",
+            _plain("dropout", "r_at", "uegr_no_mask", "uegr"),
+        ),
+        Measurement(
+            "sharpness",
+            "Does UEGR find flatter minima?",
+            _plain("dropout", "sam", "uegr_no_mask", "uegr"),
+        ),
+        Measurement(
+            "drop",
+            "How much accuracy do weak, medium and strong attacks cost (Fig. 2b)?",
+            (
+                *_plain("dropout", "at", "r_at", "r_at_su", "uegr"),
+                *(Variant(f"UEGR, trained at {e:g}", "uegr", _ATTACK | {"epsilon": e}) for e in (0.025, 0.1)),
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network, measured.
+
+    Args:
+        values: what the probe found, in plain JSON types.
+        facts: the rest of the file: settings of cell and probe, corpus, machine, program, seconds.
+    """
+
+    id: str
+    variant: str
+    corpus: str
+    arch: str
+    seed: int
+    values: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        cell = {"corpus": self.corpus, "arch": self.arch, "seed": self.seed}
+        return {
+            "schema": SCHEMA, "id": self.id, "variant": self.variant, "cell": cell,
+            "values": dict(self.values), **self.facts,
+        }  # fmt: skip
+
+
+def read_point(path: Path) -> Point:
+    """The measurement of a file.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        schema, id, variant, cell, values = (
+            found.pop(key) for key in ("schema", "id", "variant", "cell", "values")
+        )
+        if schema != SCHEMA:
+            raise ValueError(f"schema {schema}")
+        return Point(id, variant, cell["corpus"], cell["arch"], cell["seed"], values, found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a measurement of schema {SCHEMA} ({error}); expected a file of zoo.study"
+        ) from None
+
+
+def read_points(folder: Path) -> list[Point]:
+    """All measurements of a folder, by file name; none where there is no folder.
+
+    Raises:
+        UserError: a `.json` file of it is none.
+    """
+    return [read_point(path) for path in sorted(folder.glob("[!.]*.json"))]
+
+
+def missing(asked: Measurement, points: Sequence[Point]) -> int:
+    """How many of the planned networks are not there."""
+    there = {(p.variant, p.corpus, p.arch, p.seed) for p in points}
+    planned = {
+        (v.name, corpus, arch, seed)
+        for v in asked.variants
+        for corpus in asked.corpora
+        for arch in asked.archs
+        for seed in asked.seeds
+    }
+    return len(planned - there)

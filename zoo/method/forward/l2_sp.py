@@ -1,0 +1,50 @@
+"""L2-SP (Li et al. 2018): the loss with a pull to the weights that training starts from.
+
+    L(theta) + anchor_pull / 2 * ||theta - theta_0||^2
+
+The classifier is left out: it starts from random numbers, to which nothing should be pulled. theta_0 is what
+the first batch finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from zoo.core.batch import Batch
+from zoo.core.records import setting
+from zoo.method.contract import selected_parameters
+from zoo.method.forward.bi_stage import BiStage
+from zoo.method.trainee import Forward, Trainee
+
+
+@dataclass(frozen=True)
+class L2SP(Forward):
+    """The strength of the pull."""
+
+    kind: ClassVar[str] = "l2_sp"
+    adds_up: ClassVar[bool] = True
+
+    anchor_pull: float = setting(0.01, low=0)
+
+    @property
+    def attacks(self) -> bool:
+        """Only clean passes."""
+        return False
+
+    @property
+    def passes(self) -> int:
+        """Forward-backward passes over the batch that a step needs."""
+        return 1
+
+    def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
+        """Leaves the gradient of both terms in `.grad`; `penalty` is the second one, and part of `loss`."""
+        pulled = [p for p in selected_parameters(trainee.model, "body") if p.requires_grad]
+        anchors = trainee.state.setdefault("anchors", [p.detach().clone() for p in pulled])
+        record = BiStage().gradients(trainee, batch)
+        away = torch.stack([(p - anchor).square().sum() for p, anchor in zip(pulled, anchors, strict=True)])
+        penalty = self.anchor_pull / 2 * away.sum()
+        trainee.descend(penalty)
+        return record | {"penalty": penalty.detach(), "loss": record["loss"] + penalty.detach()}

@@ -1,0 +1,81 @@
+"""The page's sections on studies, and their figures: answers of questions, and of measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.evidence.measurements import MEASUREMENTS, read_points
+from zoo.evidence.questions import QUESTIONS, Question
+from zoo.report.blocks import Block, Figure, Heading, Table
+from zoo.report.curves import draw_curves, draw_plane
+from zoo.report.defaults import defaults, whole_rows
+from zoo.report.measured import blocks, curves
+
+__all__ = ["draw_studies", "sections"]
+
+_AXES = {
+    "drift": ("epoch", "CKA to the initial network"),
+    "sharpness": ("filter lengths away", "rise of the loss, nats"),
+    "drop": ("strength of PGD", "accuracy lost, points"),
+    "theory": ("epsilon", "gain over the penalty"),
+}
+_UNIT = "validation accuracy, %"
+
+
+def sections(results: Path) -> Iterator[Block]:
+    """A section for every study that has a folder of results."""
+    for name, asked in QUESTIONS.items():
+        if answer := defaults(results / name, name):
+            title = "Which defaults" if not asked.plane and name != "k" else "The paper's other tables"
+            yield Heading(f"{title}: the study {name}")
+            yield from _on_plane(results, asked, answer) if asked.plane else answer
+    for name, measured in MEASUREMENTS.items():
+        if points := read_points(results / name):
+            yield Heading(f"Inside the networks: the study {name}")
+            yield from blocks(measured, points)
+            if not curves(measured, points):
+                continue
+            yield Figure(f"figures/{name}.svg", f"{_AXES[name][1]} by {_AXES[name][0]}, mean over networks")
+
+
+def draw_studies(results: Path, figures: Path) -> list[Path]:
+    """Write the figures of all studies that are there; returns the paths written."""
+    paths: list[Path] = []
+    for name, asked in QUESTIONS.items():
+        if asked.plane:
+            found = plane(results, asked)
+            paths += draw_plane(found, figures / name, asked.asks, asked.plane[1], asked.plane[0], _UNIT)
+    for name, measured in MEASUREMENTS.items():
+        points = read_points(results / name)
+        if points:
+            x, y = _AXES[name]
+            logarithmic = name in ("drop", "theory")
+            paths += draw_curves(curves(measured, points), figures / name, f"{name}: {y}", x, y, logarithmic)
+    return paths
+
+
+def plane(results: Path, asked: Question) -> dict[tuple[float, float], float]:
+    """Mean validation accuracy in percent by (first, second) place of the variants' names."""
+    rows = whole_rows(results / asked.name, asked.name)
+    return {
+        (places[0], places[1]): 100 * row.mean
+        for row in rows
+        if row.mean is not None and (places := [float(text) for text in row.variant.split(", ")])
+    }
+
+
+def _on_plane(results: Path, asked: Question, answer: list[Block]) -> Iterator[Block]:
+    """The answer with its long tables replaced by one with an axis down and one across."""
+    yield from (block for block in answer if not isinstance(block, Table))
+    values = plane(results, asked)
+    if not values:
+        return
+    down, across = (sorted({place[i] for place in values}) for i in (0, 1))
+    rows = tuple(
+        (f"{row:g}", *(f"{values[row, column]:.1f}" for column in across if (row, column) in values))
+        for row in down
+    )
+    header = (f"{asked.plane[0]} down, {asked.plane[1]} across", *(f"{column:g}" for column in across))
+    yield Table(header, rows, f"Mean {_UNIT}")
+    yield Figure(f"figures/{asked.name}.svg", f"{_UNIT} by {asked.plane[0]} and {asked.plane[1]}")

@@ -1,0 +1,167 @@
+"""Running a study that measures networks: one after the other, a file each; what is there stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.core.command import say
+from zoo.core.errors import UserError
+from zoo.core.identity import canonical_json, plain
+from zoo.core.options import lookup, parse_setting
+from zoo.core.records import Settings
+from zoo.evidence.measurements import Measurement, Point, read_point
+from zoo.evidence.questions import Variant
+from zoo.grid.plan import Job
+from zoo.grid.store import Store
+from zoo.probes.drift import Drift
+from zoo.probes.drop import Drop
+from zoo.probes.sharpness import Sharpness
+from zoo.probes.subject import Subject
+from zoo.probes.theorem import Theory
+from zoo.studies import run
+from zoo.studies.study import Study, Where
+from zoo.text import load_corpus
+from zoo.training.environment import machine, made_by, versions
+from zoo.training.settings import CellSettings
+
+# What is measured in the study of this name.
+PROBES: dict[str, type[Settings]] = {
+    "theory": Theory,
+    "drift": Drift,
+    "sharpness": Sharpness,
+    "drop": Drop,
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One network to be measured, and the name of its file without the ending."""
+
+    variant: str
+    job: Job
+    id: str
+
+
+def probe_of(name: str, settings: Mapping[str, str]) -> Settings:
+    """The probe of a study with settings as a user types them.
+
+    Raises:
+        UserError: it has no such setting, or the value does not fit.
+    """
+    kind = PROBES[name]
+    known = kind().as_json()
+    typed = {}
+    for key, text in settings.items():
+        lookup(known, key, kind.what)
+        typed[key] = parse_setting(kind, key, text)
+    return kind(**typed)
+
+
+def plan(
+    asked: Measurement, probe: Settings, places: Where, axes: Mapping[str, Any], changes: Mapping[str, Any]
+) -> list[Planned]:
+    """Every network of the study, seed by seed; corpora are prepared on the way.
+
+    Raises:
+        UserError: whatever a study of cells refuses.
+    """
+    found = []
+    digest = hashlib.sha256(canonical_json(probe.named()).encode()).hexdigest()[:4]
+    suffix = f"-{digest}" if probe.named() else ""
+    for variant in asked.variants:
+        for job in run.jobs_of(study(asked, variant, places, axes, changes)):
+            if not job.is_reference:
+                found.append(Planned(variant.name, job, f"{job.id}{suffix}"))
+    return sorted(found, key=lambda one: one.job.cell.seed)
+
+
+def study(
+    asked: Measurement, variant: Variant, places: Where, axes: Mapping[str, Any], changes: Mapping[str, Any]
+) -> Study:
+    """The cells of one variant; `axes` in place of the record's own, `changes` of all variants alike."""
+    own = {"archs": asked.archs, "corpora": asked.corpora, "seeds": asked.seeds}
+    return Study.of(
+        asked.preset,
+        {**own, **axes, "recipes": (variant.recipe,)},
+        changes={"learning_rate": asked.rate, **changes, **variant.changes},
+        places=places,
+    )
+
+
+def measure_all(
+    planned: list[Planned],
+    probe: Settings,
+    places: Where,
+    weights: Path | None,
+    report: Callable[[str], None] = say,
+) -> list[Point]:
+    """The points of the plan, measured where they are not there yet; another process may share the work.
+
+    Args:
+        weights: folder of kept weights, `<cell>.safetensors`, to be measured in place of a training.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    folder = Path(places.out)
+    store = Store(folder)
+    points: list[Point] = []
+    for number, one in enumerate(planned, 1):
+        path = folder / f"{one.id}.json"
+        with store.claim(one.id) as mine:
+            if not path.exists() and mine:
+                began = time.perf_counter()
+                point = _measured(one, probe, places, weights, began)
+                _write(path, point)
+                report(
+                    f"[{number}/{len(planned)}] {one.job.id} {one.variant}: {point.facts['seconds']:.0f} s"
+                )
+        if path.exists():
+            # The networks of two studies may be the same cell under two names of variants.
+            points.append(replace(read_point(path), variant=one.variant))
+    return points
+
+
+def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None, began: float) -> Point:
+    import torch
+
+    job, settings = one.job, one.job.settings
+    assert isinstance(settings, CellSettings)
+    data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
+    corpus = load_corpus(job.source, settings.text, data, cache)  # type: ignore[arg-type]
+    kept = None if weights is None else weights / f"{job.id}.safetensors"
+    if kept is not None and not kept.is_file():
+        raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
+    subject = Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache)
+    values = plain(probe.measure(subject))  # type: ignore[attr-defined]
+    facts = {
+        "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
+        "corpus": asdict(job.corpus), "kept_weights": kept is not None,
+        "seconds": time.perf_counter() - began, "machine": asdict(machine(torch.device("cpu"))),
+        "made_by": made_by(), "versions": versions(),
+    }  # fmt: skip
+    return Point(one.id, one.variant, job.cell.corpus, job.cell.arch, job.cell.seed, values, plain(facts))
+
+
+def _write(path: Path, point: Point) -> None:
+    """There as a whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(
+            json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); expected a place to write to"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
