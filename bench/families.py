@@ -22,10 +22,10 @@ def measure_families(
 ) -> list[dict[str, Any]]:
     """One entry a family.
 
-    Keys: family; difference (largest, of logits through vectors from the model's own, padding on both
-    sides); sites (names, with the rates of the library's default configuration); ordinary and uncalled
-    (nn.Dropout modules that stay as they are, and why); told (what the method warned of); cost (quartiles of
-    a UEGR step in plain steps).
+    Keys: family; difference (largest, of logits through vectors from the model's own, padding on both sides);
+    sites (names, with the rates of the library's default configuration); ordinary and uncalled (nn.Dropout
+    modules that stay as they are, and why); told (what the method warned of); cost (quartiles of a UEGR step
+    in plain steps).
     """
     found = []
     for family in families:

@@ -22,7 +22,7 @@ def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tens
         "words": _words(trainee),
         "dropout": _dropout(recipe, trainee),
         "update": _update(recipe, trainee),
-        "missing": " ".join(missing(recipe, trainee, terms) + _first_pass(trainee)) or "nothing",
+        "missing": " ".join(missing(recipe, trainee, terms)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -124,10 +124,6 @@ def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor])
     stage = trainee.backward
     if stage is not None and not stage.parameters:
         notes.append("the update is the optimizer's own: it holds none of the parameters in scope.")
+    if stage is not None and stage.wants_pass:
+        notes.append("a pass over the training data before the first step: method.first_pass(loader).")
     return notes
-
-
-def _first_pass(trainee: HookedTrainee) -> list[str]:
-    if trainee.backward is None or not trainee.backward.wants_pass:
-        return []
-    return ["a pass over the training data before the first step: method.first_pass(loader)."]

@@ -215,7 +215,8 @@ class Method:
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
-        if self.batches == 1:
+        # A stage that wants its first pass says so itself, when a step is tried without it.
+        if self.batches == 1 and not (self.stage is not None and self.stage.wants_pass):
             for note in missing(self.recipe, trainee, self.terms):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
