@@ -8,15 +8,18 @@ from functools import cache
 from typing import Any
 
 from zoo.core.errors import UserError
+from zoo.core.names import PRETRAINED, is_pretrained
 from zoo.core.options import lookup, one_of, parse_setting
 from zoo.core.records import Settings
 from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
 from zoo.models import ARCHS, MODELS
+from zoo.pretrained.settings import Pretrained
 from zoo.recipes import recipe_fields, resolve_recipe
-from zoo.settings import PRESETS
+from zoo.settings import PRESETS, PRETRAINED_TRAIN
 from zoo.text import TextSettings
+from zoo.text.settings import OwnTokens
 from zoo.training.settings import CellSettings, TrainSettings
 
 # The parts of a recipe that a change may bring in or take out.
@@ -31,8 +34,8 @@ NOT_CHANGES = ("folds", "fold")  # an axis
 def settings_table() -> dict[str, type[Settings] | None]:
     """Every setting by its name -> the record that has it (None: a switch of `SWITCHES`)."""
     table = dict(recipe_fields())
-    for arch in ARCHS:
-        table |= {f.name: MODELS[arch].Sizes for f in fields(MODELS[arch].Sizes)}
+    for arch in (*ARCHS, PRETRAINED):
+        table |= {f.name: sizes_of(arch) for f in fields(sizes_of(arch))}
     for record in (TrainSettings, TextSettings):
         table |= {f.name: record for f in fields(record) if f.name not in NOT_CHANGES}
     return table
@@ -91,8 +94,12 @@ def resolve(
 ) -> CellSettings:
     """Everything that decides a cell's result: records' defaults, then the preset, then the changes."""
     row = PRESETS[preset]
-    training = row["train"] | row.get("train_by_corpus", {}).get(corpus, {})
-    sizes = MODELS[arch].Sizes
+    training = row["train"]
+    if is_pretrained(arch):
+        training = PRETRAINED_TRAIN | row.get("train_pretrained", {})
+        text = OwnTokens(**{f.name: getattr(text, f.name) for f in fields(text)})
+    training = training | row.get("train_by_corpus", {}).get(corpus, {})
+    sizes = sizes_of(arch)
     names = recipe_fields()
     own = resolve_recipe(recipe, recipe_preset)
     return CellSettings(
@@ -101,6 +108,11 @@ def resolve(
         _record(TrainSettings, training, changes),
         text,
     )
+
+
+def sizes_of(arch: str) -> type[Settings]:
+    """The record of a model's own settings."""
+    return Pretrained if is_pretrained(arch) else MODELS[arch].Sizes
 
 
 def _record(kind: type[Settings], preset: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:

@@ -142,7 +142,7 @@ def _with_validation(corpus: RawCorpus, other: RawCorpus, where: str) -> RawCorp
         shown = ", ".join(corpus.labels[:6]) + (", ..." if len(corpus.labels) > 6 else "")
         raise UserError(f"{where}: label {strange[0]!r} is unknown; the training rows have {shown}")
     texts = [text for rows in other.parts.values() for text in rows.texts]
-    labels = [index[other.labels[i]] for rows in other.parts.values() for i in rows.labels]
+    labels = [index[other.labels[int(i)]] for rows in other.parts.values() for i in rows.labels]
     return replace(corpus, parts={**corpus.parts, "validation": Rows(texts, labels)})
 
 

@@ -135,10 +135,10 @@ def _of_table(path: Path, text: str, label: str) -> Iterator[Group]:
     if not label:
         texts = texts_of(table, choose_text(table.head(), text))
         return _of_lines(iter(partial(_first, texts), []))
-    rows = (
-        (text, label)
-        for _, text, label, _ in labelled(table, choose_columns(table.head(), Asked(text, label), path))
-    )
+    columns = choose_columns(table.head(), Asked(text, label), path)
+    if columns.pair:
+        raise UserError(f"{path}: rows are sentence pairs (text_pair); expected single texts")
+    rows = ((line.text, line.label) for line in labelled(table, columns))
     return (_apart(group) for group in iter(partial(_first, rows), []))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 # What a preset says of each part; everything else keeps its record's default. `corpora`, `seeds` and
 # `fractions` (of a corpus' rows) are defaults that the command line can change; `model` has the sizes of each
-# model, and `train_by_corpus` what a corpus has in place of `train`, for all methods alike.
+# model, `train_pretrained` what models of Hugging Face have in place of `train`, and `train_by_corpus` what a
+# corpus has in place of either, for all methods alike.
 _SMALL_RECURRENT = {"embedding": 64, "hidden": 32, "layers": 1}
 _QUICK_RECURRENT = {"embedding": 64, "hidden": 48, "layers": 1}
 _SMALL_MODELS = {
@@ -23,6 +24,11 @@ _QUICK_MODELS = {
 }
 _FULL_RECURRENT = {"embedding": 100, "hidden": 100, "layers": 1}
 _PAPER_CORPORA, _SIX_SEEDS = ("imdb", "ag_news", "tnews", "iflytek"), (0, 1, 2, 3, 4, 5)
+
+# How models of Hugging Face are trained under any preset: the paper's batch, epochs and warm-up. It does not
+# state its learning rate; this is that of its lineage for BERT.
+PRETRAINED_TRAIN: dict[str, Any] = {"epochs": 10, "batch_size": 16, "learning_rate": 2e-5, "warmup": 0.06}
+_GLUE = ("sst2", "cola", "mrpc", "stsb", "mnli", "qqp", "qnli", "rte", "wnli")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
@@ -82,6 +88,25 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fractions": {},
         "model": {},
         "train": {"vectors": "word2vec"},
+    },
+    # Tables I and II: models of Hugging Face on the nine tasks.
+    "glue": {
+        "corpora": tuple(f"glue_{task}" for task in _GLUE),
+        "seeds": (0, 1, 2),
+        "text": {"max_length": 128},
+        "fractions": {},
+        "model": {},
+        "train": {},
+    },
+    # Two of the tasks, cut so that MiniLM learns them on two CPU cores.
+    "minilm": {
+        "corpora": ("glue_sst2", "glue_mrpc"),
+        "seeds": (0, 1, 2),  # not portable: its products would take three times as long
+        "text": {"max_length": 64},
+        "fractions": {"glue_sst2": 0.025, "glue_mrpc": 0.2},
+        "model": {},
+        "train": {},
+        "train_pretrained": {"epochs": 3, "learning_rate": 1e-4},
     },
 }
 

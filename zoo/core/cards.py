@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import UserError
+from zoo.core.measures import ACCURACY, CLASSES, MEASURES, SCORES
+from zoo.core.options import one_of
 
 KINDS = ("demo", "real")
 LANGUAGES = ("en", "zh")
@@ -27,7 +29,11 @@ class Card:
     `package`) or "real" (lies in a data folder, or is fetched). length: tokens at which its texts are cut
     unless the run says less; 0 = no such limit. rows: published rows of the labelled parts by our part names.
     layout: how it is published, see `zoo.text.sources.layouts`; folders, archive_names: the usual names of
-    what holds it. archives: the published files.
+    what holds it. archives: the published files. columns: of the layouts that ask for them, by `text`,
+    `pair` and `label`, each with the names that it may have. pairs: whether a text is two. scores: lowest and
+    highest, where the answer is a number; such a corpus has no classes. measure: the main one; measures:
+    further ones that are computed because the card names them. also_test: further test sets, by the measures'
+    name of their texts: a folder of the data folder.
     """
 
     name: str
@@ -46,10 +52,17 @@ class Card:
     folders: tuple[str, ...] = ()
     archive_names: tuple[str, ...] = ()
     archives: tuple[dict[str, Any], ...] = field(default=(), compare=False)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    pairs: bool = False
+    scores: tuple[float, float] | None = None
+    measure: str = ACCURACY
+    measures: tuple[str, ...] = ()
+    also_test: dict[str, str] = field(default_factory=dict)
 
     def identity(self) -> str:
         """Return the fields that decide what is read from the corpus's files and noted on it, as JSON."""
-        read = (self.kind, self.language, self.labels, self.label_ids, self.layout, self.rows)
+        read: list[object] = [self.kind, self.language, self.labels, self.label_ids, self.layout, self.rows]
+        read += [self.scores] if self.scores else []
         return json.dumps(read, sort_keys=True)
 
     def compared(self, labels: tuple[str, ...], sizes: Mapping[str, int], where: Path) -> tuple[str, ...]:
@@ -126,14 +139,20 @@ def load_card(name: str) -> Card:
             language=fields["language"],
             licence=fields["licence"],
             length=fields.get("length", 0),
-            labels=tuple(fields["classes"]["names"]),
-            label_ids=tuple(fields["classes"].get("ids", ())),
+            labels=() if "scores" in fields else tuple(fields["classes"]["names"]),
+            label_ids=tuple(fields.get("classes", {}).get("ids", ())),
             rows=dict(fields["rows"]),
             layout=published.get("layout", ""),
             package=published.get("package", ""),
             folders=tuple(published.get("folders", ())),
             archive_names=tuple(published.get("archives", ())),
             archives=tuple(fields.get("archive", ())),
+            columns={name: tuple(names) for name, names in fields.get("columns", {}).items()},
+            pairs=bool(fields.get("pairs", False)),
+            scores=_bounds(fields.get("scores")),
+            measure=fields.get("measure", ACCURACY),
+            measures=tuple(fields.get("measures", ())),
+            also_test=dict(fields.get("also_test", {})),
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no such card; expected the card of corpus {name}") from None
@@ -148,15 +167,37 @@ def load_card(name: str) -> Card:
     return card
 
 
+def _bounds(scores: Any) -> tuple[float, float] | None:
+    return None if scores is None else (float(scores["low"]), float(scores["high"]))
+
+
 def _problem(card: Card, stem: str) -> str | None:
     """Return what is wrong with a card's values, if anything."""
     classes = len(set(card.labels))
+    kind = SCORES if card.scores else CLASSES
+    rows = {row.name: row for row in MEASURES if row.on == "test" and row.of == kind}
+    further = {row.on for row in MEASURES} - {"test", "attacked"}
     whole = {"order": card.order, "length": card.length, **{f"rows.{k}": v for k, v in card.rows.items()}}
     checks = [
         (card.name == stem, f"name is {card.name!r}; expected {stem!r} as the file"),
         (card.kind in KINDS, f"kind is {card.kind!r}; expected {' or '.join(KINDS)}"),
         (card.language in LANGUAGES, f"language is {card.language!r}; expected {' or '.join(LANGUAGES)}"),
-        (classes == len(card.labels) >= 2, f"{classes} distinct classes; expected two or more, none twice"),
+        (
+            classes == len(card.labels) >= 2 or card.scores is not None,
+            f"{classes} distinct classes; expected two or more, none twice",
+        ),
+        (
+            card.scores is None or card.scores[0] < card.scores[1],
+            f"scores from {card.scores}; expected low below high",
+        ),
+        *(
+            (name in rows, f"measure {name!r}; expected {one_of(name, rows)}")
+            for name in (card.measure, *card.measures)
+        ),
+        (
+            set(card.also_test) <= further,
+            f"also_test of {', '.join(card.also_test)}; expected {', '.join(sorted(further))}",
+        ),
         (len(card.label_ids) in (0, classes), f"{len(card.label_ids)} ids; expected one a class, or none"),
         (
             set(card.rows) <= set(_NAMES_OF_PARTS),

@@ -1,18 +1,26 @@
 """Measures: one row each, read by results, tables, page, CSV and report.
 
-A measure is computed from an outcome (the class probabilities of a set of texts, and their true classes) when
-a cell ends. To add one, add a row: nothing else changes. Results that were made before a row lack it, and
-tables leave it out where nobody has it.
+A measure is computed from an outcome (the class probabilities of a set of texts, and their true classes; or
+scores, given and true) when a cell ends. To add one, add a row: nothing else changes. Results that were made
+before a row lack it, and tables leave it out where nobody has it. A corpus has one main measure, which
+selection, differences and verdicts are about: accuracy, unless its card names another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = ["MEASURES", "Measure", "Outcome", "accuracy", "macro_f1", "measure"]
+__all__ = [
+    "ACCURACY", "MEASURES", "Measure", "Outcome", "Scores", "accuracy", "f1", "macro_f1", "matthews",
+    "measure", "pearson", "spearman",
+]  # fmt: skip
+
+ACCURACY = "accuracy"  # the main measure of a corpus that names none
+CLASSES, SCORES = "classes", "scores"
 
 
 @dataclass(frozen=True)
@@ -30,26 +38,48 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What a model said about n texts where the answer is a number. predictions, truth: (n,) float."""
+
+    predictions: np.ndarray
+    truth: np.ndarray
+
+
+Answers = Outcome | Scores
+
+
+@dataclass(frozen=True)
 class Measure:
     """One row.
 
     Args:
         name: key of a result's `measures`.
         title: as a table heads it.
-        on: which texts: `test`, or `attacked` (a sample of the test part under FGSM).
+        on: which texts: `test`, `attacked` (a sample of the test part under FGSM), or `advglue` (a further
+            test set of texts that were changed to mislead).
         compute: from the outcome on those texts; a fraction of 1 where `unit` is %.
         unit: "%" (printed times 100) or "" (printed as it is).
         higher_is_better: which way.
         text: one sentence for the reader.
+        of: what it takes, `classes` or `scores`.
+        by_name: whether it is computed only for corpora whose card names it.
+        short: as a list of several names it.
     """
 
     name: str
     title: str
     on: str
-    compute: Callable[[Outcome], float]
+    compute: Callable[[Any], float]
     unit: str = "%"
     higher_is_better: bool = True
     text: str = ""
+    of: str = CLASSES
+    by_name: bool = False
+    short: str = ""
+
+    def fits(self, answers: Answers) -> bool:
+        """Whether it can be computed from these answers."""
+        return isinstance(answers, Outcome if self.of == CLASSES else Scores)
 
     @property
     def heading(self) -> str:
@@ -58,17 +88,55 @@ class Measure:
         return f"{self.title}{unit}{'' if self.higher_is_better else ' (lower is better)'}"
 
     @property
+    def is_correlation(self) -> bool:
+        """Whether its values go from -1 to 1."""
+        return self.compute in (matthews, pearson, spearman)
+
+    @property
     def scale(self) -> float:
         """What a value is multiplied by in print."""
         return 100.0 if self.unit == "%" else 1.0
 
 
-def accuracy(outcome: Outcome) -> float:
+def accuracy(outcome: Answers) -> float:
     """Share of the texts whose most probable class is the true one."""
     return float((outcome.predictions == outcome.truth).mean())
 
 
-def macro_f1(outcome: Outcome) -> float:
+def matthews(outcome: Answers) -> float:
+    """Matthews' correlation coefficient; 0 where all predictions are one class."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(outcome.truth, outcome.predictions))
+
+
+def f1(outcome: Answers) -> float:
+    """2 TP / (2 TP + FP + FN) of class 1, the positive one; 0 where nothing is or is called positive."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(outcome.truth, outcome.predictions, zero_division=0.0))
+
+
+def pearson(scores: Answers) -> float:
+    """Correlation of the scores given with the true ones; 0 where either are all the same."""
+    from scipy.stats import pearsonr
+
+    return 0.0 if _constant(scores) else float(pearsonr(scores.predictions, scores.truth).statistic)
+
+
+def spearman(scores: Answers) -> float:
+    """Correlation of the ranks; 0 where either are all the same."""
+    from scipy.stats import spearmanr
+
+    return 0.0 if _constant(scores) else float(spearmanr(scores.predictions, scores.truth).statistic)
+
+
+def _constant(scores: Answers) -> bool:
+    # scipy warns and gives nan.
+    return len(scores.truth) < 2 or np.ptp(scores.predictions) == 0 or np.ptp(scores.truth) == 0
+
+
+def macro_f1(outcome: Answers) -> float:
     """Mean over the classes that occur in truth or predictions of 2 TP / (2 TP + FP + FN)."""
     truth, predictions = outcome.truth, outcome.predictions
     classes = int(max(truth.max(), predictions.max())) + 1
@@ -77,13 +145,34 @@ def macro_f1(outcome: Outcome) -> float:
     return float((2 * hits[total > 0] / total[total > 0]).mean())
 
 
-# The first row is the one that differences and verdicts are about.
+# The first row is the main measure of every corpus that names none.
 MEASURES: tuple[Measure, ...] = (
-    Measure("accuracy", "Test accuracy", "test", accuracy),
+    Measure(ACCURACY, "Test accuracy", "test", accuracy, short="accuracy"),
+    Measure(
+        "matthews", "Test Matthews correlation", "test", matthews, by_name=True, short="Matthews",
+        text="Times 100, as GLUE prints it.",
+    ),
+    Measure(
+        "pearson", "Test Pearson correlation", "test", pearson, of=SCORES, short="Pearson",
+        text="Times 100, as GLUE prints it.",
+    ),
+    Measure(
+        "spearman", "Test Spearman correlation", "test", spearman, of=SCORES, short="Spearman",
+        text="Times 100, as GLUE prints it.",
+    ),
+    Measure("f1", "Test F1", "test", f1, by_name=True, short="F1", text="Of the positive class."),
     Measure("macro_f1", "Test macro-F1", "test", macro_f1, text="Mean of the classes' F1."),
     Measure(
         "attacked_accuracy", "Test accuracy under FGSM", "attacked", accuracy,
         text="One step on the word vectors from the clean point: an upper bound on what an attack leaves.",
+    ),
+    Measure(
+        "attacked_pearson", "Test Pearson correlation under FGSM", "attacked", pearson, of=SCORES,
+        text="One step on the word vectors from the clean point, up the squared error.",
+    ),
+    Measure(
+        "advglue_accuracy", "AdvGLUE accuracy", "advglue", accuracy,
+        text="On the public texts of AdvGLUE, which were changed to mislead other models.",
     ),
 )  # fmt: skip
 

@@ -7,11 +7,15 @@ from functools import cache
 
 from zoo.core.cards import known_corpora, load_card
 
-__all__ = ["ARCHS", "AVERAGE", "BASELINE", "NO_ARCH", "RECIPES", "corpora", "display", "in_order"]
+__all__ = [
+    "ARCHS", "AVERAGE", "BASELINE", "NO_ARCH", "PRETRAINED", "RECIPES", "corpora", "display", "in_order",
+    "is_pretrained",
+]  # fmt: skip
 
 AVERAGE = "AVG"
 BASELINE = "tfidf_svm"
 NO_ARCH = "-"  # the arch of a cell that is no neural network
+PRETRAINED = "hf:"  # what the archs of Hugging Face begin with
 
 # The order of each table is the order of the rows (and columns) in print: Table IV first.
 RECIPES = {
@@ -42,9 +46,15 @@ ARCHS = {
     "textcnn": "TextCNN",
     "texthan": "TextHAN",
     "han": "HAN (two-level)",
+    "hf:minilm": "MiniLM",
     NO_ARCH: "no neural network",
 }
 _BASELINE_NAME = "TF-IDF + linear SVM"
+
+
+def is_pretrained(arch: str) -> bool:
+    """Whether an arch is a model of Hugging Face, with weights and a tokeniser of its own."""
+    return arch.startswith(PRETRAINED)
 
 
 @cache

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 
-from zoo.core.classes import decode_classes, encode_classes
+from zoo.core.classes import decode_classes, decode_scores, encode_classes, encode_scores
 from zoo.core.errors import UserError
-from zoo.core.measures import MEASURES
+from zoo.core.measures import ACCURACY, MEASURES, Answers, Outcome
 from zoo.core.names import NO_ARCH
 from zoo.core.result_check import DONE, FAILED, checked
 
 __all__ = [
-    "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "decode_classes",
-    "encode_classes", "measures_of",
+    "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "answers_json",
+    "decode_classes", "encode_classes", "measures_of",
 ]  # fmt: skip
 
 
@@ -34,7 +34,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class CorpusInfo:
-    """What a result says of its corpus: sizes of the parts, and notes on what is partial or ours in it."""
+    """What a result says of its corpus: sizes of the parts, and notes on what is partial or ours in it.
+
+    `labels` counts the classes; 1 where the answer is a score. `measure` is the main one.
+    """
 
     name: str
     language: str
@@ -45,6 +48,12 @@ class CorpusInfo:
     test_rows: int
     words: int
     notes: tuple[str, ...] = ()
+    measure: str = ACCURACY
+
+    @property
+    def scores(self) -> bool:
+        """Whether the answers are numbers and not classes."""
+        return self.labels == 1
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,11 @@ class Result:
 
     `measures` has the values of `zoo.core.measures.MEASURES` that the cell has. `predictions` and `truth` are
     the classes of the test texts, `attacked` says how the attacked sample was made, with the same two rows of
-    classes of it (older results: its accuracy alone). `curve` has an entry for each epoch
-    that was reached (fewer than the settings' where patience ended), `seconds` the times. `made_by` says
-    which version and which commit of this program made it (`commit` None: not from a checkout).
+    classes of it (older results: its accuracy alone), and `further` has the two rows of each further test
+    set. Where the answer is a score, the rows are scores. `validation_accuracy` is the validation value of
+    the corpus's main measure. `curve` has an entry for each epoch that was reached (fewer than the settings'
+    where patience ended), `seconds` the times. `made_by` says which version and which commit of this program
+    made it (`commit` None: not from a checkout).
     """
 
     id: str
@@ -93,6 +104,7 @@ class Result:
     predictions: str = ""  # encode_classes
     truth: str = ""
     attacked: Mapping[str, Any] | None = None
+    further: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: int | None = None
     vectors: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
@@ -111,14 +123,41 @@ class Result:
         """Whether the cell gave a result."""
         return self.status == DONE
 
+    @property
+    def measure(self) -> str:
+        """The name of the main measure."""
+        return ACCURACY if self.corpus is None else self.corpus.measure
+
+    @property
+    def main(self) -> float:
+        """The value of the main measure of a done cell."""
+        return self.measures[self.measure]
+
+    def answers(self, on: str = "test") -> tuple[np.ndarray, np.ndarray] | None:
+        """(n,) what is true and (n,) what was said, on the texts of measures with this `on`.
+
+        None where the result has no such texts, or (older ones) not their single answers.
+        """
+        if on == "test":
+            return self.classes()
+        holder = (self.attacked if on == "attacked" else self.further.get(on)) or {}
+        if "truth" not in holder:
+            return None
+        decode = self._decode
+        return decode(holder["truth"]), decode(holder["predictions"])
+
+    @property
+    def _decode(self) -> Any:
+        return decode_scores if self.corpus is not None and self.corpus.scores else decode_classes
+
     def classes(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) true classes and (n,) predicted classes of the test texts.
+        """(n,) true classes and (n,) predicted classes of the test texts; scores where these are asked for.
 
         Raises:
             UserError: the result has none that can be read.
         """
         try:
-            truth, predictions = decode_classes(self.truth), decode_classes(self.predictions)
+            truth, predictions = self._decode(self.truth), self._decode(self.predictions)
         except (ValueError, zlib.error):
             raise UserError(
                 f"the result {self.id} has no readable 'predictions' and 'truth'; "
@@ -136,6 +175,8 @@ class Result:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values |= {"cell": asdict(self.cell), "machine": asdict(self.machine)}
         values["corpus"] = None if self.corpus is None else asdict(self.corpus)
+        if self.measure == ACCURACY and self.corpus is not None:
+            del values["corpus"]["measure"]  # as results from before there were others
         return {key: value for key, value in values.items() if value not in (None, "", (), {}, [])}
 
     @classmethod
@@ -157,6 +198,21 @@ class Result:
         return cls(**parts)
 
 
-def measures_of(outcomes: Mapping[str, Any]) -> dict[str, float]:
-    """Every measure whose texts (`test`, `attacked`) have an outcome."""
-    return {row.name: row.compute(outcomes[row.on]) for row in MEASURES if row.on in outcomes}
+def measures_of(outcomes: Mapping[str, Answers], named: Iterable[str] = ()) -> dict[str, float]:
+    """Every measure whose texts (`test`, `attacked`, ...) have answers of its kind.
+
+    Args:
+        named: those that the corpus names; others that are computed `by_name` are left out.
+    """
+    wanted = set(named)
+    return {
+        row.name: row.compute(outcomes[row.on])
+        for row in MEASURES
+        if row.on in outcomes and row.fits(outcomes[row.on]) and (not row.by_name or row.name in wanted)
+    }
+
+
+def answers_json(answers: Answers) -> dict[str, Any]:
+    """What was said and what is true, as a result keeps them."""
+    encode = encode_classes if isinstance(answers, Outcome) else encode_scores
+    return {"predictions": encode(answers.predictions), "truth": encode(answers.truth)}

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.core.classes import decode_classes
+from zoo.core.classes import decode_classes, decode_scores
 from zoo.core.errors import UserError
 from zoo.core.identity import SCHEMA
-from zoo.core.measures import MEASURES
+from zoo.core.measures import ACCURACY, MEASURES, SCORES, Scores, accuracy
+from zoo.core.measures import measure as _main_measure
 from zoo.core.options import one_of
 
 __all__ = ["DONE", "FAILED", "REMEDY", "checked"]
@@ -95,43 +96,62 @@ def _with_tuples(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _check_done(result: Mapping[str, Any]) -> None:
-    """A finished cell has its predictions, and its accuracy is theirs."""
+    """A finished cell has its predictions, and its main measure is theirs."""
     for name in _OF_A_DONE_CELL:
         if result.get(name) is None:
             raise _Wrong(f"a done cell without {name}")
-    if "accuracy" not in result["measures"]:
-        raise _Wrong("a done cell without measures.accuracy")
-    labels, rows = result["corpus"]["labels"], result["corpus"]["test_rows"]
-    _check_classes("", result, labels, rows, result["measures"]["accuracy"])
+    main = result["corpus"].get("measure", ACCURACY)
+    if main not in result["measures"]:
+        raise _Wrong(f"a done cell without measures.{main}")
+    bounds = _CORRELATION if _main_measure(main).is_correlation else _SHARE
+    bounds("validation_accuracy", result["validation_accuracy"])
+    rows = result["corpus"]["test_rows"]
+    _check_answers("", "test", result, result, rows)
     attacked = result.get("attacked")
     if attacked and "predictions" in attacked:
-        stored = result["measures"].get("attacked_accuracy")
-        _check_classes("attacked.", attacked, labels, attacked.get("rows"), stored)
+        _check_answers("attacked.", "attacked", attacked, result, attacked.get("rows"))
+    for on, holder in result.get("further", {}).items():
+        _check_answers(f"further.{on}.", on, holder, result, None)
 
 
-def _check_classes(
-    prefix: str, holder: Mapping[str, Any], labels: int, rows: int | None, accuracy: float | None
+def _check_answers(
+    prefix: str, on: str, holder: Mapping[str, Any], result: Mapping[str, Any], rows: int | None
 ) -> None:
-    predictions, truth = (_classes(prefix + name, holder.get(name)) for name in ("predictions", "truth"))
+    """The rows of answers fit together, and every measure of them that is stored is theirs."""
+    labels = result["corpus"]["labels"]
+    if labels == 1:
+        decode, what = decode_scores, "scores, expected base64 of zlib of finite 32-bit floats"
+    else:
+        decode, what = decode_classes, "classes, expected base64 of zlib of 16-bit integers"
+    predictions, truth = (
+        _decoded(prefix + name, holder.get(name), decode, what) for name in ("predictions", "truth")
+    )
     if predictions.shape != truth.shape:
         raise _Wrong(f"{predictions.size} {prefix}predictions for {truth.size} texts")
     if rows is not None and truth.size != rows:
         raise _Wrong(f"{prefix}truth has {truth.size} texts, expected the {rows} that the result names")
     if not truth.size:
         raise _Wrong(f"{prefix}predictions are empty, expected at least one")
-    largest = int(max(predictions.max(), truth.max()))
-    if largest >= labels:
+    largest = max(predictions.max(), truth.max())
+    if labels > 1 and largest >= labels:
         raise _Wrong(f"{prefix}predictions or truth name class {largest}, expected 0 to {labels - 1}")
-    if accuracy is not None and abs(float((predictions == truth).mean()) - accuracy) > _TOLERANCE:
-        found = float((predictions == truth).mean())
-        raise _Wrong(f"the {prefix}accuracy is stored as {accuracy:g}, the predictions give {found:g}")
+    answers, main = Scores(predictions, truth), result["corpus"].get("measure", ACCURACY)
+    for row in MEASURES:
+        stored = result["measures"].get(row.name)
+        if stored is None or row.on != on or not (row.compute is accuracy or row.name == main):
+            continue
+        if (row.of == SCORES) != (labels == 1):
+            raise _Wrong(f"measures.{row.name} is of {row.of}, the answers of {labels} labels are not")
+        if abs((found := row.compute(answers)) - stored) > _TOLERANCE:
+            what = ACCURACY if row.compute is accuracy else row.name
+            raise _Wrong(f"the {prefix}{what} is stored as {stored:g}, the predictions give {found:g}")
 
 
-def _classes(name: str, text: Any) -> np.ndarray:
+def _decoded(name: str, text: Any, decode: Callable[[str], np.ndarray], what: str) -> np.ndarray:
     try:
-        return decode_classes(text)
+        return decode(text)
     except (ValueError, TypeError, zlib.error):
-        raise _Wrong(f"{name} are no classes, expected base64 of zlib of 16-bit integers") from None
+        raise _Wrong(f"{name} are no {what}") from None
 
 
 def _expect(wanted: str, test: Callable[[Any], bool]) -> Check:
@@ -196,10 +216,10 @@ def _record(needed: tuple[str, ...], **checks: Check) -> Check:
 
 def _measures(name: str, value: Any) -> None:
     _mapping(_NUMBER)(name, value)
-    shares = {row.name for row in MEASURES if row.unit == "%"}
+    known = {row.name: row for row in MEASURES if row.unit == "%"}
     for key, item in value.items():
-        if key in shares:
-            _SHARE(f"{name}.{key}", item)
+        if key in known:
+            (_CORRELATION if known[key].is_correlation else _SHARE)(f"{name}.{key}", item)
 
 
 def _entry(name: str, value: Any) -> None:
@@ -219,8 +239,13 @@ _SWITCH = _expect("true or false", lambda v: isinstance(v, bool))
 _NUMBER = _expect("a number", _is_number)
 _AMOUNT = _expect("a number of at least 0", lambda v: _is_number(v) and v >= 0)
 _SHARE = _expect("a number from 0 to 1", lambda v: _is_number(v) and 0 <= v <= 1)
+_CORRELATION = _expect("a number from -1 to 1", lambda v: _is_number(v) and -1 <= v <= 1)
 _COUNT = _expect("a whole number of at least 0", lambda v: _is_whole(v) and v >= 0)
 _POSITIVE = _expect("a whole number of at least 1", lambda v: _is_whole(v) and v >= 1)
+_MAIN = _expect(
+    f"one of {', '.join(row.name for row in MEASURES if row.on == 'test')}",
+    lambda v: v in {row.name for row in MEASURES if row.on == "test"},
+)
 _STATUS = _expect("done or failed", lambda v: v in (DONE, FAILED))
 
 _CHECKS: dict[str, Check] = {
@@ -235,18 +260,19 @@ _CHECKS: dict[str, Check] = {
         _record(
             ("name", "language", "fingerprint", "labels", *_ROWS, "words"),
             name=_NAME, language=_TEXT, fingerprint=_TEXT, labels=_POSITIVE, train_rows=_COUNT,
-            validation_rows=_COUNT, test_rows=_COUNT, words=_COUNT, notes=_rows(_TEXT),
+            validation_rows=_COUNT, test_rows=_COUNT, words=_COUNT, notes=_rows(_TEXT), measure=_MAIN,
         )
     ),
     "reason": _TEXT,
     "traceback": _TEXT,
     "measures": _measures,
-    "validation_accuracy": _or_none(_SHARE),
+    "validation_accuracy": _or_none(_NUMBER),  # its bounds are those of the main measure
     "best_epoch": _or_none(_POSITIVE),
     "curve": _rows(_entry),
     "predictions": _TEXT,
     "truth": _TEXT,
     "attacked": _or_none(_OBJECT),
+    "further": _mapping(_record(("predictions", "truth"), predictions=_TEXT, truth=_TEXT)),
     "parameters": _or_none(_COUNT),
     "vectors": _or_none(_OBJECT),
     "notes": _rows(_TEXT),

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from zoo.core import measures
+from zoo.core.measures import ACCURACY
 from zoo.core.names import BASELINE, NO_ARCH
-from zoo.core.result import Result, decode_classes
+from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
 from zoo.evidence.intervals import Estimate, by_accuracy, by_example, by_run, by_run_and_example
+from zoo.evidence.resampled import by_groups
 from zoo.evidence.settings import UNSAID, by_name, shown
 from zoo.evidence.statistics import holm, paired_variance, probability_of_improvement, sign_flip
 
@@ -23,11 +25,12 @@ __all__ = [
 ]  # fmt: skip
 
 REFERENCE = "dropout"
+MAIN = ""  # in the place of a measure: the corpus's own
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method against the reference on one (arch, corpus); unit: fractions of 1.
+    """A method against the reference on one (arch, corpus), in the main measure; unit: fractions of 1.
 
     `differences` are those of the paired runs. `unpaired` counts the method's runs without a partner, and
     `elsewhere` those of them whose partner ran on another kind of processor. `p_holm` is `estimate.p_value`
@@ -91,18 +94,22 @@ def reference_of(cells: Cells, key: Key, reference: str) -> Method | None:
 
 
 def compare_groups(
-    runs: Group, against: Group, confidence: float = 0.95, measure: str = "accuracy"
+    runs: Group, against: Group, confidence: float = 0.95, measure: str = MAIN
 ) -> Comparison | None:
-    """Two methods on one (arch, corpus), by `measure`: an accuracy on the test texts or on the attacked ones.
+    """Two methods on one (arch, corpus), by `measure`: a row's name, or the corpus's main one.
 
     None where no two runs can be paired.
     """
     pairs, elsewhere = _partners(runs, against)
+    measure = measure or next((other.measure for _, other in pairs.values()), ACCURACY)
     pairs = {run: pair for run, pair in pairs.items() if _measured_alike(*pair, measure)}
     differences: dict[Run, np.ndarray] = {}
     truths: dict[Run, np.ndarray] = {}
+    row = measures.measure(measure)
     for run, (result, other) in pairs.items():
-        first, second = _right(result, measure), _right(other, measure)
+        if row.compute is not measures.accuracy:
+            continue
+        first, second = _right(result, row.on), _right(other, row.on)
         if first is not None and second is not None and np.array_equal(first[0], second[0]):
             differences[run] = first[1].astype(np.int8) - second[1].astype(np.int8)
             truths[run] = first[0]
@@ -114,7 +121,16 @@ def compare_groups(
         disagreement = float(
             np.mean([np.count_nonzero(differences[run]) / len(differences[run]) for run in block])
         )
-    elif not pairs or measures.measure(measure).on == "test":
+    elif pairs and row.compute is not measures.accuracy:
+        block, disagreement = _block(pairs), None
+        whole = [_said(*pairs[run], row.on) for run in block]
+        if any(pair is None for pair in whole):
+            return None
+        said = [pair for pair in whole if pair is not None]
+        estimate = by_groups(said, len({run.seed for run in block}), row, confidence)
+        means = tuple(r.measures[measure] - o.measures[measure] for r, o in (pairs[run] for run in block))
+        texts = len(said[0][0])
+    elif not pairs or row.on != "attacked":
         return None
     else:  # older results kept the accuracy of the attacked texts alone
         block = _block(pairs)
@@ -161,6 +177,8 @@ def without_skill(result: Result) -> str:
     naming that class gives (at least 1/C).
     """
     truth, predictions = result.classes()
+    if result.corpus is not None and result.corpus.scores:
+        return "gives one score to all" if np.ptp(predictions) == 0 < np.ptp(truth) else ""
     classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
     largest = np.bincount(truth).max() / len(truth)
     if classes == 1:
@@ -193,21 +211,24 @@ def _only_run_of_baseline(runs: Group, run: Run) -> Result | None:
     return same_fold[0] if len(same_fold) == 1 else None
 
 
-def _right(result: Result, measure: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """True classes (n,) of the texts of `measure`, and for each whether the answer is right."""
-    if measures.measure(measure).on == "test":
-        truth, predictions = result.classes()
-    elif result.attacked and "truth" in result.attacked:
-        truth, predictions = (decode_classes(result.attacked[key]) for key in ("truth", "predictions"))
-    else:
+def _right(result: Result, on: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """True classes (n,) of the texts of a measure, and for each whether the answer is right."""
+    found = result.answers(on)
+    return None if found is None else (found[0], found[1] == found[0])
+
+
+def _said(result: Result, other: Result, on: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(n,) what is true of the texts of a measure, and what the two say; None if they are not the same."""
+    first, second = result.answers(on), other.answers(on)
+    if first is None or second is None or not np.array_equal(first[0], second[0]):
         return None
-    return truth, predictions == truth
+    return first[0], first[1], second[1]
 
 
 def _measured_alike(first: Result, second: Result, measure: str) -> bool:
     if measure not in first.measures or measure not in second.measures:
         return False
-    if measures.measure(measure).on == "test":
+    if measures.measure(measure).on != "attacked":
         return True
     return _attack(first.attacked or {}) == _attack(second.attacked or {})
 

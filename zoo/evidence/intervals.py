@@ -145,10 +145,10 @@ def by_run(means: np.ndarray, floor: float, confidence: float = 0.95) -> Estimat
     """
     if means.ndim != 2 or means.size < 2:
         raise ValueError(f"means has shape {means.shape}, expected seeds by folds, at least two")
-    seeds, folds = _run_parts(means)
+    seeds, folds = run_parts(means)
     s, f = means.shape
     method = SEEDS if f == 1 else FOLDS if s == 1 else SEEDS_AND_FOLDS
-    return _estimate(float(means.mean()), (seeds, folds, NO_PART), floor, s, s * f, method, confidence)
+    return estimate_of(float(means.mean()), (seeds, folds, NO_PART), floor, s, s * f, method, confidence)
 
 
 def by_run_and_example(differences: np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -172,7 +172,7 @@ def by_run_and_example(differences: np.ndarray, confidence: float = 0.95) -> Est
             "at least two runs and two examples"
         )
     s, f, n = differences.shape
-    seeds, folds = _run_parts(differences.mean(axis=2))
+    seeds, folds = run_parts(differences.mean(axis=2))
     table = differences.reshape(s * f, n)
     runs, mean = s * f, float(table.mean())
     ms_runs = n * float(table.mean(axis=1).var(ddof=1))
@@ -184,7 +184,7 @@ def by_run_and_example(differences: np.ndarray, confidence: float = 0.95) -> Est
     examples = Part(max(ms_examples - ms_rest, 0.0) / (runs * n))
     method = SEEDS_AND_EXAMPLES if f == 1 else FOLDS_AND_EXAMPLES if s == 1 else SEEDS_FOLDS_AND_EXAMPLES
     floor = paired_variance(table)
-    return _estimate(mean, (seeds, folds, examples), floor, s, runs, method, confidence)
+    return estimate_of(mean, (seeds, folds, examples), floor, s, runs, method, confidence)
 
 
 def by_accuracy(accuracies: np.ndarray, references: np.ndarray, n: int, confidence: float = 0.95) -> Estimate:
@@ -206,9 +206,9 @@ def by_accuracy(accuracies: np.ndarray, references: np.ndarray, n: int, confiden
     means = accuracies - references
     shares = [(n * float(values.mean()) + 1) / (n + 2) for values in (accuracies, references)]
     examples = Part(sum(share * (1 - share) for share in shares) / (n + 2))
-    parts = (*_run_parts(means), examples)
+    parts = (*run_parts(means), examples)
     method = ACCURACIES if means.size > 1 else EXAMPLES
-    return _estimate(float(means.mean()), parts, 0.0, len(means), means.size, method, confidence)
+    return estimate_of(float(means.mean()), parts, 0.0, len(means), means.size, method, confidence)
 
 
 def average(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
@@ -241,7 +241,7 @@ def _mean(
 ) -> Estimate:
     if not estimates:
         raise ValueError("estimates is empty, expected at least one")
-    return _estimate(
+    return estimate_of(
         float(np.mean([e.difference for e in estimates])),
         (
             independent([e.seeds_part for e in estimates]),
@@ -270,7 +270,7 @@ def _dependent(parts: Sequence[Part]) -> Part:
     return Part(root**2, min(part.degrees for part in parts))
 
 
-def _run_parts(means: np.ndarray) -> tuple[Part, Part]:
+def run_parts(means: np.ndarray) -> tuple[Part, Part]:
     """The parts of seeds and of folds from the (S, F) means of the runs; see `by_run`."""
     s, f = means.shape
     by_seed, by_fold = means.mean(axis=1), means.mean(axis=0)
@@ -284,7 +284,7 @@ def _run_parts(means: np.ndarray) -> tuple[Part, Part]:
     return seeds, Part(variance, f - 1)
 
 
-def _estimate(
+def estimate_of(
     difference: float,
     parts: tuple[Part, Part, Part],
     floor: float,

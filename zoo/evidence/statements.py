@@ -13,7 +13,7 @@ from zoo.core import measures
 from zoo.core.names import display
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Key, Method
-from zoo.evidence.compare import compare_groups, reference_of
+from zoo.evidence.compare import MAIN, compare_groups, reference_of
 from zoo.evidence.intervals import Estimate, average, pool
 from zoo.evidence.paper import paper
 from zoo.evidence.statistics import holm, mean_if_all
@@ -143,7 +143,7 @@ def _on_arch(cells: Cells, arch: str, statement: Statement, confidence: float) -
                 cells.get(arch, corpus, method),
                 cells.get(arch, corpus, against),
                 confidence,
-                statement.measure,
+                MAIN if statement.measure == ACCURACY else statement.measure,
             )
             if against
             else None

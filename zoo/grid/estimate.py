@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from zoo.core.errors import UserError
+from zoo.core.names import is_pretrained
 from zoo.core.processes import environment
 from zoo.core.result import CorpusInfo
 from zoo.grid.local import worker_variables
 from zoo.grid.plan import Job, Places, Report, by_kind
 from zoo.method.step import prepare
-from zoo.text import TextSettings, load_corpus
+from zoo.text import TextSettings, load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
 from zoo.training.environment import is_portable
@@ -127,6 +128,12 @@ def _step_seconds(job: Job, places: Places) -> float:
     settings = job.settings
     assert not isinstance(settings, BaselineSettings)
     assert isinstance(settings.text, TextSettings)
+    if is_pretrained(job.model):
+        from zoo.pretrained.cell import seconds_a_step
+
+        examples = load_examples(job.source, settings.text, places.data, places.cache)
+        where = torch.device(places.device)
+        return seconds_a_step(job.cell.seed, settings, job.model, examples, where, WARM, TIMED)
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)
     device = torch.device(places.device)
     model = make_model(job.cell.arch, job.cell.seed, settings, corpus, vectors=None).to(device)

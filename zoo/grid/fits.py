@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from zoo.core.errors import UserError
+from zoo.core.names import is_pretrained
 from zoo.method.contract import active_sites
 from zoo.models import build_model
 from zoo.training.settings import CellSettings
@@ -31,14 +32,24 @@ def check_fits(arch: str, settings: CellSettings, vocabulary: int, classes: int)
     Raises:
         UserError: its parameters alone are more than the memory, or it lacks a dropout site of the recipe.
     """
+    if is_pretrained(arch):
+        from zoo.pretrained.cell import check_settings
+        from zoo.pretrained.folders import size_of
+
+        check_settings(arch, settings)
+        _check_memory(arch, settings, size_of(arch))
+        return
     import torch
 
     with torch.device("meta"):  # shapes without memory
         model = build_model(arch, vocabulary, classes, settings.model, seed=0)
     if settings.recipe.dropout is not None:
         active_sites(model, settings.recipe.dropout.sites)
+    _check_memory(arch, settings, sum(p.numel() for p in model.parameters()))
+
+
+def _check_memory(arch: str, settings: CellSettings, count: int) -> None:
     there = memory()
-    count = sum(p.numel() for p in model.parameters())
     if there is not None and count * BYTES_A_PARAMETER > there:
         sizes = ", ".join(f"{key}={value}" for key, value in settings.model.as_json().items())
         raise UserError(

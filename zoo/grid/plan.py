@@ -11,10 +11,10 @@ from typing import Protocol
 
 from zoo.core.errors import UserError
 from zoo.core.identity import cell_id
-from zoo.core.names import BASELINE, NO_ARCH
+from zoo.core.names import BASELINE, NO_ARCH, is_pretrained
 from zoo.core.result import FAILED, Cell, CorpusInfo, Result
 from zoo.grid.fits import check_fits
-from zoo.text import Corpus, TextSettings, load_corpus, load_vectors
+from zoo.text import Corpus, Examples, TextSettings, load_corpus, load_examples, load_vectors
 from zoo.text.vectors import MADE
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
@@ -64,6 +64,7 @@ class Job:
         head: what is known of the result before: id, cell, settings, corpus.
         settings: what decides the result.
         source: what load_corpus takes: a name or a path.
+        model: the arch as it was asked for, with the folder of a model that has one.
         units: cost in passes x tokens x epochs, for the remaining time; 0 for the reference row.
         variant: how it differs from cells of the same names in one run, for the lines of progress.
     """
@@ -73,6 +74,7 @@ class Job:
     source: str
     units: float
     variant: str = ""
+    model: str = ""
 
     @property
     def id(self) -> str:
@@ -135,13 +137,26 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
     jobs: list[Job] = []
     sources: dict[str, str] = {}
     vectors = _Vectors(places)
+    if places.save_models and any(map(is_pretrained, study.archs)):
+        raise UserError(
+            "--save-models: models of Hugging Face are not saved so; expected --keep-weights or other archs"
+        )
+    own, brought = ([a for a in study.archs if is_pretrained(a) == kind] for kind in (False, True))
     for source in study.corpora:
         for fold in range(max(1, study.folds)):
             text = study.text(source, fold)
-            corpus = load_corpus(source, text, places.data, places.cache, report)
-            check_name(sources, corpus.name, source)
             where = fold if study.folds else None
-            jobs += _jobs_of(study, source, corpus, text, where, vectors)
+            if brought:
+                examples = load_examples(source, text, places.data, places.cache, report)
+                check_name(sources, examples.name, source)
+                # The reference row reads one text and names a class.
+                single = bool(examples.labels) and not examples.train.pairs
+            if own or single:
+                corpus = load_corpus(source, text, places.data, places.cache, report)
+                check_name(sources, corpus.name, source)
+                jobs += _jobs_of(study, source, corpus, text, where, vectors, own)
+            if brought:
+                jobs += _jobs_of_pretrained(study, source, examples, text, where, brought)
     return jobs
 
 
@@ -159,13 +174,20 @@ def check_name(sources: dict[str, str], name: str, source: str) -> None:
 
 
 def _jobs_of(
-    study: Grid, source: str, corpus: Corpus, text: TextSettings, fold: int | None, vectors: _Vectors
+    study: Grid,
+    source: str,
+    corpus: Corpus,
+    text: TextSettings,
+    fold: int | None,
+    vectors: _Vectors,
+    archs: Sequence[str],
 ) -> Iterator[Job]:
+    """The reference row, and the cells of the zoo's own models."""
     info = corpus_info(corpus)
     baseline = baseline_settings(corpus, text)
     row = Cell(corpus.name, NO_ARCH, BASELINE, 0, fold)
     yield Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)
-    for arch, recipe in itertools.product(study.archs, study.recipes):
+    for arch, recipe in itertools.product(archs, study.recipes):
         settings = study.settings(arch, recipe, text, source)
         check_fits(arch, settings, len(corpus.words), len(corpus.labels))
         data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
@@ -173,7 +195,32 @@ def _jobs_of(
         units = float(passes * len(corpus.train.ids) * settings.train.epochs)
         for seed in study.seeds:
             head = _head(Cell(corpus.name, arch, recipe, seed, fold), settings, info, data)
-            yield Job(head, settings, source, units)
+            yield Job(head, settings, source, units, model=arch)
+
+
+def _jobs_of_pretrained(
+    study: Grid, source: str, examples: Examples, text: TextSettings, fold: int | None, archs: Sequence[str]
+) -> Iterator[Job]:
+    """The cells of models that bring weights and a tokeniser; their content names a cell as the texts do."""
+    from zoo.pretrained.cell import examples_info
+    from zoo.pretrained.folders import fingerprint, folder_of, short_name
+
+    names: dict[str, str] = {}
+    texts = [*examples.train.texts, *examples.train.pairs]
+    words = sum(min(len(one.split()), text.max_length) for one in texts)
+    for arch, recipe in itertools.product(archs, study.recipes):
+        if names.setdefault(name := short_name(arch), arch) != arch:
+            raise UserError(
+                f"archs {names[name]} and {arch} have one name, {name}: expected folders of different names"
+            )
+        settings = study.settings(arch, recipe, text, source)
+        check_fits(arch, settings, 0, examples.outputs)
+        data = f"{examples.fingerprint}+{fingerprint(folder_of(arch))}"
+        info = examples_info(examples, arch)
+        units = float(settings.recipe.passes * words * settings.train.epochs)
+        for seed in study.seeds:
+            head = _head(Cell(examples.name, name, recipe, seed, fold), settings, info, data)
+            yield Job(head, settings, source, units, model=arch)
 
 
 def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInfo, data: str) -> Result:

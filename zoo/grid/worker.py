@@ -20,10 +20,11 @@ from typing import Any
 
 from zoo.classifier.network import Network
 from zoo.core.errors import UserError
+from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
-from zoo.text import load_corpus
+from zoo.text import load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import Trained, train_cell, write_weights
 from zoo.training.environment import machine, made_by
@@ -93,25 +94,41 @@ def outcome(number: int, result: Result) -> Event:
 def _result(job: Job, places: Places, send: Send, number: int) -> Result:
     import torch
 
-    settings = job.settings
-    corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
-    if corpus.fingerprint != job.corpus.fingerprint:
-        raise UserError(f"corpus {job.source} has changed since the run began; run again")
-    if isinstance(settings, BaselineSettings):
-        return run_baseline(job.head, corpus, settings)
+    settings, progress = job.settings, partial(_told, send, number)
     device = torch.device(places.device)
     if device.index is not None:
         torch.cuda.set_device(device)
+    if is_pretrained(job.model):
+        from zoo.pretrained.cell import train_pretrained
+
+        assert not isinstance(settings, BaselineSettings)
+        examples = load_examples(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
+        _check_same(job, examples.fingerprint)
+        keep = places.weights(job.id)
+        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep)
+    corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
+    _check_same(job, corpus.fingerprint)
+    if isinstance(settings, BaselineSettings):
+        return run_baseline(job.head, corpus, settings)
     return train_cell(
         job.head,
         settings,
         corpus,
         device,
-        lambda share, entry: send(("epoch", number, {"share": share, "entry": entry})),
+        progress,
         places.graphs,
         cache_dir=places.cache,
         keep=partial(_keep, job, places),
     )
+
+
+def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:
+    send(("epoch", number, {"share": share, "entry": entry}))
+
+
+def _check_same(job: Job, fingerprint: str) -> None:
+    if fingerprint != job.corpus.fingerprint:
+        raise UserError(f"corpus {job.source} has changed since the run began; run again")
 
 
 def _keep(job: Job, places: Places, trained: Trained) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core import measures
 from zoo.core.names import AVERAGE, BASELINE, display, in_order
 from zoo.evidence.cells import Method
 from zoo.report.blocks import MISSING
@@ -84,7 +83,7 @@ def _figure(tables: Sequence[ArchTable], title: str) -> Any:
         axes.set_xlim(-limit, limit)
         axes.set_ylim(block * len(columns) - 0.6, -0.6)
         _panel(axes, table, columns, methods, block, with_names=index == 0)
-    what = f"{title}: {measures.MEASURES[0].title.lower()} against {display(tables[0].reference)}"
+    what = f"{title}: {tables[0].main.title.lower()} against {display(tables[0].reference)}"
     figure.text(
         0.12 / width,
         1 - 0.16 / height,

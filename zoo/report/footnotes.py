@@ -15,7 +15,7 @@ from zoo.evidence.settings import by_name, differing
 from zoo.evidence.statistics import smallest_sign_flip
 from zoo.report.origin import counted, processors, programs
 from zoo.report.panels import NO_SKILL
-from zoo.report.tables import ArchTable
+from zoo.report.tables import MIXED, ArchTable, unit_of_cost
 
 __all__ = ["Note", "footnotes", "shared_and_own"]
 
@@ -203,7 +203,9 @@ def _other_measures(table: ArchTable) -> Iterable[Note]:
     done = list(table.cells.done(networks=True))
     for measure in table.measures:
         without = sum(measure.name not in result.measures for result in done)
-        lacking = f"{without} of the {len(done)} runs have no such number." if without else ""
+        # A mean of several measures is none that a run has.
+        some = without and measure.name != MIXED
+        lacking = f"{without} of the {len(done)} runs have no such number." if some else ""
         how = _attack(done) if measure.on == "attacked" else ""
         if text := " ".join(filter(None, (how, measure.text, lacking))):
             yield Note(f"{measure.title}: {text}")
@@ -227,8 +229,8 @@ def _attack(results: Sequence[Result]) -> str:
 def _cost(table: ArchTable) -> Iterable[Note]:
     if any(row.average.cost for row in table.rows):
         yield Note(
-            "Cost: time of a training step in multiples of a step of w/o Dropout (CPU time; wall time on "
-            "CUDA), geometric mean over corpora and runs."
+            f"Cost: time of a training step in multiples of a step of {unit_of_cost(table).name} (CPU time; "
+            "wall time on CUDA), geometric mean over corpora and runs."
         )
 
 

@@ -62,7 +62,8 @@ def _outcome(result: Result) -> Iterator[Block]:
     ]
     if result.validation_accuracy is not None:
         epoch = f" (best epoch, {result.best_epoch})" if result.best_epoch else ""
-        rows.append((f"Validation accuracy, %{epoch}", f"{100 * result.validation_accuracy:.2f}"))
+        title = measures.measure(result.measure).title.replace("Test ", "Validation ")
+        rows.append((f"{title}, %{epoch}", f"{100 * result.validation_accuracy:.2f}"))
     yield Table(("Result", ""), tuple(rows))
     if result.cell.arch != NO_ARCH and (what := without_skill(result)):
         yield Text(f"Caution: it {what}.")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.core import measures
-from zoo.core.names import AVERAGE, NO_ARCH, display, in_order
+from zoo.core.measures import ACCURACY, Measure
+from zoo.core.names import AVERAGE, NO_ARCH, display, in_order, is_pretrained
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Key, Method
 from zoo.evidence.compare import REFERENCE, Comparison, compare, cost, without_skill
@@ -23,6 +24,18 @@ from zoo.evidence.statistics import Spread, mean_and_spread, mean_if_all
 __all__ = ["ArchTable", "Row", "Score", "as_dict", "build_tables", "long_form"]
 
 PLAIN = Method("standard")  # whose step is the unit of cost
+MIXED = "score"  # the name of a mean of several measures
+
+
+def main_measure(cells: Cells, corpus: str) -> str:
+    """The name of the main measure of a corpus, as its results say; accuracy where there are none."""
+    return next((r.measure for r in cells.done() if r.cell.corpus == corpus), ACCURACY)
+
+
+def unit_of_cost(table: ArchTable) -> Method:
+    """The method whose step costs 1: the plain one; for a pre-trained model without it, the reference."""
+    plain = not is_pretrained(table.arch) or PLAIN in table.cells.methods()
+    return PLAIN if plain else Method(table.reference)
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,9 @@ class Score:
 
     `values` has a spread for each measure that a run has, by the measure's name; none of them where the place
     is missing or all of its runs failed (`failed` counts them). `without_skill` counts runs that do little
-    more than name the largest classes. `cost` is in steps of the plain recipe. `paper` is the paper's
-    accuracy, `paper_difference` its difference to the reference.
+    more than name the largest classes. `cost` is in steps of the plain recipe, or of the reference where that
+    was not run. `paper` is the paper's value, `paper_difference` its difference to the reference. `measure`
+    is the corpus's main one; of an average over several `MIXED`, the mean of the corpora's main ones.
     """
 
     values: Mapping[str, Spread] = field(default_factory=dict)
@@ -43,11 +57,12 @@ class Score:
     cost: float | None = None
     paper: float | None = None
     paper_difference: float | None = None
+    measure: str = ACCURACY
 
     @property
     def main(self) -> Spread | None:
-        """The first measure, which differences and verdicts are about."""
-        return self.values.get(measures.MEASURES[0].name)
+        """The main measure, which differences and verdicts are about."""
+        return self.values.get(self.measure)
 
 
 @dataclass(frozen=True)
@@ -89,11 +104,22 @@ class ArchTable:
         return (*self.corpora, AVERAGE) if len(self.corpora) > 1 else self.corpora
 
     @property
-    def measures(self) -> tuple[measures.Measure, ...]:
+    def measures(self) -> tuple[Measure, ...]:
         """The main measure, and the others that any of the results has."""
-        first, *others = measures.MEASURES
         known = {name for row in self.rows for score in row.scores for name in score.values}
-        return (first, *(row for row in others if row.name in known))
+        others = (row for row in measures.MEASURES if row.name in known and row.name != self.main.name)
+        return (self.main, *others)
+
+    @property
+    def main(self) -> Measure:
+        """What differences are about: the corpora's main measure, or a row for several."""
+        names = {corpus: main_measure(self.cells, corpus) for corpus in self.corpora}
+        if len(set(names.values())) == 1:
+            return measures.measure(next(iter(names.values())))
+        said = "; ".join(
+            f"{display(corpus)} {measures.measure(name).short}" for corpus, name in names.items()
+        )
+        return Measure(MIXED, "Test score", "test", measures.accuracy, text=f"{said}.")
 
     def places(self, row: Row) -> tuple[Score, ...]:
         """The scores of a row, one a column."""
@@ -180,9 +206,10 @@ def _row(table: ArchTable, method: Method) -> Row:
                 without_skill=sum(bool(without_skill(r)) for r in done if r.cell.arch != NO_ARCH),
                 estimate=comparison.estimate if comparison else None,
                 comparison=comparison,
-                cost=cost(runs, table.cells.get(table.arch, corpus, PLAIN)),
+                cost=cost(runs, table.cells.get(table.arch, corpus, unit_of_cost(table))),
                 paper=printed,
                 paper_difference=None if method.recipe == table.reference else _less(printed, base),
+                measure=main_measure(table.cells, corpus),
             )
         )
     return Row(method, tuple(scores), _average(scores, table.confidence))
@@ -199,8 +226,13 @@ def _average(scores: Sequence[Score], confidence: float) -> Score:
     everywhere = [m.name for m in measures.MEASURES if all(m.name in score.values for score in scores)]
     estimates = [score.estimate for score in scores if score.estimate]
     costs = [score.cost for score in scores if score.cost]
+    values = {name: _mean_of_means([score.values[name] for score in scores]) for name in everywhere}
+    mains, names = [score.main for score in scores if score.main], {score.measure for score in scores}
+    if len(names) > 1 and len(mains) == len(scores):
+        values[MIXED] = _mean_of_means(mains)
     return Score(
-        values={name: _mean_of_means([score.values[name] for score in scores]) for name in everywhere},
+        values=values,
+        measure=MIXED if len(names) > 1 else next(iter(names), ACCURACY),
         without_skill=sum(score.without_skill for score in scores),
         estimate=average(estimates, confidence) if estimates and len(estimates) == len(scores) else None,
         cost=_geometric(costs) if len(costs) == len(scores) else None,
@@ -233,6 +265,8 @@ def _less(value: float | None, base: float | None) -> float | None:
 def _flat(score: Score) -> dict[str, Any]:
     main, estimate, comparison = score.main, score.estimate, score.comparison
     flat: dict[str, Any] = {
+        "measure": score.measure,
+        "main": main.mean if main else None,
         "status": "done" if main else "failed" if score.failed else "missing",
         "runs": main.n if main else 0,
         "failed": score.failed,

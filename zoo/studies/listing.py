@@ -11,6 +11,7 @@ from zoo.changes import NOT_CHANGES, SWITCHES, shown
 from zoo.core.identity import plain
 from zoo.core.names import display
 from zoo.models import ARCHS, MODELS
+from zoo.pretrained.settings import Pretrained
 from zoo.recipes import RECIPE_PRESETS, RECIPES, parts_of_recipes
 from zoo.settings import PRESETS
 from zoo.text import TextSettings, known_corpora, load_card
@@ -39,7 +40,8 @@ def _corpus(name: str) -> dict[str, Any]:
 
 
 def _records() -> dict[str, type]:
-    models = {f"model {name}": MODELS[name].Sizes for name in ARCHS}
+    models: dict[str, type] = {f"model {name}": MODELS[name].Sizes for name in ARCHS}
+    models["model hf:NAME or hf:FOLDER"] = Pretrained
     return {**parts_of_recipes(), **models, "training": TrainSettings, "text": TextSettings}
 
 
@@ -60,12 +62,14 @@ def as_text() -> str:
     """As lines of at most 80 characters where names allow it."""
     there = listed()
     lines = ["models (--arch)", *(f"  {name:<18}{title}" for name, title in there["archs"].items())]
+    lines.append("  hf:minilm         MiniLM; hf:FOLDER or hf:OWNER/NAME: any of Hugging Face")
     lines += ["", "methods (--recipe)"]
     lines += [f"  {name:<18}{row['title']}" for name, row in there["recipes"].items()]
     lines += ["", "corpora (--corpus; or a file or folder of your own)"]
     for name, row in there["corpora"].items():
         rows = "".join(f", {count:,} {part}" for part, count in row["rows"].items() if count)
-        lines.append(f"  {name:<18}{row['title']}: {row['language']}, {row['classes']} classes{rows}")
+        answers = f"{row['classes']} classes" if row["classes"] else "scores"
+        lines.append(f"  {name:<18}{row['title']}: {row['language']}, {answers}{rows}")
     lines += ["", "presets (--preset)"]
     for name, row in there["presets"].items():
         seeds = " ".join(map(str, row["seeds"]))

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Self
 from zoo.changes import as_typed, check_read, resolve, shown
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
+from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
 from zoo.core.records import Settings, setting
 from zoo.models import ARCHS
@@ -55,7 +56,7 @@ class Axes(Settings):
             if not values or "" in values:
                 raise UserError(f"axis {name} is empty or has an empty name; expected at least one")
             object.__setattr__(self, name, values)
-        for arch in self.archs:
+        for arch in (name for name in self.archs if not is_pretrained(name)):
             lookup(dict.fromkeys(ARCHS), arch, "arch")
         for recipe in self.recipes:
             lookup(RECIPES, recipe, "recipe")

@@ -6,6 +6,7 @@ from zoo.core.batch import Batch
 from zoo.core.cards import Card, default_length, known_corpora, load_card
 from zoo.text.batching import batches
 from zoo.text.corpus import Corpus, Split
+from zoo.text.examples import Examples, Part, load_examples
 from zoo.text.loading import load_corpus, load_texts, prepare
 from zoo.text.settings import TextSettings
 from zoo.text.sources.rows import RawCorpus, Rows
@@ -15,6 +16,8 @@ __all__ = [
     "Batch",
     "Card",
     "Corpus",
+    "Examples",
+    "Part",
     "RawCorpus",
     "Rows",
     "Split",
@@ -25,6 +28,7 @@ __all__ = [
     "known_corpora",
     "load_card",
     "load_corpus",
+    "load_examples",
     "load_texts",
     "load_vectors",
     "prepare",

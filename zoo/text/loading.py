@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.core.errors import UserError
 from zoo.text.cache import cache_key, only_one, read_corpus, write_corpus
 from zoo.text.corpus import Corpus, fingerprint
 from zoo.text.encode import ids_of_forms, numbered, numbers_of
@@ -45,7 +46,7 @@ def load_corpus(
     the wrong type.
     """
     cache_folder = resolve_cache_dir(cache_dir)
-    source = _source(name_or_path, settings, data_dir, cache_folder, report)
+    source = find(name_or_path, settings, data_dir, cache_folder, report)
     path = cache_folder / "prepared" / f"{source.name}-{corpus_key(source, settings)}.npz"
     if (stored := read_corpus(path, report)) is not None:
         return stored
@@ -71,19 +72,20 @@ def corpus_key(source: Source, settings: TextSettings) -> str:
     return cache_key(source=source.fingerprint(), settings=fields, tokeniser=tokeniser_version("jieba"))
 
 
-def _source(
+def find(
     name_or_path: str | os.PathLike[str],
     settings: TextSettings,
     data_dir: Path | None,
-    cache_folder: Path,
+    cache_dir: Path | None,
     report: Report,
 ) -> Source:
-    """Find a corpus; the arguments' types are checked here for all callers."""
+    """Find a corpus; the arguments' types are checked here for all callers, see `load_corpus`."""
     if not isinstance(name_or_path, str | os.PathLike):
         kind = type(name_or_path).__name__
         raise TypeError(f"name_or_path is {kind}; expected the name of a corpus or a path")
     _check_types(settings, report)
     asked = Asked(settings.text_column, settings.label_column)
+    cache_folder = resolve_cache_dir(cache_dir)
     return find_source(os.fspath(name_or_path), asked, resolve_data_dir(data_dir), cache_folder, report)
 
 
@@ -102,7 +104,7 @@ def load_texts(
     report: Report = silent,
 ) -> dict[str, Rows]:
     """Return the raw texts and labels of the rows of `load_corpus`'s parts, in the same order."""
-    raw = _source(name_or_path, settings, data_dir, resolve_cache_dir(cache_dir), report).read()
+    raw = find(name_or_path, settings, data_dir, cache_dir, report).read()
     texts, labels = end_to_end(raw)
     chosen, _ = choose_rows(raw, texts, labels, settings)
     return {part: Rows([texts[i] for i in rows], labels[rows].tolist()) for part, rows in chosen.items()}
@@ -123,6 +125,7 @@ def prepare(
     Raises `UserError` for rows that leave a part empty; `TypeError` or `ValueError` for what are no rows.
     """
     _check_types(settings, report)
+    refuse_pairs(raw)
     texts, labels = end_to_end(raw)
     chosen, notes = choose_rows(raw, texts, labels, settings, cuts)
     name = tokeniser_name(settings.tokeniser, raw.language)
@@ -142,6 +145,17 @@ def prepare(
         notes=(*raw.notes, *notes, *_duplicate_notes(texts, chosen, tokens, places), *_empty_note(tokens)),
         **splits,
     )
+
+
+def refuse_pairs(raw: RawCorpus) -> None:
+    """The zoo's own models read one text and answer with a class. Raises `UserError` for other rows."""
+    if any(rows.pairs for rows in raw.parts.values()):
+        what = "rows are sentence pairs (text_pair); expected single texts"
+    elif raw.parts and not raw.labels:
+        what = "labels are scores; expected classes"
+    else:
+        return
+    raise UserError(f"{raw.where or raw.name}: {what}, or --arch hf:FOLDER, a model that takes them")
 
 
 def _tokens(

@@ -26,6 +26,7 @@ from zoo.text.splits import (
 def end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
     """Return the texts and labels of train, validation and test, laid end to end in this order.
 
+    Labels: (n,) int64, or float64 where the corpus has scores.
     Raises `TypeError` or `ValueError` for rows that are no texts with class indices.
     """
     if not isinstance(raw, RawCorpus):
@@ -37,7 +38,7 @@ def end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
     if not len(raw.parts.get("train", ())):
         raise UserError(f"{raw.name}: no training rows; expected at least one row of each class")
     texts: list[str] = []
-    labels: list[int] = []
+    labels: list[float] = []
     for part, rows in _in_order(raw).items():
         if len(rows.texts) != len(rows.labels):
             counts = f"{len(rows.texts)} texts and {len(rows.labels)} labels"
@@ -46,12 +47,12 @@ def end_to_end(raw: RawCorpus) -> tuple[list[str], np.ndarray]:
             if not isinstance(text, str):
                 kind = type(text).__name__
                 raise TypeError(f"{raw.name}, {part}, text {number}: {kind}; expected a string")
-        if bad := [label for label in rows.labels if not _is_class(label, len(raw.labels))]:
+        if raw.labels and (bad := [x for x in rows.labels if not _is_class(x, len(raw.labels))]):
             last = len(raw.labels) - 1
             raise ValueError(f"{raw.name}, {part}: label {bad[0]!r}; expected a class index from 0 to {last}")
         texts += rows.texts
         labels += rows.labels
-    return texts, np.array(labels, np.int64)
+    return texts, np.array(labels, np.int64 if raw.labels else np.float64)
 
 
 def _is_class(label: object, classes: int) -> bool:

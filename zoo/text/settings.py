@@ -64,6 +64,16 @@ class TextSettings(Settings):
             raise UserError(f"{self.what} fold={self.fold}: expected 0 to {last} with folds={self.folds}")
 
 
+@dataclass(frozen=True)
+class OwnTokens(TextSettings):
+    """Those for a model that brings a tokeniser; `max_length` counts its tokens."""
+
+    def unread(self) -> Iterable[str]:
+        """What only the zoo's tokenisers and vocabulary read."""
+        yield from super().unread()
+        yield from ("tokeniser", "max_vocabulary", "min_count")
+
+
 def resolve_data_dir(data_dir: Path | None) -> Path | None:
     """Return the folder of corpora: the argument, else the environment variable UEGR_DATA, else None."""
     if data_dir is not None:

@@ -18,7 +18,7 @@ import torch
 
 from zoo.core.measures import Outcome
 from zoo.core.names import BASELINE
-from zoo.core.result import DONE, Machine, Result, encode_classes, measures_of
+from zoo.core.result import DONE, Machine, Result, answers_json, measures_of
 from zoo.training.cell import peak_memory_mb
 from zoo.training.environment import made_by
 
@@ -92,8 +92,7 @@ def run_baseline(head: Result, corpus: Corpus, settings: BaselineSettings) -> Re
         status=DONE,
         measures=measures_of({"test": outcome}),
         validation_accuracy=max(point["validation_accuracy"] for point in tried),
-        predictions=encode_classes(outcome.predictions),
-        truth=encode_classes(outcome.truth),
+        **answers_json(outcome),
         parameters=int(best.coef_.size + best.intercept_.size),
         notes=tuple(notes),
         strengths=tuple(tried),

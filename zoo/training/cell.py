@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.measures import accuracy
-from zoo.core.result import DONE, CorpusInfo, Result, encode_classes, measures_of
+from zoo.core.result import DONE, CorpusInfo, Result, answers_json, measures_of
 from zoo.fast.memory import keep_freed_memory
 from zoo.method.contract import TextClassifier
 from zoo.models import build_model
@@ -26,7 +26,8 @@ from zoo.text import Corpus, load_vectors
 from zoo.training.ensemble import Ensemble
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.graphs import CudaRecorder
-from zoo.training.run import Progress, Run
+from zoo.training.loop import Progress
+from zoo.training.run import Run
 from zoo.training.settings import CellFailed, CellSettings
 
 # Between the seeds of the members of one cell: far from those of other cells.
@@ -84,7 +85,7 @@ def train_networks(
             trained.append(make_model(arch, own, settings, corpus, vectors).to(device))
             runs.append(Run(trained[-1], own, settings, corpus, device, recorder))
             runs[-1].fit(partial(_member_progress, progress, number, members))
-        run, validation_accuracy = runs[0], runs[0].best_accuracy
+        run, validation_accuracy = runs[0], runs[0].best_score
         if members > 1:
             run.model = Ensemble(trained)
             if len(corpus.validation):
@@ -133,13 +134,8 @@ def train_cell(
         validation_accuracy=trained.validation_accuracy,
         best_epoch=run.best_epoch,
         curve=tuple(run.curve),
-        predictions=encode_classes(test.predictions),
-        truth=encode_classes(test.truth),
-        attacked={
-            **how,
-            "predictions": encode_classes(attacked.predictions),
-            "truth": encode_classes(attacked.truth),
-        },
+        **answers_json(test),
+        attacked={**how, **answers_json(attacked)},
         parameters=sum(p.numel() for p in run.model.parameters()),
         vectors=trained.vectors,
         machine=machine(device),

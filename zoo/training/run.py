@@ -1,9 +1,7 @@
-"""The training run of one cell: epochs, selection on validation, predictions."""
+"""The training run of one cell of a model of the zoo: its steps, its predictions, the attack on it."""
 
 from __future__ import annotations
 
-import copy
-import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,25 +10,24 @@ import numpy as np
 import torch
 
 from zoo.core.batch import Batch
-from zoo.core.errors import UserError
 from zoo.core.measures import Outcome, accuracy
 from zoo.method.contract import TextClassifier
 from zoo.method.step import first_pass, prepare
 from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
+from zoo.training.loop import Loop
 from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_logits
-from zoo.training.settings import CellFailed, CellSettings
+from zoo.training.settings import CellSettings
 from zoo.training.steps import OrdinarySteps, Steps
 
-# Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
-# of the curve.
-Progress = Callable[[float, dict[str, Any]], None]
 ATTACKED_BATCH = 64
 
 
-class Run:
+class Run(Loop):
     """The state of one training run: model, steps, curve, best weights."""
+
+    model: TextClassifier | Ensemble
 
     def __init__(
         self,
@@ -42,8 +39,8 @@ class Run:
         recorder: Callable[[torch.Generator], Recorder] | None = None,
     ) -> None:
         """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps."""
+        super().__init__(model, settings.train)
         self.seed, self.settings, self.device, self.corpus = seed, settings, device, corpus
-        self.model: TextClassifier | Ensemble = model
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
         generator = torch.Generator(device).manual_seed(7_919 * seed + 1)
         self.trainee = prepare(model, settings.recipe, generator)
@@ -52,40 +49,9 @@ class Run:
         self.steps: Steps = (
             GraphedSteps(*parts, recorder(generator)) if recorder and replayed else OrdinarySteps(*parts)
         )
-        self.curve: list[dict[str, Any]] = []
-        self.best_epoch, self.best_accuracy, self.best_weights = 0, -1.0, model.state_dict()
-        self.train_seconds = self.evaluate_seconds = 0.0
 
-    def fit(self, progress: Progress) -> None:
-        """All epochs, or those until patience ends; leaves the model with the selected weights.
-
-        The learning rate follows the schedule over all epochs, whether they are reached or not.
-
-        Raises:
-            CellFailed: the loss is not finite.
-            UserError: there is no validation part, and the settings select by it.
-        """
-        train, score = self.settings.train, math.nan
-        if not len(self.corpus.validation) and train.selection != "last":
-            raise UserError("there are no validation rows to select by; expected some, or selection=last")
-        self._first_pass()
-        for epoch in range(1, train.epochs + 1):
-            entry = self._epoch(epoch)
-            if len(self.corpus.validation):
-                entry["validation_accuracy"] = score = accuracy(self.predict(self.corpus.validation))
-            self.curve.append(entry)
-            if score > self.best_accuracy or train.selection == "last":
-                self.best_epoch, self.best_accuracy = epoch, score
-                self.best_weights = copy.deepcopy(self.model.state_dict())
-            stops = 0 < train.patience <= epoch - self.best_epoch
-            progress(1.0 if stops else epoch / train.epochs, entry)
-            if stops:
-                break
-        self.model.load_state_dict(self.best_weights)
-
-    def _first_pass(self) -> None:
-        self.model.train()
-        began = time.perf_counter()
+    def begin(self) -> None:
+        """See `Loop`: the pass over the training part that some backward stages begin with."""
         first_pass(
             self.trainee,
             batches(
@@ -94,19 +60,21 @@ class Run:
                 device=self.device,
             ),
         )  # fmt: skip
-        self.train_seconds += time.perf_counter() - began
 
-    def _epoch(self, epoch: int) -> dict[str, Any]:
-        self.model.train()
+    def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """See `Loop`."""
         if self.trainee.backward is not None:
             self.trainee.backward.new_epoch()
-        began = time.perf_counter()
-        rate, means = self.steps.epoch(epoch)
-        self.train_seconds += time.perf_counter() - began
-        entry = {"epoch": epoch, "learning_rate": rate, **by_site(means)}
-        if not math.isfinite(entry["loss"]):
-            raise CellFailed(f"the loss is {entry['loss']} in epoch {epoch}")
-        return entry
+        return self.steps.epoch(epoch)
+
+    @property
+    def validates(self) -> bool:
+        """See `Loop`."""
+        return len(self.corpus.validation) > 0
+
+    def validate(self) -> float:
+        """See `Loop`."""
+        return accuracy(self.predict(self.corpus.validation))
 
     def predict(self, split: Split) -> Outcome:
         """What the model says of a split, in the order of the split."""
@@ -152,9 +120,3 @@ def probabilities_of(logits: torch.Tensor) -> np.ndarray:
 
 def _outcome(logits: torch.Tensor, split: Split) -> Outcome:
     return Outcome(probabilities_of(logits), np.asarray(split.labels))
-
-
-def by_site(means: dict[str, float]) -> dict[str, Any]:
-    """The terms of an epoch with the drop rates, drop_rate/<site>, in a dictionary of their own."""
-    rates = {key.split("/", 1)[1]: means.pop(key) for key in list(means) if key.startswith("drop_rate/")}
-    return means | ({"drop_rate": rates} if rates else {})

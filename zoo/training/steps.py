@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,7 +53,7 @@ class Steps(Protocol):
         """A split in large batches of similar lengths."""
 
 
-def steps_an_epoch(split: Split, settings: TrainSettings) -> int:
+def steps_an_epoch(split: Sized, settings: TrainSettings) -> int:
     """Batches of an epoch; the last one may be smaller."""
     return math.ceil(len(split) / settings.batch_size)
 

@@ -37,7 +37,10 @@ BAD_JSONL = {
     ),
     "text is no string": (GOOD + b'{"text": 5, "label": "pos"}\n', "line 3: text is int; expected a string"),
     "label is no string": (GOOD + b'{"text": "x", "label": [1]}\n', "line 3: label is list"),
-    "sentence pairs": (b'{"text": "x", "text_pair": "y", "label": "a"}\n', "line 1: .*sentence pairs"),
+    "sentence pairs": (
+        b'{"text": "x", "text_pair": "y", "label": "a"}\n{"text": "x", "text_pair": "y", "label": "b"}\n',
+        "rows are sentence pairs .*or --arch hf:FOLDER",
+    ),
     "one class": (
         b'{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}\n',
         "'x'; expected at least two classes",
@@ -159,7 +162,7 @@ ROWS = "".join(f"film {i} was {'good' if i % 2 else 'bad'},{'pos' if i % 2 else 
         ("a.csv", "review,title,label\nx,y,z\n", "columns review, title, label; expected text and label, or"),
         ("a.csv", "text,label,split\nx,y,train\nx,z,hold\n", "line 3: split is 'hold'; expected train, dev"),
         ("a.csv", "text,label,split\nx,y,dev\nx,z,test\n", "no row has split train"),
-        ("a.csv", "text,text_pair,label\nx,y,z\n", "rows are sentence pairs"),
+        ("a.csv", "text,text_pair,label\nx,y,z\nx,y,w\n", "rows are sentence pairs"),
         ("a.csv", "text,label\n" + "same,pos\nsame!,neg\n" * 30, "60 rows, but 1 distinct texts, leave none"),
         (
             "a.csv",

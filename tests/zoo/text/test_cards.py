@@ -19,8 +19,10 @@ from zoo.text.sources.demo import demo_source, package_folder
 
 from .published import write_clue  # type: ignore[import-not-found]
 
-NAMES = ("imdb", "ag_news", "tnews", "iflytek", "bbc_news", "zh_reviews")
-REAL_CORPORA = NAMES[:4]
+_TASKS = ("sst2", "cola", "mrpc", "stsb", "mnli", "qqp", "qnli", "rte", "wnli")
+GLUE = tuple(f"glue_{task}" for task in _TASKS)
+NAMES = ("imdb", "ag_news", "tnews", "iflytek", "bbc_news", "zh_reviews", *GLUE)
+REAL_CORPORA = (*NAMES[:4], *GLUE)
 
 
 @pytest.fixture
@@ -43,13 +45,14 @@ def test_the_cards_are_the_list_of_known_corpora_in_the_order_of_print() -> None
     assert known_corpora("real") == REAL_CORPORA
     assert known_corpora("demo") == ("bbc_news", "zh_reviews")
     titles = ["IMDB", "AG News", "TNEWS", "IFLYTEK", "BBC News", "Chinese reviews"]
+    titles += ["SST-2", "CoLA", "MRPC", "STS-B", "MNLI", "QQP", "QNLI", "RTE", "WNLI"]
     assert [load_card(name).title for name in known_corpora()] == titles
     with pytest.raises(ValueError, match="kind is 'x'; expected one of demo, real"):
         known_corpora("x")
 
 
 def test_default_length_is_the_smaller_of_cards_and_presets() -> None:
-    lengths = {"tnews": 32, "ag_news": 64, "zh_reviews": 64}
+    lengths = {"tnews": 32, "ag_news": 64, "zh_reviews": 64, "glue_sst2": 64, "glue_cola": 64}
     for name in (*NAMES, "films.csv", "folder/tnews"):
         assert default_length(name, 128) == lengths.get(name, 128)
         assert default_length(name, 16) == 16
@@ -154,7 +157,8 @@ def test_card_is_complete(name: str) -> None:
     assert card.name == name
     assert card.language in ("en", "zh")
     assert card.licence
-    assert len(set(card.labels)) == len(card.labels) >= 2
+    assert len(set(card.labels)) == len(card.labels)
+    assert len(card.labels) >= 2 or card.scores == (0.0, 5.0)
     assert len(card.label_ids) in (0, len(card.labels))
     for entry in card.archives:
         assert entry["url"].startswith("https://")
@@ -168,6 +172,7 @@ def test_card_is_complete(name: str) -> None:
 def test_class_numbers_are_the_published_ones() -> None:
     assert {name: len(load_card(name).labels) for name in NAMES} == {
         "bbc_news": 5, "zh_reviews": 2, "imdb": 2, "ag_news": 4, "tnews": 15, "iflytek": 119,
+        **dict.fromkeys(GLUE, 2), "glue_mnli": 3, "glue_stsb": 0,
     }  # fmt: skip
 
 
@@ -194,6 +199,14 @@ def test_cards_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('["neg", "pos"]', '["neg", "neg"]', "1 distinct classes; expected two or more"),
         ('["neg", "pos"]', '["neg", "pos"]\nids = ["0"]', "1 ids; expected one a class"),
         ('["neg", "pos"]', "2", "a field of the wrong type"),
+        (
+            "order = 1",
+            'order = 1\nmeasure = "pearson"',
+            "measure 'pearson'; expected one of accuracy, matthews",
+        ),
+        ("order = 1", 'order = 1\nmeasures = ["f2"]', "measure 'f2'; expected one of accuracy, matthews, f1"),
+        ("[classes]", "[scores]\nlow = 1\nhigh = 1\n\n[classes]", "scores from .*; expected low below high"),
+        ("[classes]", '[also_test]\nattacked = "x"\n\n[classes]', "also_test of attacked; expected advglue"),
         ('layout = "aclImdb"', 'layout = "acl"', "layout 'acl' is unknown; expected one of aclImdb"),
     ],
 )
@@ -214,8 +227,9 @@ def test_checksums_and_labels_of_the_shared_folder(name: str, shared_data: Path)
     fields = tomllib.loads((cards_folder() / f"{name}.toml").read_text("utf-8"))
     for file, expected in fields["simple"].items():
         assert hashlib.sha256((shared_data / name / file).read_bytes()).hexdigest() == expected
-    labels = (shared_data / name / "labels.txt").read_text("utf-8").splitlines()
-    assert tuple(labels) == load_card(name).labels
+    if not load_card(name).scores:
+        labels = (shared_data / name / "labels.txt").read_text("utf-8").splitlines()
+        assert tuple(labels) == load_card(name).labels
 
 
 def test_checksums_and_labels_of_the_demo_packages() -> None:

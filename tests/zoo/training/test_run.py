@@ -100,7 +100,7 @@ def test_selection_takes_the_first_of_equal_epochs(monkeypatch: pytest.MonkeyPat
     tiny.scores(monkeypatch, 0.4, 0.6, 0.6)
     made = new_run(epochs=3)
     made.fit(lambda share, entry: None)
-    assert (made.best_epoch, made.best_accuracy) == (2, 0.6)
+    assert (made.best_epoch, made.best_score) == (2, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_patience_ends_the_run_when_the_best_epoch_is_so_many_old(
     made, kept = new_run(epochs=5, patience=patience), []
     made.fit(lambda share, entry: kept.append((share, weights(made.model).clone())))
     assert [entry["epoch"] for entry in made.curve] == list(range(1, reached + 1))
-    assert (made.best_epoch, made.best_accuracy) == (best, accuracies[best - 1])
+    assert (made.best_epoch, made.best_score) == (best, accuracies[best - 1])
     assert torch.equal(weights(made.model), kept[best - 1][1])
     assert [share for share, _ in kept] == pytest.approx([*(e / 5 for e in range(1, reached)), 1.0])
 

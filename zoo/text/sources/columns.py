@@ -12,7 +12,7 @@ from zoo.core.errors import UserError
 # The first name is ours; one of the others is taken where ours is missing and no second one is there.
 TEXT_NAMES = ("text", "review", "sentence", "content", "title")
 LABEL_NAMES = ("label", "sentiment", "category", "class", "target")
-SPLIT_NAME = "split"
+SPLIT_NAME, PAIR_NAME = "split", "text_pair"
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,21 @@ class Head:
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns to read, as written in the file; `split` is empty where there is none."""
+    """The names of the columns to read, as written in the file; `split` and `pair` are empty without one.
+
+    pair: the second text of a row.
+    """
 
     text: str
     label: str
     split: str = ""
     notes: tuple[str, ...] = ()
+    pair: str = ""
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The names in the order text, label, split."""
-        return (self.text, self.label, *([self.split] if self.split else []))
+        """The names in the order text, label, pair, split."""
+        return (self.text, self.label, *filter(None, (self.pair, self.split)))
 
 
 def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
@@ -54,8 +58,6 @@ def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
     """
     if not head.names:
         raise UserError(f"{head.where}: empty; expected rows with text and label")
-    if _found(head, "text_pair"):
-        raise UserError(f"{head.where}: rows are sentence pairs (text_pair); expected single texts")
     text = _choose(head, asked.text, TEXT_NAMES, "--text-column")
     label = _choose(head, asked.label, LABEL_NAMES, "--label-column")
     if not text or not label:
@@ -69,7 +71,9 @@ def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
         notes = [f"columns: {text} as text, {label} as label"]
     splits = _found(head, SPLIT_NAME)
     split = splits[0] if len(splits) == 1 and splits[0] not in (text, label) else ""
-    return Columns(text, label, split, tuple(notes))
+    pairs = _found(head, PAIR_NAME)
+    pair = pairs[0] if len(pairs) == 1 and pairs[0] not in (text, label) else ""
+    return Columns(text, label, split, tuple(notes), pair)
 
 
 def choose_text(head: Head, asked: str) -> str:

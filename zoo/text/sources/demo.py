@@ -38,7 +38,7 @@ def demo_source(card: Card) -> Source:
 
 def _distinct(corpus: RawCorpus) -> RawCorpus:
     """Return the corpus with each text once, and none that has two labels."""
-    first: dict[bytes, tuple[str, int]] = {}
+    first: dict[bytes, tuple[str, float]] = {}
     contradictory: set[bytes] = set()
     rows = corpus.parts["train"]
     for text, label in zip(rows.texts, rows.labels, strict=True):
@@ -48,5 +48,5 @@ def _distinct(corpus: RawCorpus) -> RawCorpus:
     kept = [row for key, row in first.items() if key not in contradictory]
     dropped = f"{len(rows) - len(first):,} repeats, {len(contradictory):,} with two labels"
     note = f"{len(kept):,} of {len(rows):,} texts kept: {dropped}"
-    train = Rows([text for text, _ in kept], [label for _, label in kept])
+    train = Rows([text for text, _ in kept], [int(label) for _, label in kept])
     return dataclasses.replace(corpus, parts={"train": train}, notes=("demo", note))

@@ -14,7 +14,7 @@ from zoo.text.sources.columns import Asked
 from zoo.text.sources.demo import demo_source
 from zoo.text.sources.official import fetched, find_archive, find_in_folder, from_archive
 from zoo.text.sources.own import own_source
-from zoo.text.sources.rows import RawCorpus, Source
+from zoo.text.sources.rows import DEV_AS_TEST, RawCorpus, Source
 from zoo.text.sources.simple import JSON_LINES, simple_source
 
 
@@ -54,7 +54,7 @@ def _real_source(card: Card, data_dir: Path | None, cache_dir: Path, report: Rep
     if not data_dir.is_dir():
         raise UserError(f"{data_dir}: no such folder; expected the data folder with {name}/train.jsonl.gz")
     # Of published csv files the layout alone knows the columns.
-    source = simple_source(name, data_dir / name, card.language, suffixes=JSON_LINES)
+    source = simple_source(name, data_dir / name, card.language, suffixes=JSON_LINES, scores=card.scores)
     if source is None and card.layout:
         source = find_in_folder(card, data_dir)
     if source is not None:
@@ -73,6 +73,9 @@ def _compared(card: Card, source: Source) -> Source:
         corpus = source.read()
         sizes = {part: len(rows) for part, rows in corpus.parts.items()}
         notes = card.compared(corpus.labels, sizes, source.files[0].parent)
-        return dataclasses.replace(corpus, notes=(*corpus.notes, *notes))
+        own = corpus.notes
+        if sizes.get("test") != card.rows.get("test", sizes.get("test")):
+            own = tuple(note if note != DEV_AS_TEST else "test part: the dev file" for note in own)
+        return dataclasses.replace(corpus, notes=(*own, *notes))
 
     return dataclasses.replace(source, read=read, identity=f"{source.identity}\0{card.identity()}")

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from zoo.core.cards import Card
 from zoo.core.errors import UserError
 from zoo.text.sources.columns import Columns
+from zoo.text.sources.glue import glue
 from zoo.text.sources.lines import csv_rows
-from zoo.text.sources.rows import LabelTable, RawCorpus, Rows, Source, check_parts, dev_as_test
+from zoo.text.sources.rows import LabelTable, Line, RawCorpus, Rows, Source, check_parts, dev_as_test
 from zoo.text.sources.simple import labelled
 from zoo.text.sources.tables import JsonTable
 
@@ -80,12 +81,12 @@ def _ag_news_csv(card: Card, folder: Path) -> Source | None:
         return None
     table = LabelTable(card.label_ids, f"the card of {card.name}")
 
-    def rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    def rows(path: Path) -> Iterator[Line]:
         for number, cells in csv_rows(path, ","):
             if len(cells) != 3:
                 place = f"{path}, line {number}"
                 raise UserError(f"{place}: {len(cells)} columns; expected class, title and description")
-            yield number, f"{cells[1]} {cells[2]}", cells[0]
+            yield Line(number, f"{cells[1]} {cells[2]}", cells[0])
 
     def read() -> RawCorpus:
         parts = {part: table.rows(path, rows(path)) for part, path in files.items()}
@@ -101,12 +102,9 @@ def _clue(card: Card, folder: Path) -> Source | None:
         return None
     table = LabelTable(card.label_ids, f"the card of {card.name}")
 
-    def rows(path: Path) -> Iterator[tuple[int, str, str]]:
-        for number, text, label, _ in labelled(JsonTable(path), Columns("sentence", "label")):
-            yield number, text, label
-
     def read() -> RawCorpus:
-        parts = {part: table.rows(path, rows(path)) for part, path in files.items()}
+        columns = Columns("sentence", "label")
+        parts = {part: table.rows(path, labelled(JsonTable(path), columns)) for part, path in files.items()}
         return check_parts(dev_as_test(RawCorpus(card.name, card.language, card.labels, parts)), folder)
 
     return Source(card.name, card.layout, tuple(files.values()), read)
@@ -168,4 +166,5 @@ LAYOUTS = {
     "class_files": Layout(
         lambda card, path: path.suffix == ".txt" and path.stem in card.labels, _class_files
     ),
+    "glue": Layout(lambda card, path: path.suffix in (".tsv", ".parquet"), glue),
 }

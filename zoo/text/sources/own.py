@@ -12,6 +12,7 @@ from zoo.text.sources.columns import Asked, Columns, choose_columns
 from zoo.text.sources.rows import (
     PART_NAMES,
     LabelTable,
+    Line,
     RawCorpus,
     Rows,
     Source,
@@ -60,13 +61,13 @@ def own_source(path: Path, asked: Asked) -> Source:
 def _parts(table: Table, columns: Columns, labels: LabelTable) -> dict[str, Rows]:
     """Return the rows by part: all of them "train", unless a split column says where each belongs."""
     part_of = {name: part for part, names in PART_NAMES.items() for name in names}
-    found: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
-    for number, text, label, split in labelled(table, columns):
-        part = part_of.get(split.strip().lower()) if columns.split else "train"
+    found: dict[str, list[Line]] = defaultdict(list)
+    for line in labelled(table, columns):
+        part = part_of.get(line.split.strip().lower()) if columns.split else "train"
         if part is None:
-            place = f"{table.path}, {table.unit} {number}"
-            raise UserError(f"{place}: {columns.split} is {split!r}; expected {', '.join(part_of)}")
-        found[part].append((number, text, label))
+            place = f"{table.path}, {table.unit} {line.number}"
+            raise UserError(f"{place}: {columns.split} is {line.split!r}; expected {', '.join(part_of)}")
+        found[part].append(line)
     if found and "train" not in found:
         raise UserError(f"{table.path}: no row has {columns.split} train; expected rows for training")
     return {part: labels.rows(table.path, found[part], table.unit) for part in PART_NAMES if part in found}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from zoo.core.errors import UserError
 
 # The three parts of a corpus and the file names under which each is found, the first one preferred.
 PART_NAMES = {"train": ("train",), "validation": ("dev", "validation", "valid", "val"), "test": ("test",)}
+
+DEV_AS_TEST = "test part: the official dev"  # a note
 
 # More classes than this, and than half of the rows, are taken for ids or numbers.
 MOST_SURE_CLASSES = 20
@@ -18,20 +22,34 @@ MOST_SURE_CLASSES = 20
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts and their class indices, in the order of the source."""
+    """Texts and their class indices (or scores), in the order of the source.
+
+    pairs: the second text of each row; empty where a text is one.
+    """
 
     texts: list[str]
-    labels: list[int]
+    labels: list[int] | list[float]
+    pairs: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+class Line(NamedTuple):
+    """A row of a file as it is written there; number: of its line or row."""
+
+    number: int
+    text: str
+    label: str
+    pair: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)
 class RawCorpus:
     """What a source holds: `parts` has "train" and maybe "validation" and "test" as published.
 
-    where: the file or folder, for errors.
+    labels: the classes; empty where the answer is a score. where: the file or folder, for errors.
     """
 
     name: str
@@ -88,27 +106,57 @@ class LabelTable:
         """The class names in the order of their indices."""
         return tuple(self._index or ())
 
-    def rows(self, path: Path, numbered: Iterable[tuple[int, str, str]], unit: str = "line") -> Rows:
-        """Return the rows of a file from (number, text, label); unit: what the numbers count.
+    def rows(self, path: Path, lines: Iterable[Line], unit: str = "line") -> Rows:
+        """Return the rows of a file; unit: what the lines' numbers count.
 
         Raises `UserError` for an empty or unknown label.
         """
-        numbers, texts, names = [], [], []
-        for number, text, name in numbered:
-            if not name.strip():
-                raise UserError(f"{path}, {unit} {number}: the label is empty; expected the name of a class")
-            numbers.append(number)
-            texts.append(text)
-            names.append(name)
+        every = list(lines)
+        numbers, names = [line.number for line in every], [line.label for line in every]
+        for line in every:
+            if not line.label.strip():
+                place = f"{path}, {unit} {line.number}"
+                raise UserError(f"{place}: the label is empty; expected the name of a class")
         if self._index is None:
             self._index = {name: i for i, name in enumerate(natural_order(set(names)))}
         try:
-            return Rows(texts, [self._index[name] for name in names])
+            return Rows([line.text for line in every], [self._index[name] for name in names], _pairs(every))
         except KeyError:
             row = next(row for row, name in enumerate(names) if name not in self._index)
             shown = ", ".join(self.names[:6]) + (", ..." if len(self._index) > 6 else "")
             place = f"{path}, {unit} {numbers[row]}"
             raise UserError(f"{place}: label {names[row]!r} is unknown; {self._origin} has {shown}") from None
+
+
+class ScoreTable:
+    """Labels that are numbers within bounds, in the place of a `LabelTable`."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+
+    def rows(self, path: Path, lines: Iterable[Line], unit: str = "line") -> Rows:
+        """Return the rows of a file; unit: what the lines' numbers count.
+
+        Raises `UserError` for a label that is no number within the bounds.
+        """
+        every, scores = list(lines), list[float]()
+        for line in every:
+            try:
+                scores.append(float(line.label))
+            except ValueError:
+                scores.append(math.nan)
+            if not self._low <= scores[-1] <= self._high:
+                raise UserError(
+                    f"{path}, {unit} {line.number}: score {line.label!r}; expected a number from "
+                    f"{self._low:g} to {self._high:g}"
+                )
+        return Rows([line.text for line in every], scores, _pairs(every))
+
+
+def _pairs(lines: Sequence[Line]) -> list[str]:
+    return [line.pair for line in lines] if any(line.pair for line in lines) else []
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
@@ -130,11 +178,12 @@ def check_parts(corpus: RawCorpus, where: Path | str) -> RawCorpus:
         if not len(rows):
             raise UserError(f"{where}: the {part} part of {corpus.name} is empty; expected at least one row")
         if len(classes := set(rows.labels)) < 2:
-            only = corpus.labels[classes.pop()]
+            only = rows.labels[0] if not corpus.labels else corpus.labels[int(rows.labels[0])]
+            wanted = "classes" if corpus.labels else "scores"
             raise UserError(
-                f"{where}: every {part} row has the label {only!r}; expected at least two classes"
+                f"{where}: every {part} row has the label {only!r}; expected at least two {wanted}"
             )
-        if part == "train" and len(classes) > max(MOST_SURE_CLASSES, len(rows) / 2):
+        if corpus.labels and part == "train" and len(classes) > max(MOST_SURE_CLASSES, len(rows) / 2):
             counts = f"{len(classes):,} distinct labels in {len(rows):,} rows"
             raise UserError(f"{where}: {counts} (ids? numbers to be predicted?); expected classes")
     return replace(corpus, where=str(where))
@@ -146,7 +195,7 @@ def dev_as_test(corpus: RawCorpus) -> RawCorpus:
         return corpus
     parts = {part: rows for part, rows in corpus.parts.items() if part != "validation"}
     parts["test"] = corpus.parts["validation"]
-    return replace(corpus, parts=parts, notes=(*corpus.notes, "test part: the official dev"))
+    return replace(corpus, parts=parts, notes=(*corpus.notes, DEV_AS_TEST))
 
 
 def guess_language(texts: list[str]) -> str:

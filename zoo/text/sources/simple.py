@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zoo.core.errors import UserError
@@ -11,7 +11,9 @@ from zoo.text.sources.lines import read_labels
 from zoo.text.sources.rows import (
     PART_NAMES,
     LabelTable,
+    Line,
     RawCorpus,
+    ScoreTable,
     Source,
     check_parts,
     dev_as_test,
@@ -22,18 +24,24 @@ from zoo.text.sources.tables import KINDS, Table, open_table
 JSON_LINES = (".jsonl.gz", ".jsonl")
 
 
-def labelled(table: Table, columns: Columns) -> Iterator[tuple[int, str, str, str]]:
-    """Yield (number, text, label, part or nothing) of each row, labels without outer spaces.
+def labelled(table: Table, columns: Columns, scores: bool = False) -> Iterator[Line]:
+    """Yield the rows, labels without outer spaces. scores: labels may be numbers of any kind.
 
     Raises `UserError` for a cell of another type.
     """
-    for number, (text, label, *split) in table.rows(columns.wanted):
+    kinds = str | int | float if scores else str | int
+    for number, cells in table.rows(columns.wanted):
+        found = dict(zip(columns.wanted, cells, strict=True))
         place = f"{table.path}, {table.unit} {number}"
-        _check_text(text, columns.text, place)
-        if isinstance(label, bool) or not isinstance(label, str | int):
-            kind = type(label).__name__
-            raise UserError(f"{place}: {columns.label} is {kind}; expected a string or a whole number")
-        yield number, text, str(label).strip(), str(split[0]) if split else ""
+        for name in filter(None, (columns.text, columns.pair)):
+            _check_text(found[name], name, place)
+        label = found[columns.label]
+        if isinstance(label, bool) or not isinstance(label, kinds):
+            wanted = "a number" if scores else "a string or a whole number"
+            raise UserError(f"{place}: {columns.label} is {type(label).__name__}; expected {wanted}")
+        pair = found[columns.pair] if columns.pair else ""
+        split = str(found[columns.split]) if columns.split else ""
+        yield Line(number, found[columns.text], str(label).strip(), pair, split)
 
 
 def texts_of(table: Table, column: str) -> Iterator[str]:
@@ -59,40 +67,56 @@ def part_files(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
     return found
 
 
+def _one_file(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
+    """Return the file of a set of one part, as its test part."""
+    candidates = (folder / f"{name}{suffix}" for name in names for suffix in suffixes)
+    return {"test": path} if (path := next(filter(Path.is_file, candidates), None)) else {}
+
+
 def simple_source(
     name: str,
     folder: Path,
     language: str | None = None,
     asked: Asked = Asked(),  # noqa: B008 (frozen)
     suffixes: Iterable[str] = KINDS,
+    scores: tuple[float, float] | None = None,
+    only: Sequence[str] = (),
 ) -> Source | None:
     """Return the source of a folder with one file a part, or None where it has no training file.
 
-    The columns are chosen by the training file, and the other files must have them too.
+    scores: lowest and highest, where labels are numbers and not classes. only: the names of its one file, for
+    a set without training rows. The columns are chosen by the training file; the other files must have them
+    too.
     """
-    files = part_files(folder, suffixes)
-    if "train" not in files:
+    suffixes = tuple(suffixes)
+    files = part_files(folder, suffixes) if not only else _one_file(folder, only, suffixes)
+    if not files or ("train" not in files and not only):
         return None
     tables = {part: open_table(path) for part, path in files.items()}
-    columns = choose_columns(tables["train"].head(), asked, folder)
+    columns = choose_columns(next(iter(tables.values())).head(), asked, folder)
     each = {
         part: choose_columns(table.head(), Asked(columns.text, columns.label), folder)
         for part, table in tables.items()
     }
     labels_file = folder / "labels.txt"
-    named = labels_file.is_file()
+    named = labels_file.is_file() and not scores
     unread = [f"column {columns.split} not read: the files are the parts"] if columns.split else []
 
     def read() -> RawCorpus:
-        origin = labels_file if named else files["train"]
-        labels = LabelTable(read_labels(labels_file) if named else None, origin)
-        parts = {}
-        for part, table in tables.items():
-            rows = ((number, text, label) for number, text, label, _ in labelled(table, each[part]))
-            parts[part] = labels.rows(table.path, rows, table.unit)
-        spoken = language or guess_language(parts["train"].texts)
-        notes = (*columns.notes, *unread)
-        return check_parts(dev_as_test(RawCorpus(name, spoken, labels.names, parts, notes)), folder)
+        origin = labels_file if named else next(iter(files.values()))
+        labels: LabelTable | ScoreTable
+        if scores:
+            labels = ScoreTable(*scores)
+        else:
+            labels = LabelTable(read_labels(labels_file) if named else None, origin)
+        parts = {
+            part: labels.rows(table.path, labelled(table, each[part], bool(scores)), table.unit)
+            for part, table in tables.items()
+        }
+        spoken = language or guess_language(next(iter(parts.values())).texts)
+        corpus = RawCorpus(name, spoken, labels.names, parts, (*columns.notes, *unread))
+        return corpus if only else check_parts(dev_as_test(corpus), folder)
 
     every = (*files.values(), *([labels_file] if named else []))
-    return Source(name, "simple", every, read, identity=f"{columns.text}\0{columns.label}")
+    identity = "\0".join(filter(None, (columns.text, columns.label, columns.pair)))
+    return Source(name, "simple", every, read, identity=identity)

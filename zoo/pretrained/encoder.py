@@ -1,0 +1,159 @@
+"""A folder of Hugging Face as tokeniser and classifier.
+
+Index letters: n texts, B examples, T tokens, C outputs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.core.errors import UserError
+from zoo.pretrained.folders import config_of
+from zoo.text.examples import Part
+
+Inputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """n tokenised texts: for each argument of the model its rows of numbers; and their labels (n,)."""
+
+    columns: dict[str, list[list[int]]]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row: (n,) int64."""
+        return np.array([len(row) for row in self.columns["input_ids"]], np.int64)
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        """The rows with these numbers, in this order."""
+        return Encoded(
+            {name: [own[i] for i in rows] for name, own in self.columns.items()}, self.labels[rows]
+        )
+
+
+class Encoder:
+    """What a folder gives: its tokeniser at once, its model when asked for.
+
+    Args:
+        folder: as `zoo.pretrained.folders.folder_of` gives it.
+
+    Raises:
+        UserError: transformers is not installed, or cannot read the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokeniser: Any = _read(folder, "AutoTokenizer", "its tokeniser")
+        if self.tokeniser.pad_token_id is None:
+            raise UserError(f"{folder}: its tokeniser has no padding token; expected one")
+
+    def encode(self, part: Part, max_length: int) -> Encoded:
+        """Texts, or pairs of them, as at most `max_length` tokens each; of a pair the longer is cut first.
+
+        Raises:
+            UserError: `max_length` is more than the model has positions.
+        """
+        most = config_of(self.folder).get("max_position_embeddings")
+        # RoBERTa counts positions from the padding id on, so that it has a few less than it says.
+        if most and max_length > most:
+            raise UserError(
+                f"max_length {max_length}: {self.folder.name} has {most} positions; expected less"
+            )
+        pairs = part.pairs or None
+        found = self.tokeniser(part.texts, pairs, truncation=True, max_length=max_length, padding=False)
+        return Encoded({name: list(found[name]) for name in found}, part.labels)
+
+    def batch(self, encoded: Encoded, rows: Sequence[int] | np.ndarray, device: torch.device) -> Inputs:
+        """The model's arguments for these rows, (B, T) int64 each, padded to the longest on its side."""
+        longest = max(len(encoded.columns["input_ids"][i]) for i in rows)
+        left = self.tokeniser.padding_side == "left"
+        found = {}
+        for name, own in encoded.columns.items():
+            table = np.full((len(rows), longest), self._filler(name), np.int64)
+            for line, i in zip(table, rows, strict=True):
+                line[longest - len(own[i]) :] = own[i] if left else line[longest - len(own[i]) :]
+                if not left:
+                    line[: len(own[i])] = own[i]
+            found[name] = torch.from_numpy(table).to(device)
+        return found
+
+    def _filler(self, name: str) -> int:
+        fillers = {
+            "input_ids": self.tokeniser.pad_token_id,
+            "token_type_ids": self.tokeniser.pad_token_type_id,
+        }
+        return int(fillers.get(name, 0))
+
+    def model(self, outputs: int, seed: int, pretrained: bool = True) -> nn.Module:
+        """A classifier with C = `outputs` outputs (1: a score); a function of the folder and the seed.
+
+        Args:
+            seed: of the weights that the folder does not have: those of the head, or all. The caller's random
+                state is left as it was.
+            pretrained: from the folder's weights, or the same layers from random ones.
+        """
+        with torch.random.fork_rng(devices=[]), quiet():
+            torch.manual_seed(seed)
+            return _model(self.folder, outputs, pretrained)
+
+
+def _model(folder: Path, outputs: int, pretrained: bool) -> nn.Module:
+    if pretrained:
+        # A head of another size, as a model fine-tuned on another task has, is made anew.
+        return _read(
+            folder, "AutoModelForSequenceClassification", "a classifier",
+            num_labels=outputs, use_safetensors=True, ignore_mismatched_sizes=True, dtype=torch.float32,
+        )  # fmt: skip
+    config = _read(folder, "AutoConfig", "its description", num_labels=outputs)
+    from transformers import AutoModelForSequenceClassification
+
+    made: nn.Module = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    return made
+
+
+def _read(folder: Path, kind: str, what: str, **options: Any) -> Any:
+    try:
+        import transformers
+    except ImportError:
+        raise UserError(f"{folder}: needs transformers; expected it: pip install 'uegr[hf]'") from None
+    reader = getattr(transformers, kind)
+    try:
+        with quiet():
+            return reader.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except Exception as error:  # transformers raises what its many readers do
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"{folder}: transformers cannot read {what} ({reason}); expected a model's folder"
+        ) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' talk of heads that are made anew and of its bars."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

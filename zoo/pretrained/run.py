@@ -1,0 +1,171 @@
+"""A training run of a model of Hugging Face, through the public door: what a user's own loop would do.
+
+Index letters: B examples, T tokens, D vector size, C outputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import uegr
+from uegr.adapted import Adapted
+from zoo.core.measures import ACCURACY, Answers, Outcome, Scores, measure
+from zoo.method.forward.attack import embedding_rms, perturbation
+from zoo.method.recipe import Recipe
+from zoo.pretrained.encoder import Encoded, Encoder, Inputs
+from zoo.text.batching import batch_rows
+from zoo.training.loop import Loop
+from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.robustness import ATTACK, MOST_ROWS
+from zoo.training.settings import TrainSettings
+from zoo.training.steps import Times, steps_an_epoch
+
+EVALUATION_BATCH = 64
+
+
+class PretrainedRun(Loop):
+    """Model, method, optimizer, curve, best weights of one run.
+
+    All recipes of one seed share the initial weights and the order of the batches. Selection sees the
+    validation part alone.
+
+    Args:
+        model: gives `.logits` (B, C); C = 1 for a score, else classes.
+        encoder: lays out batches.
+        name: of the main measure, by which validation selects.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        encoder: Encoder,
+        recipe: str | Recipe,
+        settings: TrainSettings,
+        train: Encoded,
+        validation: Encoded,
+        seed: int,
+        device: torch.device | None = None,
+        name: str = ACCURACY,
+    ) -> None:
+        super().__init__(model.to(device or "cpu"), settings)
+        self.encoder, self.seed, self.device = encoder, seed, device or torch.device("cpu")
+        self.data, self.validation, self.name = train, validation, name
+        self.optimizer = make_optimizer(model, settings)
+        self.schedule = make_schedule(
+            self.optimizer, steps_an_epoch(train, settings) * settings.epochs, settings.warmup
+        )
+        # Streams of their own for the masks: weights and batch order do not depend on the recipe.
+        self.method = uegr.attach(model, self.optimizer, recipe, seed=7_919 * seed + 1)
+        self.random = torch.Generator().manual_seed(7_919 * seed + 2).get_state()
+        self.words: Adapted = uegr.adapt(model)
+        self.times = Times()
+
+    def begin(self) -> None:
+        """See `Loop`."""
+        rows = self._rows(self.data, self.train.batch_size, epoch=0, shuffle=True)
+        with self._own_random_numbers():
+            self.method.first_pass(self._labelled(self.data, own) for own in rows)
+
+    def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """See `Loop`. Dropout draws from torch's own numbers, which this run keeps to itself."""
+        self.method.new_epoch()
+        records, rate = list[dict[str, Tensor]](), 0.0
+        with self._own_random_numbers():
+            for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
+                rate = float(self.schedule.get_last_lr()[0])
+                records.append(self.step(self._labelled(self.data, rows)))
+        return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+
+    @contextmanager
+    def _own_random_numbers(self) -> Iterator[None]:
+        with torch.random.fork_rng():
+            torch.set_rng_state(self.random)
+            yield
+            self.random = torch.get_rng_state()
+
+    def step(self, batch: Inputs) -> dict[str, Tensor]:
+        """One training step with its timing; returns the step's record."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        loss = self.method.backward(batch)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.times.cpu.append(time.process_time() - cpu)
+        self.times.wall.append(time.perf_counter() - wall)
+        self.schedule.step()
+        return {"loss": loss.detach(), **self.method.record}
+
+    def validate(self) -> float:
+        """See `Loop`."""
+        return measure(self.name).compute(self.predict(self.validation))
+
+    def predict(self, data: Encoded) -> Answers:
+        """What the model says of the texts, in their order."""
+        with torch.inference_mode():
+            return self._answers(data, lambda batch: self.model(**batch).logits)
+
+    def attacked(self, data: Encoded) -> tuple[Answers, dict[str, Any]]:
+        """A seeded sample of the texts under FGSM on their word vectors, and how it was attacked.
+
+        The strength is that of `zoo.training.robustness`, for every recipe and model alike.
+        """
+        order = np.random.default_rng(0).permutation(len(data))[:MOST_ROWS]
+        sample = data.take(np.sort(order))
+        return self._answers(sample, self._attacked_logits, labelled=True), {**ATTACK, "rows": len(sample)}
+
+    def close(self) -> None:
+        """Take every hook out of the model."""
+        self.words.remove()
+        self.method.remove()
+
+    def _attacked_logits(self, batch: Inputs) -> Tensor:
+        labels = batch["labels"]
+        inputs = {name: own for name, own in batch.items() if name != "labels"}
+        x = self.words.embed(inputs).detach().requires_grad_()
+        logits = self.words.classify(x, inputs)
+        one = labels.is_floating_point()
+        loss = (
+            (logits.squeeze(-1) - labels).square().sum()
+            if one
+            else F.cross_entropy(logits, labels, reduction="sum")
+        )
+        (gradient,) = torch.autograd.grad(loss, x)
+        with torch.no_grad():
+            mask = self.words.mask(inputs)
+            delta = perturbation(gradient, mask, ATTACK["epsilon"] * embedding_rms(x, mask), ATTACK["attack"])
+            return self.words.classify(x + delta, inputs)
+
+    def _answers(
+        self, data: Encoded, logits_of: Callable[[Inputs], Tensor], labelled: bool = False
+    ) -> Answers:
+        self.model.eval()
+        began, found = time.perf_counter(), None
+        for rows in self._rows(data, EVALUATION_BATCH, epoch=0, shuffle=False):
+            batch = self._labelled(data, rows) if labelled else self.encoder.batch(data, rows, self.device)
+            logits = logits_of(batch).detach().double().cpu().numpy()
+            if found is None:
+                found = np.zeros((len(data), logits.shape[1]))
+            found[rows] = logits
+        self.evaluate_seconds += time.perf_counter() - began
+        assert found is not None
+        if found.shape[1] == 1:
+            return Scores(found[:, 0], data.labels)
+        less = np.exp(found - found.max(1, keepdims=True))
+        return Outcome(less / less.sum(1, keepdims=True), data.labels)
+
+    def _rows(self, data: Encoded, size: int, epoch: int, shuffle: bool) -> Iterator[np.ndarray]:
+        yield from batch_rows(
+            data.lengths, size, seed=self.seed, epoch=epoch, shuffle=shuffle, bucketed=self.train.bucketed
+        )
+
+    def _labelled(self, data: Encoded, rows: np.ndarray) -> Inputs:
+        labels = torch.from_numpy(data.labels[rows]).to(self.device)
+        labels = labels.float() if labels.is_floating_point() else labels
+        return {**self.encoder.batch(data, rows, self.device), "labels": labels}

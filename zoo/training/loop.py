@@ -1,0 +1,90 @@
+"""Epochs, selection on validation, the best weights: what every training run shares, whatever it trains."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from zoo.core.errors import UserError
+from zoo.training.settings import CellFailed, TrainSettings
+
+# Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
+# of the curve.
+Progress = Callable[[float, dict[str, Any]], None]
+
+
+class Loop:
+    """A subclass says what an epoch of steps is, and how good the model is on the validation part."""
+
+    def __init__(self, model: nn.Module, train: TrainSettings) -> None:
+        self.model, self.train = model, train
+        self.curve: list[dict[str, Any]] = []
+        self.best_epoch, self.best_score, self.best_weights = 0, -math.inf, model.state_dict()
+        self.train_seconds = self.evaluate_seconds = 0.0
+
+    def begin(self) -> None:
+        """What comes before the first epoch, in training mode."""
+
+    def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
+        """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
+        raise NotImplementedError
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation part."""
+        return True
+
+    def validate(self) -> float:
+        """The main measure on the validation part; higher is better."""
+        raise NotImplementedError
+
+    def fit(self, progress: Progress = lambda share, entry: None) -> None:
+        """All epochs, or those until patience ends; leaves the model with the selected weights.
+
+        The learning rate follows the schedule over all epochs, whether they are reached or not.
+
+        Raises:
+            CellFailed: the loss is not finite.
+            UserError: there is no validation part, and the settings select by it.
+        """
+        train, score = self.train, math.nan
+        if not self.validates and train.selection != "last":
+            raise UserError("there are no validation rows to select by; expected some, or selection=last")
+        self.model.train()
+        began = time.perf_counter()
+        self.begin()
+        self.train_seconds += time.perf_counter() - began
+        for epoch in range(1, train.epochs + 1):
+            entry = self._epoch(epoch)
+            if self.validates:
+                entry["validation_accuracy"] = score = self.validate()
+            self.curve.append(entry)
+            if score > self.best_score or train.selection == "last":
+                self.best_epoch, self.best_score = epoch, score
+                self.best_weights = copy.deepcopy(self.model.state_dict())
+            stops = 0 < train.patience <= epoch - self.best_epoch
+            progress(1.0 if stops else epoch / train.epochs, entry)
+            if stops:
+                break
+        self.model.load_state_dict(self.best_weights)
+
+    def _epoch(self, epoch: int) -> dict[str, Any]:
+        self.model.train()
+        began = time.perf_counter()
+        rate, means = self.steps_of(epoch)
+        self.train_seconds += time.perf_counter() - began
+        entry = {"epoch": epoch, "learning_rate": rate, **by_site(means)}
+        if not math.isfinite(entry["loss"]):
+            raise CellFailed(f"the loss is {entry['loss']} in epoch {epoch}")
+        return entry
+
+
+def by_site(means: dict[str, float]) -> dict[str, Any]:
+    """The terms of an epoch with the drop rates, drop_rate/<site>, in a dictionary of their own."""
+    rates = {key.split("/", 1)[1]: means.pop(key) for key in list(means) if key.startswith("drop_rate/")}
+    return means | ({"drop_rate": rates} if rates else {})
