@@ -257,7 +257,7 @@ class Method:
                 self.model.zero_grad()
         self.model.zero_grad()
         self.stage.settle()
-        self.batches = 0
+        self.batches = self.pending = 0
 
     def new_epoch(self) -> None:
         """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""

@@ -103,7 +103,7 @@ def test_it_is_the_loop_by_hand(recipe: str, parts: int, tmp_path: Path) -> None
 
 
 def test_recipes_of_all_kinds_train(tmp_path: Path) -> None:
-    for recipe in ("standard", "at", "r_drop", "freelb", "sam"):
+    for recipe in ("standard", "at", "r_drop", "freelb", "sam", "ctune_d"):
         ours = trainer(tmp_path, recipe, max_steps=1)
         result = ours.train()
         assert 0 < result.training_loss < 20, recipe

@@ -151,6 +151,9 @@ class Trainer(transformers.Trainer):
         if self._resumed is not None:
             checkpoints.load(self.method, self._resumed, self.args)
             self._resumed = None
+        elif self.method.stage is not None and self.method.stage.wants_pass:
+            batches = self.get_train_dataloader()
+            self.method.first_pass(self._prepare_inputs(batch) for batch in batches)
         return self.method
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
