@@ -7,8 +7,8 @@
     torch's default AdamW
 
 It takes the zoo's recipes (any object with their fields) but shares no code with the zoo. What it computes
-equals the zoo's `attack=fgm, attack_scope=table` (tests compare losses and weights); by default both attack
-with the sign of the gradient, here of a word's row, there of each place where the word stands.
+equals the zoo's `attack=fgm, attack_scope=table` (tests compare losses and weights); by default a text
+is moved there by its own gradient, and here all words of a batch by that of the table.
 """
 
 from __future__ import annotations
@@ -99,11 +99,14 @@ class Straightforward:
         return (n * high).clamp(max=0.95)
 
     def _perturbation(self, tokens: Tensor) -> Tensor:
-        """Shift of the whole table from its gradient; epsilon in units of the words' root mean square."""
+        """Shift of the whole table from its gradient; epsilon in units of the words' size."""
         gradient = _gradient(self.table)
         epsilon = self.recipe.epsilon
-        if self.recipe.epsilon_unit == "rms":
-            epsilon = epsilon * self.table.data[tokens[tokens > 0]].square().mean().sqrt()
+        words = self.table.data[tokens[tokens > 0]]
+        if self.recipe.epsilon_unit == "norm":
+            epsilon = epsilon * words.square().sum(1).mean().sqrt()
+        elif self.recipe.epsilon_unit == "rms":
+            epsilon = epsilon * words.square().mean().sqrt()
         if self.recipe.attack == "fgsm":
             return epsilon * gradient.sign()
         return epsilon * gradient / gradient.norm()
