@@ -125,8 +125,8 @@ def prepare(
     Raises `UserError` for rows that leave a part empty; `TypeError` or `ValueError` for what are no rows.
     """
     _check_types(settings, report)
-    refuse_pairs(raw)
     texts, labels = end_to_end(raw)
+    refuse_pairs(raw)
     chosen, notes = choose_rows(raw, texts, labels, settings, cuts)
     name = tokeniser_name(settings.tokeniser, raw.language)
     used = np.sort(np.concatenate(list(chosen.values())))

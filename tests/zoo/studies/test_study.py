@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from zoo.changes import NOT_CHANGES, SWITCHES, from_text, settings_table, shown
 from zoo.core.errors import UserError
 from zoo.models import ARCHS, MODELS
+from zoo.pretrained.settings import Pretrained
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_fields, resolve_recipe
 from zoo.settings import PRESETS
 from zoo.studies import listing
@@ -62,7 +63,9 @@ def test_axes_count_each_entry_once() -> None:
 
 def test_no_two_records_share_a_name_but_the_models() -> None:
     """`--set` knows settings by name alone."""
-    models = {f.name for arch in ARCHS for f in fields(MODELS[arch].Sizes)}
+    models = {
+        f.name for sizes in (*(MODELS[arch].Sizes for arch in ARCHS), Pretrained) for f in fields(sizes)
+    }
     records = (TrainSettings, TextSettings)
     names = [set(recipe_fields()), models, *({f.name for f in fields(record)} for record in records)]
     assert sum(map(len, names)) == len(set().union(*names))

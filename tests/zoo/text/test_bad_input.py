@@ -33,7 +33,7 @@ BAD_JSONL = {
     "not an object": (GOOD + b"[1, 2]\n", "line 3: found list; expected an object with text and label"),
     "wrong keys": (
         b'{"sentence": "x", "y": 1}\n',
-        "line 1: columns sentence, y; expected text and label, or python -m zoo.ablate",
+        "line 1: columns sentence, y; expected text and label, or .* with --text-column sentence",
     ),
     "text is no string": (GOOD + b'{"text": 5, "label": "pos"}\n', "line 3: text is int; expected a string"),
     "label is no string": (GOOD + b'{"text": "x", "label": [1]}\n', "line 3: label is list"),

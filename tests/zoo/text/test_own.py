@@ -146,7 +146,8 @@ def test_parquet(tmp_path: Path, films: Callable[..., Pairs]) -> None:
     )
     parquet.write_table(pyarrow.table({"text": texts, "y": labels}), tmp_path / "wrong.parquet")
     with pytest.raises(
-        UserError, match=r"wrong.parquet: columns text, y; expected text and label, or python"
+        UserError,
+        match=r"wrong.parquet: columns text, y; expected text and label, or .* with --text-column text",
     ):
         load(tmp_path / "wrong.parquet", tmp_path)
     parquet.write_table(
