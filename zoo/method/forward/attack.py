@@ -115,10 +115,14 @@ def perturbation(
 ) -> Tensor:
     """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table."""
     valid = mask[:, :, None]
-    if attack == "fgsm" and not fixed_shapes(gradient):
+    if attack in ("fgm", "fgsm") and not fixed_shapes(gradient):
         masked = gradient * valid.to(gradient.dtype)
-        if masked.sum().isfinite():  # so every entry is; several times as fast as the general form below
-            return masked.sign_().mul_(epsilon)
+        if masked.sum().isfinite():  # so every entry is; the same numbers as below, several times as fast
+            if attack == "fgsm":
+                return masked.sign_().mul_(epsilon)
+            if scope in _AXES and (largest := _largest(masked, _AXES[scope])).all():
+                masked.div_(largest)
+                return masked.div_(_norm(masked, _AXES[scope])).mul_(epsilon)
     gradient = torch.where(valid, gradient, 0.0)
     if attack == "fgsm":
         usable = torch.isfinite(gradient).all((1, 2), keepdim=True)
@@ -144,11 +148,18 @@ def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
 def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
     """gradient / norm over the axes; zero where the norm is zero or not finite."""
     # Dividing by the largest entry first keeps the squares of tiny gradients from underflowing.
-    scale = gradient.abs().amax(over, keepdim=True)
+    scale = _largest(gradient, over)
     usable = torch.isfinite(scale) & (scale > 0)
     scaled = torch.where(usable, gradient / torch.where(usable, scale, 1.0), 0.0)
-    norm = root(scaled.square().sum(over, keepdim=True))
-    return scaled / torch.where(usable, norm, 1.0)
+    return scaled / torch.where(usable, _norm(scaled, over), 1.0)
+
+
+def _largest(gradient: Tensor, over: tuple[int, ...]) -> Tensor:
+    return torch.linalg.vector_norm(gradient, math.inf, over, keepdim=True)
+
+
+def _norm(scaled: Tensor, over: tuple[int, ...]) -> Tensor:
+    return root(scaled.square().sum(over, keepdim=True))
 
 
 def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:
