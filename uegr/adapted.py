@@ -107,7 +107,7 @@ class Adapted:
             UserError: vectors that do not fit the inputs; else as `embed`.
         """
         inputs, rows = unlabelled(inputs)
-        words = self._found(inputs, rows)
+        words = self._found(inputs)
         times, rest = divmod(len(vectors), rows)
         if rest or not times:
             raise UserError(
@@ -124,7 +124,7 @@ class Adapted:
         inputs, rows = unlabelled(inputs)
         with torch.no_grad():
             tokens, _ = self._looked_up(inputs, rows)
-        padding = getattr(self._found(inputs, rows).module, "padding_idx", None)
+        padding = getattr(self._found(inputs).module, "padding_idx", None)
         return mask_of(inputs, tokens, padding, self._mask)
 
     def describe(self) -> str:
@@ -151,7 +151,7 @@ class Adapted:
             renew([])
         self._removed = True
 
-    def _found(self, inputs: Any, rows: int) -> Words:
+    def _found(self, inputs: Any) -> Words:
         if self._removed:
             raise UserError("adapted model: `remove` was called; expected uegr.adapt(model) once more")
         if self.words is None:
@@ -165,5 +165,5 @@ class Adapted:
         return self.words
 
     def _looked_up(self, inputs: Any, rows: int) -> tuple[Tensor, Tensor]:
-        words = self._found(inputs, rows)
+        words = self._found(inputs)
         return words.listen(lambda: called(self.model, self._forward, inputs), tensors(inputs), rows)

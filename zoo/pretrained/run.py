@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import uegr
 from uegr.adapted import Adapted
+from uegr.objective import Labelled
 from zoo.core.measures import ACCURACY, Answers, Outcome, Scores, measure
-from zoo.method.forward.attack import embedding_rms, perturbation
 from zoo.method.recipe import Recipe
 from zoo.pretrained.encoder import Encoded, Encoder, Inputs
 from zoo.text.batching import batch_rows
 from zoo.training.loop import Loop
 from zoo.training.optim import make_optimizer, make_schedule
-from zoo.training.robustness import ATTACK, MOST_ROWS
+from zoo.training.robustness import ATTACK, attacked_rows, constant, shift
+from zoo.training.run import probabilities_of
 from zoo.training.settings import TrainSettings
 from zoo.training.steps import Times, steps_an_epoch
 
@@ -116,8 +116,7 @@ class PretrainedRun(Loop):
 
         The strength is that of `zoo.training.robustness`, for every recipe and model alike.
         """
-        order = np.random.default_rng(0).permutation(len(data))[:MOST_ROWS]
-        sample = data.take(np.sort(order))
+        sample = data.take(attacked_rows(len(data)))
         return self._answers(sample, self._attacked_logits, labelled=True), {**ATTACK, "rows": len(sample)}
 
     def close(self) -> None:
@@ -128,19 +127,12 @@ class PretrainedRun(Loop):
     def _attacked_logits(self, batch: Inputs) -> Tensor:
         labels = batch["labels"]
         inputs = {name: own for name, own in batch.items() if name != "labels"}
-        x = self.words.embed(inputs).detach().requires_grad_()
-        logits = self.words.classify(x, inputs)
-        one = labels.is_floating_point()
-        loss = (
-            (logits.squeeze(-1) - labels).square().sum()
-            if one
-            else F.cross_entropy(logits, labels, reduction="sum")
-        )
-        (gradient,) = torch.autograd.grad(loss, x)
+        with constant(self.model):
+            x = self.words.embed(inputs).detach().requires_grad_()
+            loss = Labelled().losses(self.words.classify(x, inputs)[None], labels).sum()
+            (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
-            mask = self.words.mask(inputs)
-            delta = perturbation(gradient, mask, ATTACK["epsilon"] * embedding_rms(x, mask), ATTACK["attack"])
-            return self.words.classify(x + delta, inputs)
+            return self.words.classify(x + shift(gradient, x, self.words.mask(inputs)), inputs)
 
     def _answers(
         self, data: Encoded, logits_of: Callable[[Inputs], Tensor], labelled: bool = False
@@ -149,16 +141,15 @@ class PretrainedRun(Loop):
         began, found = time.perf_counter(), None
         for rows in self._rows(data, EVALUATION_BATCH, epoch=0, shuffle=False):
             batch = self._labelled(data, rows) if labelled else self.encoder.batch(data, rows, self.device)
-            logits = logits_of(batch).detach().double().cpu().numpy()
+            logits = logits_of(batch).detach()
             if found is None:
-                found = np.zeros((len(data), logits.shape[1]))
-            found[rows] = logits
+                found = logits.new_zeros(len(data), logits.shape[1])
+            found[torch.from_numpy(rows)] = logits
         self.evaluate_seconds += time.perf_counter() - began
         assert found is not None
         if found.shape[1] == 1:
-            return Scores(found[:, 0], data.labels)
-        less = np.exp(found - found.max(1, keepdims=True))
-        return Outcome(less / less.sum(1, keepdims=True), data.labels)
+            return Scores(found[:, 0].double().cpu().numpy(), data.labels)
+        return Outcome(probabilities_of(found), data.labels)
 
     def _rows(self, data: Encoded, size: int, epoch: int, shuffle: bool) -> Iterator[np.ndarray]:
         yield from batch_rows(

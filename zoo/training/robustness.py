@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,18 +28,26 @@ def attacked_logits(model: TextClassifier | Ensemble, batch: Batch) -> Tensor:
     """
     model.eval()
     # cuDNN's recurrent layers give no gradient in evaluation mode.
-    with torch.backends.cudnn.flags(enabled=False), _constant(model):
+    with torch.backends.cudnn.flags(enabled=False), constant(model):
         x = model.embed(batch.tokens).detach().requires_grad_()
         loss = cross_entropy(model.classify(x, batch.mask)[None], batch.labels).sum()
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.inference_mode():
-            epsilon = ATTACK["epsilon"] * embedding_rms(x, batch.mask)
-            attacked = x + perturbation(gradient, batch.mask, epsilon, ATTACK["attack"])
-            return model.classify(attacked, batch.mask)
+            return model.classify(x + shift(gradient, x, batch.mask), batch.mask)
+
+
+def shift(gradient: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+    """What ATTACK adds to the word vectors x (B, T, D) where the loss has this gradient; mask (B, T)."""
+    return perturbation(gradient, mask, ATTACK["epsilon"] * embedding_rms(x, mask), ATTACK["attack"])
+
+
+def attacked_rows(count: int) -> np.ndarray:
+    """(n,) the numbers of the attacked rows: a seeded sample of `count`, the same for every model."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:MOST_ROWS])
 
 
 @contextmanager
-def _constant(model: nn.Module) -> Iterator[None]:
+def constant(model: nn.Module) -> Iterator[None]:
     """Parameters without gradients, which nobody reads here and which cost a third of the attack."""
     wanted = [p for p in model.parameters() if p.requires_grad]
     for parameter in wanted:

@@ -17,7 +17,7 @@ from zoo.text import Corpus, Split, batches
 from zoo.training.ensemble import Ensemble
 from zoo.training.graphs import GraphedSteps, Recorder, why_not_recorded
 from zoo.training.loop import Loop
-from zoo.training.robustness import ATTACK, MOST_ROWS, attacked_logits
+from zoo.training.robustness import ATTACK, attacked_logits, attacked_rows
 from zoo.training.settings import CellSettings
 from zoo.training.steps import OrdinarySteps, Steps
 
@@ -88,8 +88,7 @@ class Run(Loop):
     def attacked(self, split: Split) -> tuple[Outcome, dict[str, Any]]:
         """A seeded sample of the split under FGSM, and how it was attacked."""
         began = time.perf_counter()
-        order = np.random.default_rng(0).permutation(len(split))[:MOST_ROWS]
-        sample = split.take(np.sort(order))
+        sample = split.take(attacked_rows(len(split)))
         logits = torch.zeros(len(sample), len(self.corpus.labels), device=self.device)
         for batch in batches(
             sample, ATTACKED_BATCH, seed=0, epoch=0, shuffle=False, words_per_sentence=self.model.line,

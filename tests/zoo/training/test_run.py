@@ -18,7 +18,7 @@ from zoo.method.forward.attack import embedding_rms
 from zoo.method.forward.divergence import cross_entropy
 from zoo.method.step import prepare
 from zoo.recipes import RECIPES
-from zoo.training import cell, robustness, run, steps
+from zoo.training import cell, robustness, steps
 from zoo.training.optim import learning_rate_factor
 from zoo.training.run import Run
 from zoo.training.steps import Times
@@ -261,7 +261,7 @@ def test_the_attack_is_a_share_of_the_word_vectors() -> None:
 
 def test_the_attacked_sample_is_drawn_from_the_whole_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a part sorted by class the first rows are one class; and every run attacks the same texts."""
-    monkeypatch.setattr(run, "MOST_ROWS", 20)
+    monkeypatch.setattr(robustness, "MOST_ROWS", 20)
     truths = []
     for seed in (0, 1):
         made = new_run(seed=seed)
