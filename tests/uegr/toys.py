@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 import uegr
+from zoo.core.errors import UserError
 
 WORDS, CLASSES = 20, 3
 Batch = dict[str, Tensor]
@@ -66,3 +69,11 @@ def same(first: nn.Module, second: nn.Module, within: float = 0.0) -> bool:
     """Whether all weights are equal, bit for bit unless told."""
     pairs = zip(first.parameters(), second.parameters(), strict=True)
     return all(torch.equal(a, b) if within == 0 else torch.allclose(a, b, 0, within) for a, b in pairs)
+
+
+def refused(run: Callable[[], Any], what: str) -> None:
+    """`run` is refused by one line that says `what`."""
+    with pytest.raises(UserError) as error:
+        run()
+    assert what in str(error.value)
+    assert "\n" not in str(error.value)
