@@ -31,6 +31,7 @@ from zoo.core.command import (
 )
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
+from zoo.studies.options import add_engine, engine_places
 
 if TYPE_CHECKING:
     from zoo.core.result import Result
@@ -60,6 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--cache-dir", default="", metavar="DIR", help="folder for prepared text")
     add("--out", default="", metavar="DIR", help="folder for the results (default: runs/study-NAME)")
     add("--jobs", type=int, default=0, help="cells at a time (default: one a core)")
+    add_engine(parser)
     add("--dry-run", action="store_true", help="say what would be run, and stop")
     add("--test", action="store_true", help="the test part of the same networks too; choose nothing by it")
     add("--measure", **several, metavar="NAME=VALUE", help="a setting of the measurement")
@@ -112,6 +114,8 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     from zoo.studies.options import assignments
     from zoo.studies.study import Where
 
+    if options.engine or options.engine_set or options.address:
+        raise UserError(f"--engine: {asked.name} measures networks here, one by one; expected none")
     if options.jobs > 1 or options.test:
         raise UserError(
             f"--jobs, --test: {asked.name} measures one network after the other, and says on which texts; "
@@ -172,6 +176,7 @@ def _jobs(
         "data": options.data_dir,
         "cache": options.cache_dir,
         "jobs": options.jobs,
+        **engine_places(vars(options)),
     }
     places: Where = places_of_preset(asked.preset, given)
     studies: list[Study] = []

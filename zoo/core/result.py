@@ -13,7 +13,7 @@ from zoo.core.classes import decode_classes, decode_scores, encode_classes, enco
 from zoo.core.errors import UserError
 from zoo.core.measures import ACCURACY, MEASURES, Answers, Outcome
 from zoo.core.names import NO_ARCH
-from zoo.core.result_check import DONE, FAILED, checked
+from zoo.core.result_check import DONE, FAILED, checked, unpacked
 
 __all__ = [
     "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "answers_json",
@@ -180,16 +180,17 @@ class Result:
         return {key: value for key, value in values.items() if value not in (None, "", (), {}, [])}
 
     @classmethod
-    def from_json(cls, values: Any, where: str) -> Self:
+    def from_json(cls, values: Any, where: str, known: bool = False) -> Self:
         """The result of `as_json`, every part of it checked.
 
         Args:
             where: names the file in messages.
+            known: these values have passed the checks before, and are not checked again.
 
         Raises:
             UserError: not a result: a part is missing, of another type, unknown, or out of its bounds.
         """
-        parts = checked(values, where)
+        parts = unpacked(values) if known else checked(values, where)
         parts["cell"] = Cell(**parts["cell"])
         if parts.get("corpus") is not None:
             parts["corpus"] = CorpusInfo(**parts["corpus"])

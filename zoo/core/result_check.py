@@ -20,7 +20,7 @@ from zoo.core.measures import ACCURACY, MEASURES, SCORES, Scores, accuracy
 from zoo.core.measures import measure as _main_measure
 from zoo.core.options import one_of
 
-__all__ = ["DONE", "FAILED", "REMEDY", "checked"]
+__all__ = ["DONE", "FAILED", "REMEDY", "checked", "unpacked"]
 
 DONE, FAILED = "done", "failed"
 REMEDY = "delete the file and run again, the cell will be repeated"
@@ -82,13 +82,19 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         if name not in _CHECKS:
             raise _Wrong(f"unknown part {name!r}, expected {one_of(name, sorted(_CHECKS))}")
         _CHECKS[name](name, value)
-    for name, lists in (("corpus", ("notes",)), ("machine", ("fast_paths",))):
-        if values.get(name) is not None:
-            values[name] = _with_tuples(values[name], *lists)
-    values = _with_tuples(values, "curve", "notes", "strengths")
+    values = unpacked(values)
     if values["status"] == DONE:
         _check_done(values)
     return values
+
+
+def unpacked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `Result` from a file's JSON that has passed the checks: lists become tuples."""
+    values = {name: value for name, value in values.items() if name != "schema"}
+    for name, lists in (("corpus", ("notes",)), ("machine", ("fast_paths",))):
+        if values.get(name) is not None:
+            values[name] = _with_tuples(values[name], *lists)
+    return _with_tuples(values, "curve", "notes", "strengths")
 
 
 def _with_tuples(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

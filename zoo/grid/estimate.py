@@ -16,7 +16,7 @@ from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.processes import environment
 from zoo.core.result import CorpusInfo
-from zoo.grid.local import worker_variables
+from zoo.grid.engines.local import worker_variables
 from zoo.grid.plan import Job, Places, Report, by_kind
 from zoo.method.step import prepare
 from zoo.text import TextSettings, load_corpus, load_examples

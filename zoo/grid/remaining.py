@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from zoo.grid.plan import Job
+
+Kind = tuple[str, str]  # arch, recipe
 
 ENOUGH = 3  # epochs, or one finished network: below that nothing is said
 
@@ -28,7 +30,12 @@ class Remaining:
     def __init__(self, jobs: Mapping[int, Job], clock: Callable[[], float]) -> None:
         self.jobs, self.clock = jobs, clock
         self.running: dict[int, _Running] = {}
-        self.ended: set[int] = set()
+        self.known: set[int] = set()  # cells that have started
+        self.total = sum(job.units for job in jobs.values())
+        # Kind -> units of a cell -> cells that have not started: few entries, however many cells there are.
+        self.waiting: dict[Kind, Counter[float]] = defaultdict(Counter)
+        for job in jobs.values():
+            self.waiting[_kind(job)][job.units] += 1
         self.epochs = 0
         self.networks = 0
         self.most = 1  # cells at a time
@@ -37,6 +44,7 @@ class Remaining:
     def take(self, kind: str, number: int, share: float) -> None:
         """An event of a cell: `start`, `epoch` with the share of it that is done, `done` or `failed`."""
         now = self.clock()
+        self._leaves(number)
         if kind == "start" or number not in self.running:
             self.running[number] = _Running(now, now)
             self.most = max(self.most, len(self.running))
@@ -52,54 +60,67 @@ class Remaining:
         if kind == "epoch":
             self.epochs += 1
         else:
-            self.ended.add(number)
             self.networks += kind == "done" and not self.jobs[number].is_reference
             del self.running[number]
 
     def share(self) -> float:
         """The part of the work that is done, 0 to 1."""
-        total = sum(job.units for job in self.jobs.values())
-        left = sum(self._units_left(number) for number in self.jobs)
-        return 1.0 - left / total if total else 1.0
+        if not self.total:
+            return 1.0
+        waiting = sum(units * count for left in self.waiting.values() for units, count in left.items())
+        return 1.0 - (waiting + sum(map(self._units_left, self.running))) / self.total
 
     def seconds(self) -> float | None:
-        """Seconds to the end; None while too little is known."""
+        """Seconds to the end; None while too little is known. Costs the same in any grid."""
         if self.networks == 0 and self.epochs < ENOUGH:
             return None
         now = self.clock()
-        left = []
-        for number in self.jobs:
-            if number in self.ended:
-                continue
-            seconds = self._units_left(number) * self._pace_of(self.jobs[number])
-            if number in self.running:  # it has gone on since its last epoch
-                seconds = max(0.0, seconds - (now - self.running[number].told))
-            left.append(seconds)
-        together = min(self.most, len(left)) or 1
-        return max(sum(left) / together, max(left, default=0.0))
+        whole, longest, cells = 0.0, 0.0, len(self.running)
+        for kind, left in self.waiting.items():
+            for units, count in left.items():
+                seconds = units * self._pace_of(kind)
+                whole, longest, cells = whole + count * seconds, max(longest, seconds), cells + count
+        for number, cell in self.running.items():
+            seconds = self._units_left(number) * self._pace_of(_kind(self.jobs[number]))
+            seconds = max(0.0, seconds - (now - cell.told))  # it has gone on since its last epoch
+            whole, longest = whole + seconds, max(longest, seconds)
+        return max(whole / (min(self.most, cells) or 1), longest)
 
     def _units_left(self, number: int) -> float:
-        if number in self.ended:
-            return 0.0
-        done = self.running[number].share if number in self.running else 0.0
-        return self.jobs[number].units * (1.0 - done)
+        return self.jobs[number].units * (1.0 - self.running[number].share)
+
+    def _leaves(self, number: int) -> None:
+        """A cell waits no longer; one that another process ends is never seen to start."""
+        if number in self.known:
+            return
+        self.known.add(number)
+        job = self.jobs[number]
+        left = self.waiting[_kind(job)]
+        left[job.units] -= 1
+        if not left[job.units]:
+            del left[job.units]
 
     def _learn(self, number: int, seconds: float, share: float) -> None:
         job = self.jobs[number]
         if not job.units:
             return
-        for key in _keys(job):
+        for key in _keys(_kind(job)):
             self.pace[key][0] += seconds
             self.pace[key][1] += share * job.units
 
-    def _pace_of(self, job: Job) -> float:
-        for key in _keys(job):
+    def _pace_of(self, kind: Kind) -> float:
+        for key in _keys(kind):
             seconds, units = self.pace.get(key, (0.0, 0.0))
             if units:
                 return seconds / units
         return 0.0
 
 
-def _keys(job: Job) -> tuple[tuple[str, ...], ...]:
+def _kind(job: Job) -> Kind:
+    return job.cell.arch, job.cell.recipe
+
+
+def _keys(kind: Kind) -> tuple[tuple[str, ...], ...]:
     """From the nearest kind of cells to all of them."""
-    return (job.cell.arch, job.cell.recipe), (job.cell.arch,), ()
+    arch, recipe = kind
+    return (arch, recipe), (arch,), ()

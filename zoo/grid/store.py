@@ -18,9 +18,11 @@ from zoo.core.errors import UserError
 from zoo.core.identity import SCHEMA, plain
 from zoo.core.result import Result
 from zoo.core.result_check import REMEDY
+from zoo.grid.index import Facts, Index, Version
 
-__all__ = ["Pending", "Stamp", "Store"]
+__all__ = ["Pending", "Stamp", "Store", "as_text", "from_text"]
 
+WRITING = ".writing"  # a folder apart, so that looking for what was left behind costs the same in any grid
 Stamp = tuple[int, int]  # tells one version of a file from the next
 # The cells that a run has to run, each with the version of its file that does not count (None: no file).
 # Another version settles the cell, whoever wrote it.
@@ -73,16 +75,13 @@ class Store:
         Raises:
             UserError: the disk is full or the folder cannot be written to; nothing half-written is left.
         """
-        content = json.dumps(
-            plain({"schema": SCHEMA, **result.as_json()}), ensure_ascii=False, allow_nan=False, indent=1
-        )
-        target = self.path(result.id)
-        self._make(self.folder)
-        temporary = self.folder / self._temporary(result.id)
+        content, target = as_text(result), self.path(result.id)
+        self._make(self.folder / WRITING)
+        temporary = self.folder / WRITING / self._temporary(result.id)
         try:
             with self._complaints():
                 with open(temporary, "w", encoding="utf-8") as file:
-                    file.write(content + "\n")
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(temporary, target)
@@ -109,14 +108,43 @@ class Store:
         """Whether the cell has a result that is no failure."""
         return self.path(cell_id).exists() and self.read(cell_id).done
 
-    def pending(self, cell_ids: Iterable[str], counts: Callable[[Result], bool]) -> Pending:
-        """The cells that have no result which `counts`."""
+    def pending(self, cell_ids: Iterable[str], counts: Callable[[Facts], bool]) -> Pending:
+        """The cells that have no result which `counts`.
+
+        Raises:
+            UserError: a file is not a result.
+        """
         stamps: Pending = {}
+        index = Index(self.folder)
         for cell_id in cell_ids:
             stamp = self.stamp(cell_id)
-            if stamp is None or not counts(self.read(cell_id)):
+            if stamp is None or not counts(self._facts(cell_id, index)):
                 stamps[cell_id] = stamp
+        index.save()
         return stamps
+
+    def check(self) -> None:
+        """See that every file is a result; those that were found to be one, and have not changed, are.
+
+        Raises:
+            UserError: one is not; the line names it and says what to do.
+        """
+        index = Index(self.folder)
+        for cell_id in self.names():
+            self._facts(cell_id, index)
+        index.save()
+
+    def _facts(self, cell_id: str, index: Index) -> Facts:
+        path = self.path(cell_id)
+        try:
+            version = Version.of(path.stat())
+        except OSError:  # removed just now, or not to be looked at: reading says which
+            return Facts.of(self.read(cell_id))
+        facts = index.get(cell_id, version)
+        if facts is None:
+            facts = Facts.of(_load(path))
+            index.put(cell_id, version, facts)
+        return facts
 
     def settled(self, cell_id: str, pending: Pending) -> bool:
         """Whether a cell needs no run: it needed none, or somebody has written its result since."""
@@ -149,30 +177,58 @@ class Store:
             yield False
             return
         try:
-            self._sweep(cell_id)
+            self._sweep()
             yield True
         finally:
             lock.release()
 
+    def names(self) -> list[str]:
+        """The cells that have a file, in order. A folder that does not exist yet has none."""
+        if not self.folder.is_dir():
+            return []
+        with os.scandir(self.folder) as entries:
+            files = sorted(e.name for e in entries if e.name.endswith(".json") and e.name[0] != ".")
+        return [name.removesuffix(".json") for name in files]
+
     def cells(self) -> Iterator[Result]:
-        """All results, by file name. A folder that does not exist yet has none.
+        """All results, by file name.
 
         Raises:
             UserError: a `.json` file of the folder is not a result; the line names it and says what to do.
         """
-        for path in sorted(self.folder.glob("[!.]*.json")):
-            yield _load(path)
+        yield from self.read_all(self.names())
+
+    def read_all(self, cell_ids: Iterable[str]) -> Iterator[Result]:
+        """The results of these cells; what has been checked and has not changed since is not checked again.
+
+        Raises:
+            UserError: one is missing, or not a result.
+        """
+        index = Index(self.folder)
+        for cell_id in cell_ids:
+            path = self.path(cell_id)
+            try:
+                version = Version.of(path.stat())
+            except OSError:
+                yield self.read(cell_id)  # it says what is wrong
+                continue
+            known = index.get(cell_id, version) is not None
+            result = _load(path, known)
+            if not known:
+                index.put(cell_id, version, Facts.of(result))
+            yield result
+        index.save()
 
     def _temporary(self, cell_id: str) -> str:
         # Machine and process keep two writers apart; the dot and the ending keep `cells` from reading it.
         return f".{cell_id}.{socket.gethostname()}.{os.getpid()}.tmp"
 
-    def _sweep(self, cell_id: str) -> None:
-        """Remove what a killed writer of this machine left of this cell; nothing that is being written."""
-        beginning = f".{cell_id}.{socket.gethostname()}."
-        for leftover in self.folder.glob(".*.tmp"):
-            process = leftover.name.removeprefix(beginning).removesuffix(".tmp")
-            if leftover.name.startswith(beginning) and process.isdigit() and not _alive(int(process)):
+    def _sweep(self) -> None:
+        """Remove what killed writers of this machine left; nothing that is being written."""
+        here = f".{socket.gethostname()}."
+        for leftover in (self.folder / WRITING).glob(".*.tmp"):
+            _, named, process = leftover.name.removesuffix(".tmp").rpartition(here)
+            if named and process.isdigit() and not _alive(int(process)):
                 leftover.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -199,18 +255,39 @@ class Store:
             ) from None
 
 
-def _load(path: Path) -> Result:
+def as_text(result: Result) -> str:
+    """The content of a result's file."""
+    values = plain({"schema": SCHEMA, **result.as_json()})
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def from_text(text: str, where: str, known: bool = False) -> Result:
+    """The result of `as_text`, every part of it checked.
+
+    Args:
+        where: names the file, or whoever sent it, in messages.
+        known: it has passed the checks before.
+
+    Raises:
+        UserError: not a result.
+    """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: broken JSON ({error.msg}); {REMEDY}") from None
+        raise UserError(f"{where}, line {error.lineno}: broken JSON ({error.msg}); {REMEDY}") from None
+    except RecursionError:
+        raise UserError(f"{where}: JSON nested too deeply; {REMEDY}") from None
+    return Result.from_json(values, where, known)
+
+
+def _load(path: Path, known: bool = False) -> Result:
+    try:
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; {REMEDY}") from None
-    except RecursionError:
-        raise UserError(f"{path}: JSON nested too deeply; {REMEDY}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected the result of a cell") from None
-    result = Result.from_json(values, str(path))
+    result = from_text(text, str(path), known)
     if result.id != path.stem:
         raise UserError(f"{path}: holds the cell {result.id!r}; expected the one of its name, {REMEDY}")
     return result

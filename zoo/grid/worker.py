@@ -66,18 +66,26 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
         UserError: something that would fail for every cell alike, such as a full disk.
     """
     send(("start", number, {}))
-    store = Store(places.out)
+    result = settle(job, places, send, number)
+    Store(places.out).write(result)
+    send(outcome(number, result))
+
+
+def settle(job: Job, places: Places, send: Send, number: int) -> Result:
+    """Train one cell; its result, also where it fails. Nothing is written but weights that are to be kept.
+
+    Raises:
+        UserError: something that would fail for every cell alike, such as a full disk.
+    """
     try:
-        result = _result(job, places, send, number)
+        return _result(job, places, send, number)
     except (CellFailed, MemoryError) as error:
-        result = _failed(job, places, str(error) or type(error).__name__)
+        return _failed(job, places, str(error) or type(error).__name__)
     except UserError as error:
         raise UserError(f"cell {job.id}: {error}") from error
     except Exception as error:  # a bug in one cell must not take the grid with it
         reason = f"{type(error).__name__}: {error}"
-        result = replace(_failed(job, places, reason), traceback=traceback.format_exc())
-    store.write(result)
-    send(outcome(number, result))
+        return replace(_failed(job, places, reason), traceback=traceback.format_exc())
 
 
 def outcome(number: int, result: Result) -> Event:

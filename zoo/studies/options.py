@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
-    "out", "data_dir", "cache_dir", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
+    "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
     "keep_weights", "save_models", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
@@ -57,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add("--data-dir", metavar="DIR", help="folder with the corpora (default: the variable UEGR_DATA)")
     add("--cache-dir", metavar="DIR", help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
     add("--out", metavar="DIR", help=f"folder for the results (default: {out})")
+    add_engine(parser)
     add("--device", help="auto, cpu or cuda (default: cuda if there is one)")
     add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
     add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU (default 1)")
@@ -75,6 +76,31 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         help="run cells again that were made on another kind of processor",
     )  # fmt: skip
     add("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what runs the cells."""
+    add = parser.add_argument
+    add("--engine", help="what runs the cells: local (default), ray or slurm; see docs/machines.md")
+    add("--address", metavar="HOST:PORT", help="of the Ray cluster (default: the one that is found)")
+    add(
+        "--engine-set", nargs="+", action="extend", metavar="NAME=VALUE",
+        help="a setting of the engine, e.g. gpus=0.25 of ray, minutes=60 of slurm",
+    )  # fmt: skip
+
+
+def engine_places(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options of `add_engine` say of the places of a study.
+
+    Raises:
+        UserError: settings without an engine.
+    """
+    settings = list(given.get("engine_set") or ())
+    settings += [f"address={given['address']}"] if given.get("address") else []
+    if settings and not given.get("engine"):
+        raise UserError(f"--engine-set {settings[0]}: expected --engine ray or slurm beside it")
+    chosen = {"engine": given["engine"]} if given.get("engine") else {}
+    return chosen | ({"engine_set": settings} if settings else {})
 
 
 def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> Study:
@@ -141,7 +167,7 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"--{option.replace('_', '-')}: an empty name; expected a folder")
     if "jobs" in given and "cells_per_gpu" in given:
         raise UserError("--jobs and --cells-per-gpu: expected one of them")
-    chosen = {key: given[key] for key in _PLACES if key in given}
+    chosen = {key: given[key] for key in _PLACES if key in given} | engine_places(given)
     for option, name in (("data_dir", "data"), ("cache_dir", "cache")):
         if option in chosen:
             chosen[name] = chosen.pop(option)

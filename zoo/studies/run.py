@@ -10,10 +10,11 @@ from pathlib import Path
 from zoo.core.cards import is_known
 from zoo.core.command import say
 from zoo.core.errors import UserError
-from zoo.core.processes import cores
 from zoo.core.result import Result
+from zoo.grid.engines import engine_of
+from zoo.grid.engines.engine import Engine
 from zoo.grid.fits import check_fits
-from zoo.grid.local import run_grid
+from zoo.grid.index import Facts
 from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
@@ -36,6 +37,7 @@ class Plan:
     workers: int
     pending: Pending
     foreign: int  # results made on another kind of processor
+    engine: Engine
 
     @property
     def missing(self) -> list[Job]:
@@ -44,19 +46,17 @@ class Plan:
 
 
 def places_of(study: Study) -> Places:
-    """Its places on this machine.
+    """Its places on this machine, or on those of its engine.
 
     Raises:
         UserError: there is no GPU, and one was asked for.
     """
-    import torch
-
     where = study.places
-    device = where.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
+    engine = engine_of(where.engine, where.engine_set)
+    device = engine.device(where.device)
+    if engine.elsewhere and (where.cells_per_gpu or where.rerun_foreign):
+        option = f"--cells-per-gpu {where.cells_per_gpu}" if where.cells_per_gpu else "--rerun-foreign"
+        raise UserError(f"{option}: goes with --engine local alone, expected none with {where.engine}")
     if device == "cpu" and where.cells_per_gpu:
         raise UserError(
             f"--cells-per-gpu {where.cells_per_gpu}: the device is cpu, expected a GPU; on a CPU use --jobs"
@@ -70,12 +70,8 @@ def places_of(study: Study) -> Places:
 
 def workers_of(study: Study, places: Places) -> int:
     """Cells at a time."""
-    import torch
-
     where = study.places
-    if where.jobs:
-        return where.jobs
-    return max(1, where.cells_per_gpu) * torch.cuda.device_count() if places.device == "cuda" else cores()
+    return where.jobs or engine_of(where.engine, where.engine_set).slots(places.device, where.cells_per_gpu)
 
 
 def check_folder(places: Places) -> None:
@@ -84,8 +80,7 @@ def check_folder(places: Places) -> None:
     Raises:
         UserError: there is one.
     """
-    for _ in Store(places.out).cells():
-        pass
+    Store(places.out).check()
 
 
 def check_here(study: Study, places: Places) -> None:
@@ -135,6 +130,7 @@ def jobs_of(study: Study, report: Report = say) -> list[Job]:
         UserError: anything that would stop it later.
     """
     places = places_of(study)
+    engine_of(study.places.engine, study.places.engine_set).check(places)
     check_here(study, places)
     return plan_jobs(study, places, report)
 
@@ -142,17 +138,21 @@ def jobs_of(study: Study, report: Report = say) -> list[Job]:
 def of_jobs(study: Study, jobs: Sequence[Job]) -> Plan:
     """The plan of these cells in the places of a study: which have no result that counts."""
     places = places_of(study)
-    here, rerun_foreign = _processor(places), study.places.rerun_foreign
+    engine = engine_of(study.places.engine, study.places.engine_set)
+    # Which kind of processor a cell will meet elsewhere is not known here.
+    here = None if engine.elsewhere else _processor(places)
+    rerun_foreign = study.places.rerun_foreign
     foreign = 0
 
-    def counts(result: Result) -> bool:
+    def counts(result: Facts) -> bool:
         nonlocal foreign
-        other = result.done and result.machine.processor not in (None, here)
+        other = here is not None and result.done and result.processor not in (None, here)
         foreign += other
         return result.done and not (other and rerun_foreign)
 
     pending = Store(places.out).pending([job.id for job in jobs], counts)
-    return Plan(places, jobs, workers_of(study, places), pending, 0 if rerun_foreign else foreign)
+    workers = workers_of(study, places)
+    return Plan(places, jobs, workers, pending, 0 if rerun_foreign else foreign, engine)
 
 
 def _processor(places: Places) -> str | None:
@@ -179,7 +179,7 @@ def run_plan(planned: Plan) -> None:
     if planned.pending:
         Store(planned.places.out).make()
     with GridProgress(planned.jobs, planned.pending) as progress:
-        run_grid(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
+        planned.engine.run(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
 
 
 def _lacks_model(planned: Plan, job: Job) -> bool:
@@ -200,4 +200,4 @@ def interrupted(planned: Plan) -> bool:
 def results_of(planned: Plan) -> list[Result]:
     """The results of its cells that are there."""
     store = Store(planned.places.out)
-    return [store.read(job.id) for job in planned.jobs if store.path(job.id).exists()]
+    return list(store.read_all(job.id for job in planned.jobs if store.path(job.id).exists()))

@@ -25,6 +25,7 @@ from zoo.core.identity import canonical_json, plain
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
 from zoo.core.records import Settings, setting
+from zoo.grid.engines import engine_of
 from zoo.models import ARCHS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
@@ -77,6 +78,7 @@ class Where(Settings):
         keep_weights: write the weights of each cell beside its result.
         save_models: write each cell's network beside its result, to be loaded and used.
         rerun_foreign: run cells again here that were made on another kind of processor.
+        engine: what runs the cells: local, ray or slurm. engine_set: its settings, `NAME=VALUE`.
     """
 
     what: ClassVar[str] = "place"
@@ -92,6 +94,12 @@ class Where(Settings):
     keep_weights: bool = setting(False)
     save_models: bool = setting(False)
     rerun_foreign: bool = setting(False)
+    engine: str = setting("local")
+    engine_set: tuple[str, ...] = setting(())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        engine_of(self.engine, self.engine_set)
 
 
 def places_of_preset(preset: str, given: Mapping[str, Any]) -> Where:

@@ -124,10 +124,10 @@ def test_a_folder_is_converted_once_and_for_all(tmp_path: Path) -> None:
     assert [(r.cell.recipe, r.cell.seed, r.status) for r in results] == [
         ("at", 0, "failed"), ("uegr", 0, "done"), ("uegr", 1, "done"),
     ]  # fmt: skip
-    assert len(list(tmp_path.iterdir())) == 3
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(list(tmp_path.glob("*.json"))) == 3
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert convert(tmp_path, lines.append) == 0
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == before
 
 
 def test_an_interrupted_conversion_goes_on(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_interrupted_conversion_goes_on(tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, old())
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
 
     def full(store: Store, result: object) -> None:
         raise UserError("no space left")
@@ -152,7 +152,7 @@ def test_a_disk_that_fills_up_loses_no_result(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Store, "write", full)
     with pytest.raises(UserError, match="no space left"):
         convert(tmp_path, lambda line: None)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == before
 
 
 def test_two_results_that_are_one_cell_today_are_not_chosen_between(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_two_results_that_are_one_cell_today_are_not_chosen_between(tmp_path: Pa
     write(tmp_path, old(), {**twin, "id": "bbc_news-texthan-uegr-s0-ffffffff"})
     with pytest.raises(UserError, match=r"which .* has already; expected one of them"):
         convert(tmp_path, lambda line: None)
-    assert len(list(tmp_path.iterdir())) == 2, "none is lost"
+    assert len(list(tmp_path.glob("*.json"))) == 2, "none is lost"
 
 
 @pytest.mark.parametrize("part", ["cell", "settings", "corpus"])

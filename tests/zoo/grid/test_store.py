@@ -54,7 +54,7 @@ def test_a_failing_write_leaves_the_old_result_and_no_other_file(tmp_path, made)
     with pytest.raises(TypeError):
         store.write(replace(old, curve=(object(),)))
     assert store.read(old.id).curve == old.curve
-    assert [path.name for path in tmp_path.iterdir()] == [f"{old.id}.json"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{old.id}.json"]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, made, monkeypatch):
@@ -72,7 +72,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, made,
         ) as e:
             act()
         assert "\n" not in str(e.value)
-    assert [path.name for path in tmp_path.iterdir()] == [f"{old.id}.json"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{old.id}.json"]
     assert store.read(old.id) == old
 
 
@@ -113,18 +113,20 @@ def test_killed_in_the_middle_of_writing_leaves_no_half_result(tmp_path):
         (only,) = store.cells()
         assert only.settings["long"] == [only.settings["number"]] * 50_000
     with store.claim("cell"):
-        assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["cell.json"]
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["cell.json", "cell.lock"]
 
 
 def test_a_claim_removes_what_dead_writers_left_and_nothing_that_is_being_written(tmp_path):
     store = Store(tmp_path)
-    mine = tmp_path / store._temporary("cell")
+    writing = tmp_path / ".writing"
+    writing.mkdir()
+    mine = writing / store._temporary("cell")
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     names = [
         str(mine),
         str(mine).replace(str(os.getpid()), str(dead.pid)),
-        str(tmp_path / ".cell.elsewhere.1.tmp"),
+        str(writing / ".cell.elsewhere.1.tmp"),
     ]
     for name in names:
         Path(name).write_text("half")

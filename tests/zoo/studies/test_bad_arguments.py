@@ -14,7 +14,7 @@ from zoo.changes import as_typed, from_text
 from zoo.core.command import one_line
 from zoo.core.errors import UserError
 from zoo.core.result import Cell, Result
-from zoo.grid.local import run_grid
+from zoo.grid.engines.local import run_grid
 from zoo.grid.plan import Places, plan_jobs
 from zoo.grid.store import Store
 from zoo.studies import run

@@ -12,7 +12,7 @@ import torch
 
 from zoo.core.errors import UserError
 from zoo.grid import worker
-from zoo.grid.local import _Pool
+from zoo.grid.engines.local import _Pool
 from zoo.grid.store import Store
 from zoo.studies import run
 from zoo.studies.study import Study

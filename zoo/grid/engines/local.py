@@ -6,15 +6,41 @@ import multiprocessing
 import multiprocessing.connection
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from zoo.core.errors import UserError
-from zoo.core.processes import environment
-from zoo.core.result import FAILED
+from zoo.core.processes import cores, environment
+from zoo.grid.engines.engine import Engine, lost
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
 from zoo.grid.worker import Send, outcome, work, worker_main
-from zoo.training.environment import PORTABLE, is_portable, made_by
+from zoo.training.environment import PORTABLE, is_portable
+
+
+@dataclass(frozen=True)
+class Local(Engine):
+    """Processes of this machine; the default."""
+
+    name: ClassVar[str] = "local"
+
+    def device(self, asked: str) -> str:
+        """A GPU if there is one and none is refused."""
+        import torch
+
+        there = torch.cuda.is_available()
+        if asked == "cuda" and not there:
+            raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
+        return ("cuda" if there else "cpu") if asked == "auto" else asked
+
+    def slots(self, device: str, cells_per_gpu: int) -> int:
+        """One a core, or `cells_per_gpu` on each GPU."""
+        import torch
+
+        return max(1, cells_per_gpu) * torch.cuda.device_count() if device == "cuda" else cores()
+
+    def run(self, jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:
+        """See `run_grid`."""
+        run_grid(jobs, places, workers, send, pending)
 
 
 def run_grid(jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:
@@ -135,6 +161,5 @@ class _Pool:
             if not mine:
                 return
             if not self.store.settled(job.id, self.pending):
-                reason = "its worker process died (killed, or out of memory)"
-                self.store.write(replace(job.head, status=FAILED, reason=reason, made_by=made_by()))
+                self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
             self.send(outcome(number, self.store.read(job.id)))
