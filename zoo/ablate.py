@@ -4,6 +4,7 @@
     python -m zoo.ablate report [--out DIR]    rebuild tables and figures from a folder of results
     python -m zoo.ablate show CELL             one cell in full
     python -m zoo.ablate convert DIR           bring the results of an earlier version into today's form
+    python -m zoo.ablate merge A B --out C     put the results of several folders into one
 
 Heavy imports stand inside the functions: `--help` must not wait for torch.
 """
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    commands = {"report": _report, "show": _show, "convert": _convert}
+    commands = {"report": _report, "show": _show, "convert": _convert, "merge": _merge}
     if arguments[:1] and arguments[0] in commands:
         return command("zoo.ablate", lambda: commands[arguments[0]](arguments[1:]))
     return command("zoo.ablate", lambda: _run(parse(arguments)))
@@ -54,7 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Compare the training methods of Table IV on real text. Finished cells are kept: the "
         "same command again runs only what is missing.",
         epilog="Other commands: `python -m zoo.ablate report --out DIR`, `python -m zoo.ablate show CELL`, "
-        "`python -m zoo.ablate convert DIR`.",
+        "`python -m zoo.ablate convert DIR`, `python -m zoo.ablate merge DIR DIR --out DIR`.",
     )
     add_options(parser, "demo", "texthan", "those of Table IV", "runs/PRESET and what was changed")
     add = parser.add_argument
@@ -254,6 +255,29 @@ def _convert(arguments: Sequence[str]) -> int:
 
     count = convert(options.folder, say)
     print(f"{count} results converted in {options.folder}")
+    return 0
+
+
+def _merge(arguments: Sequence[str]) -> int:
+    parser = CommandParser(
+        prog="python -m zoo.ablate merge",
+        description="Put the results of several folders into one. What is there stays; two results of one "
+        "cell that differ are named, and nothing is written then.",
+    )
+    parser.add_argument("folders", type=Path, nargs="+", help="folders with results")
+    parser.add_argument("--out", type=Path, required=True, help="the folder that gets them, new or not")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+
+    from zoo.grid.merge import merge
+
+    merged = merge(options.folders, options.out, status)
+    status("")
+    if options.json:
+        print(json.dumps({"out": str(options.out), **vars(merged)}))
+        return 0
+    mended = f", {merged.mended} of them in place of failed ones" if merged.mended else ""
+    print(f"{merged.cells} cells in {options.out}/, {merged.copied} copied{mended}")
     return 0
 
 

@@ -56,7 +56,7 @@ class Index:
         self._known: dict[str, tuple[Version, Facts]] = {}
         self._new = 0
         # Missing, half-written, of other checks: it is made anew.
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, IndexError):
+        with contextlib.suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
             self._known = _read(folder / FILE)
 
     def get(self, cell_id: str, version: Version) -> Facts | None:

@@ -55,13 +55,17 @@ class GridProgress:
     """Shows the events of a grid; use it as a context manager and hand its `send` to the workers."""
 
     def __init__(
-        self, jobs: Sequence[Job], pending: Iterable[str], clock: Callable[[], float] = time.monotonic
+        self,
+        jobs: Sequence[Job],
+        pending: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+        together: int = 1,
     ) -> None:
         wanted = set(pending)
         self.jobs = jobs
         self.numbers = {n for n, job in enumerate(jobs) if job.id in wanted}
         self.finished: set[int] = set()
-        self.remaining = Remaining({n: jobs[n] for n in self.numbers}, clock)
+        self.remaining = Remaining({n: jobs[n] for n in self.numbers}, clock, together)
         self.bars: dict[int, Any] = {}
         self.width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
         numbers = sorted(self.numbers)
@@ -99,7 +103,7 @@ class GridProgress:
         kind, number, payload = event
         if number in self.finished:
             return
-        self.remaining.take(kind, number, payload.get("share", 0.0))
+        self.remaining.take(kind, number, payload.get("share", 0.0), payload.get("seconds", 0.0))
         if kind in ("done", "failed"):
             self.finished.add(number)
             self._finish(number, self._line(number, kind, payload))

@@ -27,7 +27,7 @@ class Remaining:
     training (start, evaluation) is in the pace, since a cell's seconds are those from its start to its end.
     """
 
-    def __init__(self, jobs: Mapping[int, Job], clock: Callable[[], float]) -> None:
+    def __init__(self, jobs: Mapping[int, Job], clock: Callable[[], float], together: int = 1) -> None:
         self.jobs, self.clock = jobs, clock
         self.running: dict[int, _Running] = {}
         self.known: set[int] = set()  # cells that have started
@@ -38,15 +38,19 @@ class Remaining:
             self.waiting[_kind(job)][job.units] += 1
         self.epochs = 0
         self.networks = 0
-        self.most = 1  # cells at a time
+        self.most = together  # cells at a time, as far as is known
         self.pace: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])  # seconds, units
 
-    def take(self, kind: str, number: int, share: float) -> None:
-        """An event of a cell: `start`, `epoch` with the share of it that is done, `done` or `failed`."""
+    def take(self, kind: str, number: int, share: float, seconds: float = 0.0) -> None:
+        """An event of a cell: `start`, `epoch` with the share of it that is done, `done` or `failed`.
+
+        Args:
+            seconds: what a done cell says that it took; read where nobody saw it start.
+        """
         now = self.clock()
         self._leaves(number)
         if kind == "start" or number not in self.running:
-            self.running[number] = _Running(now, now)
+            self.running[number] = _Running(now - seconds, now - seconds)
             self.most = max(self.most, len(self.running))
         if kind == "start":
             return

@@ -300,7 +300,10 @@ def _alive(process: int) -> bool:
         return False
     except OSError:  # somebody else's
         return True
-    return True
+    try:  # a process that nobody has waited for yet is dead
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):  # not Linux
+        return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -178,7 +178,9 @@ def run_plan(planned: Plan) -> None:
         )
     if planned.pending:
         Store(planned.places.out).make()
-    with GridProgress(planned.jobs, planned.pending) as progress:
+    # Elsewhere cells are not all seen to start, so how many run at a time is taken from the plan.
+    together = planned.workers if planned.engine.elsewhere else 1
+    with GridProgress(planned.jobs, planned.pending, together=together) as progress:
         planned.engine.run(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
 
 

@@ -158,6 +158,19 @@ def test_a_broken_file_is_named(tmp_path, content: bytes, said: str):
         assert "\n" not in str(caught.value)
 
 
+def test_a_writer_that_nobody_has_waited_for_is_dead(tmp_path):
+    """Its process is there until its parent asks, and init may take its time."""
+    store = Store(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    leftover = tmp_path / ".writing" / store._temporary("other").replace(str(os.getpid()), str(dead.pid))
+    leftover.parent.mkdir()
+    leftover.write_text("half")
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    with store.claim("cell"):
+        assert not leftover.exists()
+    dead.wait()
+
+
 def test_other_mistakes_are_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file; expected a folder"):
