@@ -4,6 +4,7 @@
     python -m zoo.bench levers [--out F]   what each fast path gains over its slow twin
     python -m zoo.bench growth [--out F]   how the cost grows with length, vocabulary, classes, K and batch
     python -m zoo.bench waits [--out F]    what a user waits for beside the steps
+    python -m zoo.bench grid [--out F]     what a grid costs beside its cells, up to 100,000 of them
     python -m zoo.bench portable [--out F] the same weights on this processor and on emulated ones
     python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
     python -m zoo.bench families [--out F] uegr on tiny models of Hugging Face's families
@@ -39,13 +40,14 @@ STUDIES = {
     "levers": "What each fast path gains over its slow twin.",
     "growth": "How the cost of a step grows with length, vocabulary, classes, batch and K.",
     "waits": "What a user waits for beside the steps; and workers against threads.",
+    "grid": "What a grid costs beside its cells: planning, claiming, resuming, reading, reporting.",
     "portable": "Whether training is the same bit for bit on this processor and on emulated ones.",
     "gpu": "Steps on a GPU: ordinary and as CUDA graphs, several cells at once, and Table IV from that.",
 }
 # Bounds of the numbers: (least, largest).
 BOUNDS = {
     "length": (5, 20_000), "vocabulary": (10, 5_000_000), "batch": (1, 4_096), "classes": (2, 100_000),
-    "rounds": (1, 10_000), "threads": (1, 1_024), "cells": (1, 256),
+    "rounds": (1, 10_000), "threads": (1, 1_024), "cells": (1, 1_000_000),
 }  # fmt: skip
 
 
@@ -68,8 +70,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `families`, "
-        "`report`.",
+        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `grid`, "
+        "`families`, `report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
@@ -187,6 +189,9 @@ def _study(name: str, arguments: Sequence[str]) -> int:
     if name == "waits":
         parser.add_argument("--data-dir", type=Path, help="folder with the corpora (default: UEGR_DATA)")
         parser.add_argument("--corpus", nargs="+", default=["bbc_news", "zh_reviews"], help="corpora by name")
+    if name == "grid":
+        sizes = [1_000, 10_000, 100_000]
+        parser.add_argument("--cells", nargs="+", type=int, default=sizes, help="how many cells")
     if name == "gpu":
         parser.add_argument("--arch", nargs="+", default=list(TABLE_IV_ARCHS), help="models by name")
         parser.add_argument("--length", nargs="+", type=int, default=[32, 64, 256], help="words of a text")
@@ -203,6 +208,10 @@ def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -
         from bench.levers import measure_levers
 
         return {"levers": measure_levers(options.rounds, progress)}
+    if name == "grid":
+        from bench.grid import measure_grid
+
+        return measure_grid(tuple(options.cells), progress)
     if name == "waits":
         from bench.waits import measure_waits
 

@@ -3,8 +3,8 @@
     python -m tests.kill --rounds 100      a table, a line for each kind of disturbance; all of it must be 0
     python -m tests.kill --json            one JSON object
 
-A round runs a grid of nine cells of milliseconds (`tests/kill/runner.py`), disturbs it, runs it to the end and
-compares it with one that nobody disturbed. Exit code 1: something is not 0; each case is named.
+A round runs a grid of nine cells of milliseconds (`tests/kill/runner.py`), disturbs it, runs it to the end
+and compares it with one that nobody disturbed. Exit code 1: something is not 0; each case is named.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from zoo.core.command import say
 from zoo.core.errors import UserError
+from zoo.core.processes import environment
 from zoo.core.records import setting
 from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import alone
@@ -169,7 +170,8 @@ class _Submitted:
         executor = kind(self.folder, max_num_timeout=self.engine.requeues)
         executor.update_parameters(**self._parameters())
         try:
-            queued = executor.submit_array(shards)
+            with environment(worker_variables(self.places)):  # a job gets the variables of who submits it
+                queued = executor.submit_array(shards)
         except (
             OSError,
             submitit.core.utils.FailedJobError,
@@ -188,14 +190,12 @@ class _Submitted:
         say(f"{len(shards)} tasks submitted, logs in {self.places.out / FOLDER}/")
 
     def _parameters(self) -> Mapping[str, Any]:
-        variables = worker_variables(self.places)
-        setup = ["export " + " ".join(f"{name}={value}" for name, value in variables.items())]
         gpus = {"gpus_per_node": 1} if self.places.device == "cuda" else {}
         if self.engine.cluster == "local":
-            return {"timeout_min": self.engine.minutes, "signal_delay_s": 10, "setup": setup, **gpus}
+            return {"timeout_min": self.engine.minutes, "signal_delay_s": 10, **gpus}
         named = {"partition": self.engine.partition, "account": self.engine.account}
         return {
-            "job_name": "uegr", "time": self.engine.minutes, "cpus_per_task": 1, "setup": setup,
+            "job_name": "uegr", "time": self.engine.minutes, "cpus_per_task": 1,
             "mem": f"{self.engine.memory_gb}GB", "additional_parameters": {"requeue": True}, **gpus,
         } | {key: value for key, value in named.items() if value}  # fmt: skip
 

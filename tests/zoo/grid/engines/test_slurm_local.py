@@ -1,0 +1,94 @@
+"""SLURM's engine on submitit's stand-in for a cluster: the command killed, a task preempted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("submitit", reason="submitit is not installed: pip install 'uegr[slurm]'")
+
+from same import contents
+
+from zoo.core.command import EXIT_INTERRUPTED
+
+pytestmark = pytest.mark.slow
+CELLS = 5  # 4 seeds and the reference row
+ROOT = Path(__file__).resolve().parents[4]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def command(place: Path, out: Path, *more: str, epochs: int = 20) -> list[str]:
+    films = place / "films.csv"
+    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
+    films.write_text("text,label\n" + "\n".join(rows) + "\n")
+    return [
+        sys.executable, "-m", "zoo.ablate", "--corpus", str(films), "--arch", "textcnn", "--recipe", "dropout",
+        "--seeds", "0", "1", "2", "3", "--no-portable", "--epochs", str(epochs), "--out", str(out),
+        "--cache-dir", str(place / "cache"), *more,
+        "--set", "embedding=8", "filters=4", "widths=1,2", "max_length=12",
+    ]  # fmt: skip
+
+
+SLURM = ("--engine", "slurm", "--engine-set", "cluster=local", "poll=0.2", "minutes=10", "--jobs", "2")
+
+
+def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+def tasks(out: Path) -> list[int]:
+    """The processes that train: the children of submitit's controllers."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if "submitit.core._submit" in words and str(out) in words:
+            found.append(int(folder.name))
+    return found
+
+
+def test_the_command_may_die_and_a_task_be_preempted(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    subprocess.run(command(tmp_path, here, "--jobs", "1"), env=ENVIRONMENT, check=True, capture_output=True)
+    slurm = command(tmp_path, there, *SLURM)
+    first = subprocess.Popen(slurm, env=ENVIRONMENT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for(lambda: list(there.glob("films-*.json")))
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    for task in tasks(there)[:1]:
+        os.kill(task, signal.SIGUSR2)  # what SLURM sends before it takes a task's machine away
+    submitted = json.loads((there / ".slurm" / "submitted.json").read_text())
+    assert len(submitted) == 2
+    again = subprocess.run(slurm, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "tasks submitted" not in again.stderr, "what runs already was submitted once more"
+    assert contents(there) == contents(here)
+    assert len(contents(there)) == CELLS
+
+
+def test_ctrl_c_ends_the_tasks(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    slurm = command(tmp_path, out, *SLURM, epochs=2000)
+    run = subprocess.Popen(
+        slurm, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    wait_for(lambda: tasks(out))
+    time.sleep(3)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate()
+    assert run.returncode == EXIT_INTERRUPTED, said
+    assert "interrupted: finished cells are kept" in said
+    wait_for(lambda: not tasks(out), 30)
