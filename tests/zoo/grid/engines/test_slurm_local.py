@@ -30,9 +30,9 @@ def command(place: Path, out: Path, *more: str, epochs: int = 20) -> list[str]:
     rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
     films.write_text("text,label\n" + "\n".join(rows) + "\n")
     return [
-        sys.executable, "-m", "zoo.ablate", "--corpus", str(films), "--arch", "textcnn", "--recipe", "dropout",
-        "--seeds", "0", "1", "2", "3", "--no-portable", "--epochs", str(epochs), "--out", str(out),
-        "--cache-dir", str(place / "cache"), *more,
+        sys.executable, "-m", "zoo.ablate", "--corpus", str(films), "--arch", "textcnn",
+        "--recipe", "dropout", "--seeds", "0", "1", "2", "3", "--no-portable", "--epochs", str(epochs),
+        "--out", str(out), "--cache-dir", str(place / "cache"), *more,
         "--set", "embedding=8", "filters=4", "widths=1,2", "max_length=12",
     ]  # fmt: skip
 
