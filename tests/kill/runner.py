@@ -46,6 +46,7 @@ class Runner(NamedTuple):
 
 def start(study: Study, said: Path, witness: Path, twist: Twist | None = None) -> Runner:
     """Run a study in a fork of this process, which must have one thread only."""
+    said.touch()  # it may be killed before it says anything
     sys.stdout.flush()
     sys.stderr.flush()
     if (pid := os.fork()) == 0:
