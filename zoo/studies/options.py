@@ -99,8 +99,7 @@ def engine_places(given: Mapping[str, Any]) -> dict[str, Any]:
     settings += [f"address={given['address']}"] if given.get("address") else []
     if settings and not given.get("engine"):
         raise UserError(f"--engine-set {settings[0]}: expected --engine ray or slurm beside it")
-    chosen = {"engine": given["engine"]} if given.get("engine") else {}
-    return chosen | ({"engine_set": settings} if settings else {})
+    return {"engine": given["engine"], "engine_set": settings} if given.get("engine") else {}
 
 
 def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> Study:

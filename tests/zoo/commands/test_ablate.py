@@ -202,3 +202,22 @@ def test_folds_make_a_cell_each(base: list[str], tmp_path: Path, capsys) -> None
     assert code == 0, err
     folds = [r.cell.fold for r in Store(tmp_path / "out").cells() if r.cell.recipe == "dropout"]
     assert sorted(folds) == [0, 1, 2]
+
+
+def test_folders_are_merged_and_a_conflict_is_one_line(base: list[str], tmp_path: Path, capsys) -> None:
+    at = base.index("--out")
+    for name, seeds in (("a", ["0", "1"]), ("b", ["1", "2"])):
+        places = [*base[:at], "--out", str(tmp_path / name), *base[at + 2 :], "--jobs", "1"]
+        assert run([*places, "--recipe", "dropout", "--seeds", *seeds], capsys)[0] == 0
+    folders = [str(tmp_path / name) for name in "ab"]
+    code, out, _ = run(["merge", *folders, "--out", str(tmp_path / "c")], capsys)
+    assert (code, out) == (0, f"4 cells in {tmp_path}/c/, 4 copied\n")
+    answer = json.loads(run(["merge", *folders, "--out", str(tmp_path / "c"), "--json"], capsys)[1])
+    assert (answer["cells"], answer["copied"]) == (4, 0)
+    (changed,) = (tmp_path / "b").glob("moods-textcnn-dropout-s1-*.json")
+    changed.write_text(changed.read_text().replace('"best_epoch": 1', '"best_epoch": 2'))
+    code, _, err = run(["merge", *folders, "--out", str(tmp_path / "d")], capsys)
+    assert code == 2
+    assert changed.stem in err
+    assert "(best_epoch)" in err
+    assert not (tmp_path / "d").exists()

@@ -27,6 +27,9 @@ PLACES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "--keep-weights": ([], {"keep_weights": True}),
     "--save-models": ([], {"save_models": True}),
     "--rerun-foreign": ([], {"rerun_foreign": True}),
+    "--engine": (["slurm"], {"engine": "slurm"}),
+    "--engine-set": (["gpus=0.5", "--engine", "ray"], {"engine": "ray", "engine_set": ["gpus=0.5"]}),
+    "--address": (["h:1", "--engine", "ray"], {"engine": "ray", "engine_set": ["address=h:1"]}),
 }
 SAID: dict[str, tuple[list[str], Any]] = {
     "--preset": (["quick"], lambda s: s.preset == "quick"),
@@ -92,6 +95,13 @@ def test_places_are_those_of_the_command_line_wherever_the_study_is_from(option:
     kept = Study.read(Path(file)).places.as_json()
     assert {**kept, **wanted} == places, "nothing else is changed"
     assert made.changes == {"epochs": 3}
+
+
+def test_settings_of_an_engine_need_it() -> None:
+    with pytest.raises(UserError, match="--engine-set gpus=1: expected --engine ray or slurm beside it"):
+        study("--engine-set", "gpus=1")
+    with pytest.raises(UserError, match="unknown engine 'cloud'"):
+        study("--engine", "cloud")
 
 
 def test_one_setting_has_one_value() -> None:
