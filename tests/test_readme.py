@@ -88,6 +88,10 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
         if arguments[0] == "show":
             assert ablate.main(arguments) == 0
         return
+    if module == "zoo.ablate" and arguments[:1] == ["merge"]:
+        folders = {name: str(ROOT / "results" / "demo") for name in "AB"} | {"C": str(tmp_path / "C")}
+        assert ablate.main([folders.get(word, word) for word in arguments]) == 0
+        return
     if module == "zoo.bench" and arguments[0] in bench.STUDIES:
         assert arguments[1:] == []
         return
