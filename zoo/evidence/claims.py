@@ -199,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"Abstract, {_III} (there for pre-trained models)", Pair("uegr", "dropout", ATTACKED),
     ),
     _points(
-        "The selective update makes more robust: R-AT-SU is above R-AT under FGSM.", "Section V-B",
+        "The selective update makes more robust: R-AT-SU is above R-AT under FGSM.", "Section IV-B",
         Pair("r_at_su", "r_at", ATTACKED),
     ),
     _points(
@@ -215,16 +215,16 @@ CLAIMS: tuple[Claim, ...] = (
         Measured("drop", _lost, "accuracy lost to PGD", UEGR, PLAIN), 0.0, True, 100.0, "points",
     ),
     Claim(
-        "The selective update keeps a network nearer to where it began.", "Fig. 2a, Section V-B",
+        "The selective update keeps a network nearer to where it began.", "Fig. 2a",
         Measured("drift", _from_start, "CKA to the initial network", UEGR, NO_MASK),
     ),
     Claim(
-        "UEGR finds flatter minima than dropout alone.", "Section V-B",
+        "UEGR finds flatter minima than dropout alone.", "Sections V-A and V-B",
         Measured("sharpness", lambda v: float(v["top"]), "largest Hessian eigenvalue", UEGR, PLAIN),
         below=True,
     ),
     Claim(
-        "The selective update itself makes minima flatter.", "Section V-B",
+        "The selective update itself makes minima flatter.", "Sections V-A and V-B",
         Measured("sharpness", lambda v: float(v["top"]), "largest Hessian eigenvalue", UEGR, NO_MASK),
         below=True,
     ),
@@ -239,7 +239,7 @@ CLAIMS: tuple[Claim, ...] = (
         Measured("theory", _left_under("gradient"), "share by which the length is off", UEGR), 0.05, True,
     ),
     Claim(
-        "The masked gradient varies less than the unmasked one.", "Section V-B, on Theorem 1",
+        "The masked gradient varies less than the unmasked one.", "Text on Theorem 1",
         Measured("theory", _variance, "variance over the unmasked one", UEGR), 1.0, True,
     ),
     Claim(

@@ -119,22 +119,23 @@ def _figures(charts: Iterable[Chart | None]) -> list[Block]:
 
 
 def _notes() -> Notes:
-    """A maker of a group's notes, which are worked out once for each group."""
-    known: dict[str, tuple[str, ...]] = {}
+    """A maker of the notes of a mark: cells, command and settings of its runs; of a mean its commands."""
+    known: dict[str, tuple[str, str, str]] = {}
 
-    def notes(runs: Group) -> tuple[str, ...]:
-        if not runs.every:
-            return ()
-        first = runs.every[0].id
-        if first not in known:
-            known[first] = _said(runs)
-        return known[first]
+    def notes(groups: Sequence[Group]) -> tuple[str, ...]:
+        there = [group.every for group in groups if group.every]
+        for every in there:
+            if every[0].id not in known:
+                known[every[0].id] = _said(every)
+        said = [known[every[0].id] for every in there]
+        if len(said) == 1:
+            return said[0]
+        return tuple(dict.fromkeys(command for _, command, _ in said))
 
     return notes
 
 
-def _said(runs: Group) -> tuple[str, ...]:
-    every: tuple[Result, ...] = runs.every
+def _said(every: Sequence[Result]) -> tuple[str, str, str]:
     settings = by_name(every[0].settings)
     listed = ", ".join(f"{n} {text}" for n, v in settings.items() if (text := shown(v)) != ABSENT)
     seeds = ", ".join(str(result.cell.seed) for result in every)

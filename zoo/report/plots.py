@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 MOST_METHODS = 16  # in one chart; more are in the tables alone
-Notes = Callable[[Group], tuple[str, ...]]  # the settings and the command of a group
+Notes = Callable[
+    [Sequence[Group]], tuple[str, ...]
+]  # the settings and commands of what a mark is the mean of
 Entry = Mapping[str, Any]  # of a result's curve, one an epoch
 PAPER = 8  # colour of the paper's marks
 _HIGHLIGHT, _GREY = 1, 7
@@ -60,7 +62,7 @@ def differences(table: ArchTable, notes: Notes) -> Chart | None:
             score, y = table.places(row)[column], len(names)
             names.append(row.method.name)
             if score.estimate:
-                own = notes(table.cells.get(table.arch, corpus, row.method)) if corpus != AVERAGE else ()
+                own = notes(_groups(table, row.method, None if corpus == AVERAGE else corpus))
                 measured[row.method].append(_difference(table, row, corpus, score, y, own))
             if score.paper_difference is not None:
                 points = 100 * score.paper_difference
@@ -123,11 +125,7 @@ def against(table: ArchTable, x: str, notes: Notes) -> Chart | None:
         shown = cost_text(value) if other is None else value_text(score.values[x], other)
         said = f"{row.method.name}, {table.name}: {_lower(main.title)} {value_text(score.main, main)}, "
         said += f"cost of a step {shown}" if other is None else f"{_lower(other.title)} {shown}"
-        own = (
-            notes(table.cells.get(table.arch, table.corpora[0], row.method))
-            if len(table.corpora) == 1
-            else ()
-        )
+        own = notes(_groups(table, row.method))
         mark = Mark(value, main.scale * score.main.mean, said, notes=own)
         marks.append(Series(row.method.name, (mark,), _colour(row.method, table.rows)))
         rows.append((row.method.name, value_text(score.main, main), shown))
@@ -138,6 +136,11 @@ def against(table: ArchTable, x: str, notes: Notes) -> Chart | None:
     title = f"{table.name}: {_lower(main.title)} against {'cost' if other is None else _lower(other.title)}"
     says = f"One mark a method, {'mean over the corpora' if len(table.corpora) > 1 else where}."
     return Chart(title, says, axis, main.heading, tuple(marks), ("Recipe", main.heading, axis), tuple(rows))
+
+
+def _groups(table: ArchTable, method: Method, corpus: str | None = None) -> list[Group]:
+    """The runs of a method on one corpus, or on all."""
+    return [table.cells.get(table.arch, c, method) for c in ((corpus,) if corpus else table.corpora)]
 
 
 def _lower(title: str) -> str:
@@ -159,7 +162,7 @@ def by_epoch(cells: Cells, arch: str, corpora: Sequence[str], kind: OverEpochs, 
         means = list(_means([run for group in groups for run in group.done.values()], kind.value))
         if not means:
             continue
-        own, longest = notes(groups[0]) if len(groups) == 1 else (), max(longest, len(means))
+        own, longest = notes(groups), max(longest, len(means))
         said = f"{method.name} on {where}, {display(arch)}, epoch"
         marks = tuple(
             Mark(i, mean, f"{said} {i}: {mean:.3g} {kind.unit}", notes=own) for i, mean in enumerate(means, 1)

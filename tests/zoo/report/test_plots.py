@@ -40,7 +40,7 @@ def test_a_difference_is_a_mark_with_its_interval_and_its_notes(table) -> None:
     chart = differences(table, lambda runs: (asked.append(runs), ("a command",))[1])
     assert chart
     (uegr,) = (s for s in chart.series if s.name == "UEGR")
-    first, _, average = uegr.marks
+    first = uegr.marks[0]
     estimate = next(r for r in table.rows if r.method.recipe == "uegr").scores[0].estimate
     assert estimate
     assert (first.x, first.low, first.high) == tuple(
@@ -50,7 +50,8 @@ def test_a_difference_is_a_mark_with_its_interval_and_its_notes(table) -> None:
     assert chart.names[int(first.y)] == "UEGR"
     assert [name for name in chart.names if name.endswith(":")] == ["IMDB:", "TNEWS:", "AVG:"]
     assert first.notes == ("a command",)
-    assert average.notes == ()
+    assert [len(groups) for groups in asked[:3]] == [1, 1, 1]
+    assert {len(groups) for groups in asked} == {1, 2}, "an average is of both corpora"
     assert "UEGR on IMDB, TextCNN: +5.00 [" in first.text
     assert "3 pairs" in first.text
     assert not first.open
