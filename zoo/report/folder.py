@@ -17,6 +17,7 @@ from zoo.grid.store import Store
 
 __all__ = ["Read", "read"]
 
+_BESIDE = ("studies",)  # what a run keeps beside its results: the studies that were asked for
 _STUDY = "study-"  # what the default folders of `zoo.study` begin with
 
 
@@ -65,7 +66,7 @@ def read(folder: Path, report: Callable[[str], None] = lambda _: None) -> Read:
         elif kind == "result":
             grids[name] = Cells.of(Store(place).cells())
         else:
-            left_out += [str(place)] if place != folder else []
+            left_out += [str(place)] if place != folder and place.name not in _BESIDE else []
             continue
         places[name] = place
     report("")

@@ -25,6 +25,8 @@ def many(tmp_path: Path, result) -> Path:
     (tmp_path / "times").mkdir()
     (tmp_path / "times" / "a.json").write_text('{"seconds": 3}')
     (tmp_path / "tune.json").write_text("{}")
+    (tmp_path / "two" / "studies").mkdir()
+    (tmp_path / "two" / "studies" / "a.json").write_text('{"preset": "demo"}')
     return tmp_path
 
 
@@ -40,6 +42,7 @@ def test_each_folder_is_what_its_files_are(many: Path) -> None:
 
 def test_one_store_is_a_folder_too(many: Path) -> None:
     assert list(read(many / "two").held.grids) == ["two"]
+    assert read(many / "two").left_out == ()
     assert list(read(many / "study-k").held.answers) == ["k"]
     assert list(read(many / "drift").held.points) == ["drift"]
 

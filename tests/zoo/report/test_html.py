@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -199,7 +200,9 @@ def test_the_same_blocks_in_every_form(what: Read) -> None:
     assert texts["csv"].count("\ntwo,texthan,uegr,") == 3
     files = drawings(what, found, Path("r"))
     assert len(files) == len(Parsed(drawn("html", what, found, Path("r"), 80)).all("figure"))
-    assert all(text.startswith("<svg ") and "<style>" in text for text in files.values())
+    for text in files.values():
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "<style>" in text
 
 
 def test_folds_and_charts_are_headings_and_tables_elsewhere() -> None:
