@@ -11,6 +11,7 @@ COMMANDS = """\
 python -m zoo.ablate         train and compare the methods; tables and figures
 python -m zoo.ablate report  tables and figures again, from a folder of results
 python -m zoo.ablate show    one training run in full
+python -m zoo.report         a page to look at: the paper's claims, tables, figures
 python -m zoo.ablate --list  recipes, models, corpora, presets, every setting
 python -m zoo.fit            train a classifier of your own texts, to keep
 python -m zoo.predict        use it: a text a line in, a class a line out
