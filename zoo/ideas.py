@@ -1,8 +1,8 @@
-"""What each method of `zoo.recipes` is about, in words and in a line of mathematics: the cards of the site are made of it.
+"""What each method of `zoo.recipes` is about, in words and formulas: the cards of the site are made of it.
 
-Formulas are in the plain notation of `uegr_ref`'s docstrings. A recipe that is other values of another one says what
-is changed. Where a setting's value comes from stands in `SOURCES`, with the labels of docs/decisions.md: [S] stated
-in the paper, [A] an ancestor's code, [I] inferred by us.
+Formulas are in the plain notation of `uegr_ref`'s docstrings. Where a setting's value comes from stands in
+`SOURCES`, with the labels of docs/decisions.md: [S] stated in the paper, [A] an ancestor's code, [I]
+inferred.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ class Idea(NamedTuple):
 
 
 _UEGR = "arXiv 2503.16550; rebuilt, as its formulas are lost"
-_SUM = "Its ancestors sum the divergence over the batch, ours is a mean: an alpha of theirs weighs B times as much."
+_SUM = (
+    "Its ancestors sum the divergence over the batch, ours is a mean: "
+    "an alpha of theirs weighs B times as much."
+)
 _ABLATION = "Not a method of the paper: a control, to see what a part of UEGR does."
 _LOSS = "L = L_clean + (1/K) sum_k CE(f(x + delta; theta, m_k), y) + alpha * D(P_1, .., P_K)"
 
@@ -40,7 +43,10 @@ IDEAS: dict[str, Idea] = {
         "Train on the clean text and on the text moved by a small step that raises the loss most.",
         ("delta = eps * G / ||G||_2", "L = L_clean + CE(f(x + delta; theta, m_1), y)"),
         "Miyato et al. 2017; the form is that of R-AT's code",
-        ("An absolute eps means something else for every set of word vectors: ours is relative to their norm.",),
+        (
+            "An absolute eps means something else for every set of word vectors: ours is relative to "
+            "their norm.",
+        ),
     ),
     "r_drop": Idea(
         "Two passes of one text under two dropout masks should say the same.",
@@ -49,20 +55,24 @@ IDEAS: dict[str, Idea] = {
         (_SUM, "Without dropout both passes are equal and nothing is regularised."),
     ),
     "r_at": Idea(
-        "The attack of AT and the agreement of R-Drop: K sub-models read the attacked text and should say the same.",
+        "The attack of AT and the agreement of R-Drop: K sub-models read the attacked text and should "
+        "say the same.",
         (_LOSS,),
         "the paper's ancestor R-AT; 2 passes, symmetric KL",
         (_SUM,),
     ),
     "r_at_su": Idea(
-        "R-AT, and in the backward stage only a random part of the parameters is updated, important ones more often.",
+        "R-AT, and in the backward stage only a random part of the parameters is updated, important "
+        "ones more often.",
         (_LOSS, "p_i = 1 / (1 + exp(2 b (a - s~_i)))", "theta <- theta - eta * (1/p) m grad L"),
         "a row of Table IV: R-AT with UEGR's selective update",
         ("Clip gradients before the mask, never after it.",),
     ),
     "uegr": Idea(
-        "Forward: attack the word vectors, let K sub-models with adaptive dropout read the result, and have them agree "
-        "(JS). Backward: update a random part of the parameters, those with large gradients more often, and divide by the "
+        "Forward: attack the word vectors, let K sub-models with adaptive dropout read the result, and "
+        "have them agree "
+        "(JS). Backward: update a random part of the parameters, those with large gradients more often, "
+        "and divide by the "
         "probability, so that the mean update is unchanged.",
         (
             _LOSS,
@@ -72,20 +82,23 @@ IDEAS: dict[str, Idea] = {
         ),
         _UEGR,
         (
-            "With the mask on the gradient, as the ancestors have it, AdamW's steps shrink by about sqrt(p): raise the "
+            "With the mask on the gradient, as the ancestors have it, AdamW's steps shrink by about "
+            "sqrt(p): raise the "
             "learning rate, or leave the mask on the update, our default.",
             "Exact zeros must take no part in the ranking: otherwise the selection is silently off.",
             "The mask adds variance; it takes none away (Theorem 1).",
         ),
     ),
     "freelb": Idea(
-        "Several ascent steps from a random start; the gradients of all of them are averaged, so none is wasted.",
+        "Several ascent steps from a random start; the gradients of all of them are averaged, so none "
+        "is wasted.",
         ("g = (1/A) sum_a grad L(x + delta_a; theta)",),
         "Zhu et al. 2020 (arXiv 1909.11764)",
         ("Lengths are absolute. All ascent steps share one dropout mask.",),
     ),
     "sam": Idea(
-        "Take the gradient where the loss is nearly worst in a ball around the weights: flat minima are preferred.",
+        "Take the gradient where the loss is nearly worst in a ball around the weights: flat minima are "
+        "preferred.",
         ("g = grad L(theta + rho * g_0 / ||g_0||_2)", "g_0 = grad L(theta)"),
         "Foret et al. 2021; for text Bahri et al. 2022 (arXiv 2110.08529)",
         ("Two whole passes a step, one after the other. rho has to be searched.",),
@@ -106,7 +119,10 @@ IDEAS: dict[str, Idea] = {
         "The weights are pulled back to those that training starts from.",
         ("L + (1/2) c ||theta - theta_0||_2^2",),
         "Li et al. 2018; a form of the paper's WCons",
-        ("Meant for pre-trained weights; in this zoo the start is random, so it is a weight decay to a random point.",),
+        (
+            "Meant for pre-trained weights; in this zoo the start is random, so it is a weight decay to "
+            "a random point.",
+        ),
     ),
     "rec_adam": Idea(
         "The same pull, decoupled from Adam and fading out as the task's loss fades in.",
@@ -170,7 +186,8 @@ SOURCES = {
     "sharpness": "RoAST's for entailment [A]; the paper's is lost",
     "rescale": "1/p, stated entry by entry [S]",
     "resample": "a new mask a step [S]; RoAST's code once an epoch [A]",
-    "mask_on": "the update, by measurement, docs/decisions.md, The default [I]; ancestors mask the gradient [A]",
+    "mask_on": "the update, by measurement, docs/decisions.md, The default [I]; ancestors mask the "
+    "gradient [A]",
     "rho": "Foret et al.'s default; AWP's relative 0.01",
     "ascent_steps": "the authors' script for MNLI",
     "ascent_rate": "the authors' script for MNLI",

@@ -1,7 +1,7 @@
 """A card for each method, model and corpus, made from the tables of the code and from the committed results.
 
-No number is typed here: passes come from the recipe, times from `results/performance/steps.json`, accuracies and
-differences from the folders of results, by the functions that make docs/results.md.
+No number is typed here: passes come from the recipe, times from `results/performance/steps.json`, accuracies
+and differences from the folders of results, by the functions that make docs/results.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from formula import latex
-
 from zoo.core.cards import cards_folder, known_corpora
 from zoo.core.measures import measure
 from zoo.core.names import BASELINE, NO_ARCH, display, in_order
@@ -33,7 +32,8 @@ ATTACKED = "attacked_accuracy"
 FOLDERS = {
     "full": "the paper's corpora, whole",
     "full_tuned": "the paper's corpora, whole, at each method's best settings",
-    "tuned": "a part of the paper's corpora, at each method's learning rate chosen on validation, the paper's reading",
+    "tuned": "a part of the paper's corpora, at each method's learning rate chosen on validation, the "
+    "paper's reading",
     "quick": "a part of the paper's corpora, one learning rate, the paper's reading",
     "demo": "the demo, one seed",
 }
@@ -97,8 +97,9 @@ def method_card(name: str, results: Path) -> str:
     if idea and idea.traps:
         parts += ["## Traps", "\n".join(f"- {trap}" for trap in idea.traps)]
     parts += ["## Where it helped here", *where_it_helped(name, results)]
-    command = f"$ python -m zoo.ablate --arch texthan --recipe dropout {name}"
-    parts += ["## Run it", f"```console\n{command if name != 'dropout' else command.replace(' dropout dropout', ' dropout')}\n```"]
+    recipes = " ".join(dict.fromkeys(("dropout", name)))
+    command = f"$ python -m zoo.ablate --arch texthan --recipe {recipes}"
+    parts += ["## Run it", f"```console\n{command}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -111,7 +112,15 @@ def settings_of(name: str) -> str:
             if field.name == "kind" or field.name in unread:
                 continue
             value = shown(getattr(record, field.name))
-            rows.append([f"`{field.name}`", part, f"`{value}`" if value else "", may_be(field), SOURCES.get(field.name, "")])
+            rows.append(
+                [
+                    f"`{field.name}`",
+                    part,
+                    f"`{value}`" if value else "",
+                    may_be(field),
+                    SOURCES.get(field.name, ""),
+                ]
+            )
     if not rows:
         return "None of its own."
     return texts(("Setting", "Part", "Value", "May be", "The value is from"), rows)
@@ -131,7 +140,7 @@ def may_be(field: Any) -> str:
 def where_it_helped(name: str, results: Path) -> list[str]:
     """Its average over corpora in each folder, beside Dropout, with the interval of the difference."""
     rows = []
-    for folder, says in FOLDERS.items():
+    for folder in FOLDERS:
         for found in tables(results, folder):
             for row in found.rows:
                 if row.method.recipe == name and (cells := average_cells(found, row)):
@@ -139,11 +148,15 @@ def where_it_helped(name: str, results: Path) -> list[str]:
                     rows.append([f"`{folder}`{variant}", found.name, *cells])
     if not rows:
         return ["Not compared yet: no committed result has it."]
-    said = "; ".join(f"`{folder}`: {FOLDERS[folder]}" for folder in FOLDERS if any(f"`{folder}`" in row[0] for row in rows))
+    said = "; ".join(
+        f"`{folder}`: {FOLDERS[folder]}" for folder in FOLDERS if any(f"`{folder}`" in row[0] for row in rows)
+    )
     return [
         texts(("Results", "Model", "Test accuracy, %", "less Dropout, points", "under FGSM, %"), rows),
-        "Means over the corpora of a table; in brackets the 95% interval, a star where p is below 0.05 after Holm's "
-        f"correction. An interval that holds 0 says that nothing was told apart; where no ± stands it is from one seed "
+        "Means over the corpora of a table; in brackets the 95% interval, a star where p is below 0.05 "
+        "after Holm's "
+        f"correction. An interval that holds 0 says that nothing was told apart; where no ± stands it "
+        f"is from one seed "
         f"and covers other texts alone. {said}.",
     ]
 
@@ -171,7 +184,9 @@ def model_card(name: str, results: Path) -> str:
     parts = [f"(model-{name})=", f"# {display(name)}", f"`{name}` · `{kind.__module__.replace('.', '/')}.py`"]
     lead = (module.__doc__ or "").strip()
     parts += [as_paragraphs(lead), as_paragraphs(doc), "## Sizes", sizes(kind.Sizes)]
-    if found := [row for row in steps(results) if row["arch"] == name and row["recipe"] in ("standard", "uegr")]:
+    if found := [
+        row for row in steps(results) if row["arch"] == name and row["recipe"] in ("standard", "uegr")
+    ]:
         parts += [
             "## What a step costs",
             "One CPU core, batch 16, the sizes of the goals ([how](../performance.md)):",
@@ -262,15 +277,16 @@ def index_page() -> str:
     """The list of all cards."""
     order = in_order(RECIPES)
     methods = texts(("Method", "Passes", "Idea"), (
-        [f"[{display(name)}](method_{name}.md)", str(RECIPES[name].passes), IDEAS[name].idea if name in IDEAS else ""]
-        for name in order
+        [f"[{display(name)}](method_{name}.md)", str(RECIPES[name].passes), idea.idea if idea else ""]
+        for name, idea in ((name, IDEAS.get(name)) for name in order)
     ))  # fmt: skip
     corpora = known_corpora()
     pages = [f"method_{name}" for name in order] + [f"model_{name}" for name in MODELS]
     pages += [f"corpus_{name}" for name in corpora]
     return "\n\n".join([
         "# Cards",
-        "One page for each method, model and corpus, made from the tables of the code and the committed results.",
+        "One page for each method, model and corpus, made from the tables of the code and the committed "
+        "results.",
         "## Methods",
         methods,
         "## Models",

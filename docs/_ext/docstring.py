@@ -2,8 +2,8 @@
 
 A block is told by its shape. Columns are set apart by two spaces or more:
 
-    (9)  p_i = 1 / (1 + exp(..))      two coefficients stated        an equation: number, (name), formula, status
-    G    gradient    (B, T, D)        b example, t position          a symbol: sign, name in code, shape, meaning
+    (9)  p_i = 1 / (1 + exp(..))    two coefficients stated    number, (name), formula, status
+    G    gradient    (B, T, D)      b example, t position      sign, name in code, shape, meaning
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Equation(NamedTuple):
-    """One line of a block of equations. `number` is "" in a block without; `name` that of a function, or ""."""
+    """One line of a block of equations. `number` and `name`, of a function, are "" where there is none."""
 
     number: str
     name: str
@@ -141,7 +141,9 @@ def _under(rows: list[list[str]]) -> list[list[str]]:
     found: list[list[str]] = []
     for row in rows:
         if row[0] == "" and found:
-            found.append([found[-1][0] if NUMBER.match(found[-1][0]) or NAME.match(found[-1][0]) else "", *row[1:]])
+            found.append(
+                [found[-1][0] if NUMBER.match(found[-1][0]) or NAME.match(found[-1][0]) else "", *row[1:]]
+            )
         else:
             found.append(row)
     return found
@@ -164,6 +166,6 @@ def _symbol(row: list[str]) -> Symbol:
         names = tuple(name for name in rest.pop(0).split(", ") if name != "-")
     elif rest and (several := NAMES_OF.match(rest[0])):
         names, rest[0] = tuple(several[1].split(", ")), several[2]
-    if rest and (SHAPE.match(rest[0]) or len(rest) > 1 and re.match(r"^as [a-z~]+(?:,|$)", rest[0])):
+    if rest and (SHAPE.match(rest[0]) or (len(rest) > 1 and re.match(r"^as [a-z~]+(?:,|$)", rest[0]))):
         shape = rest.pop(0)
     return Symbol(sign, names, shape, " ".join(rest))

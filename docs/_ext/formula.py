@@ -25,8 +25,8 @@ GREEK = {
     "sigma": r"\sigma", "mu": r"\mu", "eta": r"\eta", "lambda": r"\lambda", "rho": r"\rho", "beta": r"\beta",
 }  # fmt: skip
 SIGNS = {
-    **GREEK, "grad": r"\nabla", "sum": r"\sum", "infinity": r"\infty", "inf": r"\infty", "dtheta": r"\Delta\theta",
-    "gbar": r"\bar{g}", "ghat": r"\hat{g}", "E": r"\mathbb{E}",
+    **GREEK, "grad": r"\nabla", "sum": r"\sum", "infinity": r"\infty", "inf": r"\infty",
+    "dtheta": r"\Delta\theta", "gbar": r"\bar{g}", "ghat": r"\hat{g}", "E": r"\mathbb{E}",
 }  # fmt: skip
 FUNCTIONS = {
     "max", "min", "exp", "ln", "log", "tanh", "sign", "clip", "softmax", "sigmoid", "diag", "rank", "onehot",
@@ -34,9 +34,9 @@ FUNCTIONS = {
 }  # fmt: skip
 ROMAN = {"JS"}  # short words as subscripts; longer ones are upright anyway
 OPERATORS = {
-    "<-": r"\leftarrow", "->": r"\to", "<=": r"\le", ">=": r"\ge", "+-": r"\pm", "-+": r"\mp", "..": r"\ldots",
-    "...": r"\ldots", "*": r"\cdot", "=": "=", "+": "+", "-": "-", ",": ",", ";": ";", ":": ":", "<": "<",
-    ">": ">", "~": r"\sim", ".": r"\cdot",
+    "<-": r"\leftarrow", "->": r"\to", "<=": r"\le", ">=": r"\ge", "+-": r"\pm", "-+": r"\mp",
+    "..": r"\ldots", "...": r"\ldots", "*": r"\cdot", "=": "=", "+": "+", "-": "-", ",": ",", ";": ";",
+    ":": ":", "<": "<", ">": ">", "~": r"\sim", ".": r"\cdot",
 }  # fmt: skip
 OPEN = {"(": ")", "[": "]", "{": "}"}
 TOKEN = re.compile(
@@ -177,7 +177,11 @@ class Reader:
             inner = self.factor()
             return self.scripted(rf"\sqrt{{{inner.bare}}}")
         if word in FUNCTIONS:
-            name = rf"\operatorname{{{word}}}" if word not in ("max", "min", "exp", "ln", "tanh") else f"\\{word}"
+            name = (
+                rf"\operatorname{{{word}}}"
+                if word not in ("max", "min", "exp", "ln", "tanh")
+                else f"\\{word}"
+            )
             head = self.scripted(name)
         elif len(word) == 1 or word in SIGNS or re.fullmatch(r"[A-Za-z]\d", word) or call:
             head = self.scripted(symbol(word) if len(word) < 3 or word in SIGNS else rf"\mathrm{{{word}}}")

@@ -28,7 +28,9 @@ def mathml(latex: str, display: bool) -> str:
         raise ValueError(f"{latex!r}: no formula that latex2mathml reads ({type(error).__name__})") from error
     # An operator of letters is a name: as an operator it would get the spaces of a relation.
     text = re.sub(r"<mo>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", SPACES.sub(r"\1\2", text))
-    text = re.sub(r"(<mi>[A-Za-z]{2,}</mi>)(?=<m(?:i|n|frac|over|sub|sup|subsup|sqrt)[ >])", rf"\1{THIN}", text)  # Cov g, not Covg
+    text = re.sub(
+        r"(<mi>[A-Za-z]{2,}</mi>)(?=<m(?:i|n|frac|over|sub|sup|subsup|sqrt)[ >])", rf"\1{THIN}", text
+    )  # Cov g, not Covg
     # Bars and angles are brackets here, "is drawn from" is a relation; the converter has them as letters.
     text = FENCE.sub(r'<mo lspace="0" rspace="0" stretchy="false">\1</mo>', text)
     return text.replace("<mi>&#x0007E;</mi>", '<mo lspace="0.28em" rspace="0.28em">&#x0223C;</mo>')

@@ -1,7 +1,7 @@
 """What a built site asks for: every address that a browser would load by itself must lie in the site.
 
-Links that a reader may click are free to lead elsewhere; those that lead into the site must lead to a page and a place
-that exist.
+Links that a reader may click are free to lead elsewhere; those that lead into the site must lead to a page
+and a place that exist.
 """
 
 from __future__ import annotations
@@ -13,16 +13,26 @@ from urllib.parse import unquote, urlsplit
 
 # Loaded without being asked: by element and attribute.
 LOADED = {
-    "script": ("src",), "img": ("src", "srcset"), "iframe": ("src",), "source": ("src", "srcset"), "video": ("src",),
-    "audio": ("src",), "embed": ("src",), "object": ("data",), "image": ("href", "xlink:href"), "use": ("href",),
+    "script": ("src",), "img": ("src", "srcset"), "iframe": ("src",), "source": ("src", "srcset"),
+    "video": ("src",), "audio": ("src",), "embed": ("src",), "object": ("data",),
+    "image": ("href", "xlink:href"), "use": ("href",),
 }  # fmt: skip
-LOADING_RELATIONS = {"stylesheet", "preload", "icon", "shortcut", "prefetch", "preconnect", "dns-prefetch", "manifest"}
+LOADING_RELATIONS = {
+    "stylesheet",
+    "preload",
+    "icon",
+    "shortcut",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "manifest",
+}
 IN_STYLE = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
 IN_SCRIPT = re.compile(r"\b(?:fetch|importScripts|import)\(\s*['\"](https?:)?//[^'\"]+")
 
 
 class Page(HTMLParser):
-    """Addresses of one page: `loaded` by the browser, `links` for a reader; `places` that can be linked to."""
+    """Addresses of one page: `loaded` by the browser, `links` for a reader, `places` to link to."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -59,7 +69,9 @@ def in_style(text: str) -> list[str]:
 
 def is_outside(address: str) -> bool:
     """Whether an address leads to another machine."""
-    return bool(re.search(r"^(?:\w+:)?//|\(\s*['\"](?:https?:)?//", address)) and not address.startswith("data:")
+    return bool(re.search(r"^(?:\w+:)?//|\(\s*['\"](?:https?:)?//", address)) and not address.startswith(
+        "data:"
+    )
 
 
 def requests(folder: Path) -> list[str]:

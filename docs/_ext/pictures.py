@@ -1,7 +1,7 @@
 """The pictures of the tutorial: each a function from its variables to an SVG.
 
-Text and axes take the page's own colour (`currentColor`), so that one picture serves light and dark. Nothing is drawn
-that the variables do not hold.
+Text and axes take the page's own colour (`currentColor`), so that one picture serves light and dark. Nothing
+is drawn that the variables do not hold.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def drawn(name: str, panels: int, draw: Callable[..., None], height: float = 2.7
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", text)
-    text = re.sub(r'(id="|#)(?=[mphci][0-9a-f]{8,})', rf"\1{name}-", text)  # ids are one page's, not one picture's
+    text = re.sub(r' id="([\w.-]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(
+        r'(id="|#)(?=[mphci][0-9a-f]{8,})', rf"\1{name}-", text
+    )  # ids are one page's, not one picture's
     return re.sub(r"\n\s*\n", "\n", text)
 
 
@@ -66,16 +68,23 @@ def attack(v: Names) -> str:
         shift = v["delta"][text] @ along
         left.scatter(a, b, s=14, color=BLUE, zorder=3)
         for i in range(len(words)):
-            left.annotate("", (a[i] + shift[i], b[i]), (a[i], b[i]), arrowprops={"arrowstyle": "->", "color": WARM})
+            left.annotate(
+                "", (a[i] + shift[i], b[i]), (a[i], b[i]), arrowprops={"arrowstyle": "->", "color": WARM}
+            )
         for i in np.argsort(-np.abs(b))[:8]:
             left.annotate(words[i], (a[i], b[i]), (3, 4), textcoords="offset points", fontsize=8)
+        left.margins(0.08, 0.14)
         left.set(xlabel="along the attack", ylabel="across", title="one text: where its words go")
         right.plot(sizes, [loss(fgsm(v["G"], size, v["mask"])) for size in sizes], color=WARM, label="FGSM")
         for k, sign in enumerate(signs):
             label = "random signs, same size" if k == 0 else None
             right.plot(sizes, [loss(size * sign) for size in sizes], color=BLUE, lw=1, label=label)
         right.axvline(v["epsilon"], color=INK, lw=0.8, ls=":")
-        right.set(xlabel="size of the change of each coordinate", ylabel="loss, nats", title="the batch: what it does")
+        right.set(
+            xlabel="size of the change of each coordinate",
+            ylabel="loss, nats",
+            title="the batch: what it does",
+        )
         right.legend()
 
     return drawn("attack", 2, draw)
@@ -90,14 +99,20 @@ def rates(v: Names) -> str:
         ):
             panel.scatter(norms, found, s=18, color=BLUE, zorder=3)
             panel.axhline(found.mean(), color=WARM, ls="--", lw=1)
-            panel.set(xlabel="norm of the unit's gradient", ylabel="drop rate", title=title, ylim=(0, None), xlim=(0, None))
+            panel.set(
+                xlabel="norm of the unit's gradient",
+                ylabel="drop rate",
+                title=title,
+                ylim=(0, None),
+                xlim=(0, None),
+            )
             panel.ticklabel_format(axis="x", scilimits=(-2, 2))
 
     return drawn("rates", 2, draw)
 
 
 def agreement(v: Names) -> str:
-    """The probability of the true class under two sub-models, before and after the attack's loss is minimised."""
+    """The probability of the true class under two sub-models, and how far apart these are."""
     z = v["adversarial"]
     p = np.exp(z - z.max(axis=-1, keepdims=True))
     p = (p / p.sum(axis=-1, keepdims=True))[:, np.arange(z.shape[1]), v["labels"]]
@@ -109,7 +124,9 @@ def agreement(v: Names) -> str:
     def draw(left: Any, right: Any) -> None:
         left.plot([0, 1], [0, 1], color=INK, lw=0.6, ls=":")
         left.scatter(p[0], p[1], s=18, color=BLUE, zorder=3)
-        left.set(xlabel="sub-model 1", ylabel="sub-model 2", title="probability of the true class", aspect="equal")
+        left.set(
+            xlabel="sub-model 1", ylabel="sub-model 2", title="probability of the true class", aspect="equal"
+        )
         right.bar(np.arange(len(apart)), np.sort(apart)[::-1], color=WARM, width=0.8)
         right.axhline(apart.mean(), color=INK, lw=0.8, ls="--")
         right.set(xlabel="texts, by divergence", ylabel="JS, nats", title="how far apart, text by text")
@@ -144,7 +161,11 @@ def mask(v: Names) -> str:
         shown = (g, m, np.where(m, g / p, 0))
         titles = ("gradient g", "mask m", "m g / p")
         for panel, values, title in zip(panels, shown, titles, strict=True):
-            colours = {"cmap": "Greys", "vmin": 0, "vmax": 1} if values is m else {"cmap": "RdBu", "vmin": -size, "vmax": size}
+            colours = (
+                {"cmap": "Greys", "vmin": 0, "vmax": 1}
+                if values is m
+                else {"cmap": "RdBu", "vmin": -size, "vmax": size}
+            )
             panel.imshow(values, interpolation="nearest", **colours)
             panel.set(title=title, xticks=[], yticks=[])
 
@@ -174,7 +195,12 @@ def surface(v: Names) -> str:
     def draw(*panels: Any) -> None:
         for panel, grid, title in zip(panels, grids, ("before training", "plain", "UEGR"), strict=True):
             panel.contourf(steps, steps, grid, levels=levels, cmap="viridis_r", extend="max")
-            panel.set(title=f"{title}: {grid[8, 8]:.2f} in the middle", xticks=[-1, 0, 1], yticks=[-1, 0, 1], aspect="equal")
+            panel.set(
+                title=f"{title}: {grid[8, 8]:.2f} in the middle",
+                xticks=[-1, 0, 1],
+                yticks=[-1, 0, 1],
+                aspect="equal",
+            )
 
     return drawn("surface", 3, draw, 3.0)
 

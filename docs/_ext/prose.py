@@ -23,7 +23,9 @@ STANDS_ALONE = {*GREEK, "gbar", "ghat", "dtheta", "infinity"}
 OPENS = {"ln", "exp", "max", "min", "clip", "diag", "Cov", "KL", "JS", "CE", "sqrt", "grad"}
 SIGN = re.compile(r"[_^=<>|+*/~]|^\w{1,3}'|\w\(")
 NAME = re.compile(r"[a-z]+(?:_[a-z]+)+\w*(?:=\w+)?|[a-z]{2,}=\w+")  # of an argument or a function
-WITH_INDEX = re.compile(r"(?:[A-Za-z]|mu|ghat|gbar|delta|sigma|grad|sum|mean|max)_(?:\w{1,2}|min|max|theta|adv)'?")
+WITH_INDEX = re.compile(
+    r"(?:[A-Za-z]|mu|ghat|gbar|delta|sigma|grad|sum|mean|max)_(?:\w{1,2}|min|max|theta|adv)'?"
+)
 WORDS = re.compile(r"[a-z]+(?:/[a-z]{2,})+|[A-Z]\w*-[A-Z]\w*|\w+'s")
 
 
@@ -101,12 +103,14 @@ def _belongs(word: str, inside: bool, following: str) -> bool:
     if re.fullmatch(r"\d+/\d+", bare):
         return inside
     if re.fullmatch(r"[\d.]+", bare):
-        return inside or (following in OPERATORS and following != "-" or following == "-" and word[0] in "(1")
+        return inside or (
+            (following in OPERATORS and following != "-") or (following == "-" and word[0] in "(1")
+        )
     if bare in OPENS or bare == "sum":
         return inside or (bare != "sum" and following not in OPERATORS and _belongs(following, False, ""))
     if bare in ("A", "I"):
         return inside
-    return len(bare) == 1 and bare.isalpha() or bare in STANDS_ALONE or bool(SIGN.search(word))
+    return (len(bare) == 1 and bare.isalpha()) or bare in STANDS_ALONE or bool(SIGN.search(word))
 
 
 def _set(run: str) -> str:
@@ -123,7 +127,9 @@ def _set(run: str) -> str:
     text = latex(run)
     if run == "E":
         text = "E"
-    plain = not re.search(r"[A-Za-z]", run) or (re.fullmatch(r"[A-Za-z]{2,}", run) and run not in STANDS_ALONE)
+    plain = not re.search(r"[A-Za-z]", run) or (
+        re.fullmatch(r"[A-Za-z]{2,}", run) and run not in STANDS_ALONE
+    )
     if run.startswith("(") and text and r"\\text" in text:  # words in brackets
         plain = True
     return escaped(before) + (escaped(run) if plain or not text else f"${text}$") + escaped(after)

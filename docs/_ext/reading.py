@@ -6,103 +6,20 @@ that stand in them, the code the lines themselves. Each line of a file is on its
 
 from __future__ import annotations
 
-import ast
 import html
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from docstring import Block, Equation, Equations, Example, Lines, Paragraph, Symbol, Symbols, blocks
-from formula import latex
-from prose import marked
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-# The order of the paper, then Theorem 1 and what Section V-A says of the penalty; then what puts it together.
-ORDER = (
-    "perturb", "losses", "divergence", "dropout", "saliency", "mask", "theorem1", "theorem1.sampling",
-    "penalty", "model", "settings", "stages", "optimizer", "algorithm1", "gradcheck",
-)  # fmt: skip
-DEFINITIONS = ast.FunctionDef | ast.ClassDef
-
-
-class Item(NamedTuple):
-    """A piece of a file: lines `start` .. `end` (from 1), less those of its docstring."""
-
-    name: str  # "" for what is neither function nor class
-    start: int
-    end: int
-    doc: str
-    doc_lines: tuple[int, int]  # (0, 0) where there is none
-
-
-class Module(NamedTuple):
-    """A file of the reference."""
-
-    name: str  # below the package, as `theorem1.sampling`
-    path: str  # in the repository
-    lines: tuple[str, ...]
-    doc: str
-    doc_ends: int
-    items: tuple[Item, ...]
-
-    @property
-    def blocks(self) -> list[Block]:
-        """Those of its docstring."""
-        return blocks(self.doc)
-
-    @property
-    def equations(self) -> list[Equation]:
-        """Those of its docstring, in order."""
-        return [row for block in self.blocks if isinstance(block, Equations) for row in block.rows]
-
-    @property
-    def symbols(self) -> list[Symbol]:
-        """Those of its docstring, in order."""
-        return [row for block in self.blocks if isinstance(block, Symbols) for row in block.rows]
-
-    @property
-    def page(self) -> str:
-        """The name of its page."""
-        return self.name.replace(".", "_")
-
-
-def read(root: Path, name: str) -> Module:
-    """A module of `root`/uegr_ref by its name below the package."""
-    path = root.joinpath("uegr_ref", *name.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return parsed(name, path.relative_to(root).as_posix(), path.read_text("utf-8"))
-
-
-def parsed(name: str, path: str, text: str) -> Module:
-    """A module from its source."""
-    tree = ast.parse(text)
-    first = tree.body[0]
-    doc_ends = first.end_lineno or 0
-    items: list[Item] = []
-    before = doc_ends
-    for node in tree.body[1:]:
-        end = node.end_lineno or node.lineno
-        named = isinstance(node, DEFINITIONS)
-        if items and not named and not items[-1].name:
-            items[-1] = items[-1]._replace(end=end)
-        else:
-            documented = named and ast.get_docstring(node) is not None
-            at = node.body[0] if documented else None
-            lines = (at.lineno, at.end_lineno or 0) if at else (0, 0)
-            doc = (ast.get_docstring(node) or "") if documented else ""
-            items.append(Item(node.name if named else "", before + 1, end, doc, lines))
-        before = end
-    return Module(name, path, tuple(text.splitlines()), ast.get_docstring(tree) or "", doc_ends, tuple(items))
-
-
-def code_of(module: Module, item: Item) -> list[str]:
-    """The lines of an item without its docstring and without empty lines around it."""
-    low, high = item.doc_lines
-    lines = [module.lines[n - 1] for n in range(item.start, item.end + 1) if not low <= n <= high]
-    return "\n".join(lines).strip("\n").splitlines()
+from docstring import Block, Equation, Equations, Example, Lines, Paragraph, Symbol, Symbols, blocks
+from formula import latex
+from prose import marked
+from source import ORDER, Item, Module, code_of, read
 
 
 class Site(NamedTuple):
@@ -256,7 +173,14 @@ def _block(block: Block, module: Module, pages: Site, seen: set[str] | None = No
             shown.append(equation(row, f"eq-{row.number}" if new else ""))
         return shown
     if isinstance(block, Symbols):
-        return [table(("Symbol", "In code", "Shape, range", "What it is"), (_cells(row) for row in block.rows))]
+        return [
+            table(("Symbol", "In code", "Shape, range", "What it is"), (_cells(row) for row in block.rows))
+        ]
+    first, *others = block.rows
+    if (
+        others and len(first[0]) > max(len(row[0]) for row in others) + 12
+    ):  # no row of it: what it begins with
+        return [marked("  ".join(first), pages.anchors), *_block(Lines(tuple(others)), module, pages)]
     rows = [[cell_text(cell, pages) for cell in row] for row in block.rows]
     width = max(map(len, rows))
     return [table(("",) * width, ([*row, *[""] * (width - len(row))] for row in rows), "plain")]
@@ -283,7 +207,10 @@ def _signs(symbol: Symbol) -> list[str]:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "symbols") -> str:
     """A table of Markdown."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", r"\|") if "$" not in cell else _bars(cell) for cell in row) + " |" for row in rows]
+    lines += [
+        "| " + " | ".join(cell.replace("|", r"\|") if "$" not in cell else _bars(cell) for cell in row) + " |"
+        for row in rows
+    ]
     return f"::::{{container}} {kind}\n" + "\n".join(lines) + "\n::::"
 
 
@@ -336,16 +263,23 @@ def index_page(pages: Site) -> str:
         if isinstance(first := module.blocks[0], Paragraph)
     ]
     where = [
-        [f"[({row.number})](#eq-{row.number})", f"${latex(row.formula)}$", f"[{module.name}]({module.page}.md)"]
+        [
+            f"[({row.number})](#eq-{row.number})",
+            f"${latex(row.formula)}$",
+            f"[{module.name}]({module.page}.md)",
+        ]
         for number in sorted(pages.anchors, key=int)
         for module in pages.modules
         if (row := next((row for row in module.equations if row.number == number), None))
     ]
     return "\n\n".join([
         "# Read the method",
-        "The reference is a package of small files, in NumPy alone, in the order of the paper. Each is a page here: "
-        "what is said of an idea and its formula on the left, the code of that idea on the right. The pages are "
-        "made from the files when the site is built, so the two cannot differ. What the files share (checks of "
+        "The reference is a package of small files, in NumPy alone, in the order of the paper. Each is "
+        "a page here: "
+        "what is said of an idea and its formula on the left, the code of that idea on the right. The "
+        "pages are "
+        "made from the files when the site is built, so the two cannot differ. What the files share "
+        "(checks of "
         "arguments, ranks, the printing of commands) is in `uegr_ref/support` and is not shown.",
         table(("File", "What it holds"), rows, "files"),
         "## Where is equation n?",

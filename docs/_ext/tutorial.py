@@ -1,7 +1,7 @@
-"""A page of doctest blocks, run: its code without prompts, what it prints below it, pictures of its variables.
+"""A page of doctest blocks, run: code without prompts, what it prints, pictures of its variables.
 
-The page is Markdown whose code is in doctest form, so that it reads well as it is and a test can run it. Here the
-blocks are run once more, in one namespace, and drawn as a reader would type them:
+The page is Markdown whose code is in doctest form, so that it reads well as it is and a test can run it. Here
+the blocks are run, in one namespace, and shown as a reader would type them:
 
     ```python                       ```{picture} name
     >>> 1 + 1                       The caption.
@@ -21,7 +21,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-BLOCK = re.compile(r"^```(?P<kind>python|\{picture\} (?P<name>\w+))\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(?P<kind>python|\{picture\} (?P<name>\w+))\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 FLAGS = doctest.ELLIPSIS
 Draw = Callable[[Mapping[str, Any]], str]
 
@@ -54,7 +56,9 @@ def run(text: str, pictures: Mapping[str, Draw]) -> Run:
             got = printed(example.source, namespace)
             if not doctest.OutputChecker().check_output(example.want, got, FLAGS):
                 at = line + 1 + example.lineno
-                differences.append(f"line {at}: {example.source.strip()}: got {got!r}, stated {example.want!r}")
+                differences.append(
+                    f"line {at}: {example.source.strip()}: got {got!r}, stated {example.want!r}"
+                )
             cells.append((example.source, got))
         return as_typed(cells)
 
@@ -80,7 +84,10 @@ def as_typed(cells: list[tuple[str, str]]) -> str:
     for source, output in cells:
         code += source + ("\n" if re.search(r"\n[ ]", source) else "")  # an empty line ends a definition
         if output:
-            parts += [f"```python\n{code.strip()}\n```", f"```{{code-block}} text\n:class: printed\n\n{output.rstrip()}\n```"]
+            parts += [
+                f"```python\n{code.strip()}\n```",
+                f"```{{code-block}} text\n:class: printed\n\n{output.rstrip()}\n```",
+            ]
             code = ""
     if code:
         parts.append(f"```python\n{code.strip()}\n```")

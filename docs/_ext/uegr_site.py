@@ -1,4 +1,4 @@
-"""The site's own extension: makes the pages that are made, sets formulas, runs the tutorial, checks the result."""
+"""The site's own extension: makes pages from the code, sets formulas, runs blocks, checks the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import importlib.util
 import re
 import shutil
 import sys
-from pathlib import Path
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -88,10 +88,8 @@ def run_blocks(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = run.page
 
 
-def as_text(
-    app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]
-) -> None:
-    """Docstrings are plain text: what reStructuredText would read as markup is escaped, but for *emphasis*."""
+def as_text(app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
+    """Docstrings are plain text: what would be markup is escaped, but for *emphasis*."""
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...", ":", "..")):
             line = re.sub(r"(?<![`\\\w])(\w+)_(?=\W|$)", r"\1\\_", line)
