@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -16,7 +16,7 @@ from zoo.pretrained.encoder import Encoder
 from zoo.pretrained.folders import caution, config_of, folder_of, short_name
 from zoo.pretrained.run import PretrainedRun
 from zoo.text.examples import Examples
-from zoo.training.cell import memory_may_end, peak_memory_mb, write_weights
+from zoo.training.cell import memory_may_end, peak_memory_mb
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.loop import Progress
 from zoo.training.settings import CellSettings
@@ -29,12 +29,13 @@ def train_pretrained(
     examples: Examples,
     device: torch.device,
     progress: Progress = lambda share, entry: None,
-    keep: Path | None = None,
+    keep: Callable[[PretrainedRun], None] = lambda run: None,
 ) -> Result:
     """Train and evaluate one cell; the arguments as those of `zoo.training.cell.train_cell`.
 
     Args:
         arch: the model as it was asked for, `hf:` and where it is.
+        keep: called with the run after the evaluation, its hooks taken out, to write it where it is wanted.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
@@ -43,7 +44,7 @@ def train_pretrained(
     if device.type == "cpu":
         keep_freed_memory()
     encoder = Encoder(folder_of(arch))
-    run = _run(head.cell.seed, settings, encoder, examples, device)
+    run = make_run(head.cell.seed, settings, encoder, examples, device)
     length = settings.text.max_length  # type: ignore[attr-defined]
     try:
         with memory_may_end():
@@ -55,8 +56,7 @@ def train_pretrained(
             answers["attacked"], how = run.attacked(test)
     finally:
         run.close()
-    if keep is not None:
-        write_weights(run.model.state_dict(), keep)
+    keep(run)
     wall, cpu = run.times.mean_step()
     return replace(
         head,
@@ -114,7 +114,7 @@ def seconds_a_step(
     timed: int,
 ) -> float:
     """Mean wall seconds of a few real steps, for an estimate."""
-    run = _run(seed, settings, Encoder(folder_of(arch)), examples, device)
+    run = make_run(seed, settings, Encoder(folder_of(arch)), examples, device)
     run.model.train()
     rows = itertools.cycle(run._rows(run.data, settings.train.batch_size, epoch=1, shuffle=True))
     for number in itertools.islice(rows, warm + timed):
@@ -123,9 +123,10 @@ def seconds_a_step(
     return sum(run.times.wall[warm:]) / timed
 
 
-def _run(
+def make_run(
     seed: int, settings: CellSettings, encoder: Encoder, examples: Examples, device: torch.device
 ) -> PretrainedRun:
+    """A run that is about to begin, on the training and the validation part."""
     length = settings.text.max_length  # type: ignore[attr-defined]
     model = encoder.model(examples.outputs, seed, settings.model.pretrained)  # type: ignore[attr-defined]
     train, validation = (encoder.encode(part, length) for part in (examples.train, examples.validation))
