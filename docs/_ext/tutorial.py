@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 BLOCK = re.compile(
     r"^```(?P<kind>python|\{picture\} (?P<name>\w+))\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+PLACE = re.compile(r"^```\{block\} (?P<number>\d+)\n(?P<caption>.*?)^```$", re.MULTILINE | re.DOTALL)
 FLAGS = doctest.ELLIPSIS
 Draw = Callable[[Mapping[str, Any]], str]
 
@@ -64,6 +65,23 @@ def run(text: str, pictures: Mapping[str, Draw]) -> Run:
 
     page = BLOCK.sub(shown, text)
     return Run(page, tuple(differences), examples)
+
+
+def translated(text: str, of: str) -> str:
+    """A page in another language: its words, with the blocks of `of` at the places that name their numbers.
+
+    A place of a picture has its caption. Raises ValueError unless each block has one place, in order.
+    """
+    blocks = list(BLOCK.finditer(of))
+    numbers = [int(found["number"]) for found in PLACE.finditer(text)]
+    if numbers != list(range(1, len(blocks) + 1)):
+        raise ValueError(f"blocks {numbers}: expected 1 .. {len(blocks)}, each once, in order")
+
+    def block(found: re.Match[str]) -> str:
+        own = blocks[int(found["number"]) - 1]
+        return f"```{own['kind']}\n{found['caption']}```" if own["name"] else own[0]
+
+    return PLACE.sub(block, text)
 
 
 def printed(source: str, namespace: dict[str, Any]) -> str:

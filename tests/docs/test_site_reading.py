@@ -128,6 +128,17 @@ def test_pages_name_files_and_anchors_that_are_there() -> None:
             assert place in targets or place in local, f"{path.name}: #{place}"
 
 
+def test_another_language_has_the_same_blocks() -> None:
+    english = (DOCS / "tutorial.md").read_text("utf-8")
+    for path in (DOCS / "zh").glob("*.md"):
+        made = tutorial.translated(path.read_text("utf-8"), (DOCS / path.name).read_text("utf-8"))
+        blocks = [found["name"] or found[0] for found in tutorial.BLOCK.finditer(made)]
+        assert blocks == [found["name"] or found[0] for found in tutorial.BLOCK.finditer(english)]
+        assert re.findall(r"\]\((#[\w-]+)\)", made) == re.findall(r"\]\((#[\w-]+)\)", english)
+    with pytest.raises(ValueError, match=r"blocks \[2\]: expected 1 \.\. 17"):
+        tutorial.translated("```{block} 2\n```\n", english)
+
+
 def test_blocks_are_run_and_differences_told() -> None:
     text = (
         "# T\n\n```python\n>>> a = 1\n>>> a + 1\n3\n>>> b\n\n```\n\n"
