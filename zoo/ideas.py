@@ -169,7 +169,7 @@ SOURCES = {
     "attack_steps": "1: the paper's single step [S]",
     "epsilon": "our measurement on validation, docs/decisions.md, The default [I]; the paper's is lost",
     "epsilon_unit": "relative, so that it means the same for all vectors [I]",
-    "divergence": "JS-divergence [S]; symmetric KL is R-AT's and R-Drop's [A]",
+    "divergence": "JS-divergence [S]",
     "divergence_reduction": "mean [I]; the ancestors sum [A]",
     "adversarial_reduction": "1/K, from R-AT's code [A]",
     "base_rates": "0.2, of the lineage's small models [A]",

@@ -104,22 +104,23 @@ def method_card(name: str, results: Path) -> str:
 
 
 def settings_of(name: str) -> str:
-    """The settings that a recipe reads, their values, what they may be, and where the value is from."""
+    """The settings that a recipe reads, their values, what they may be, and where the value is from.
+
+    `SOURCES` speaks of UEGR's values: another one of a setting that UEGR reads is what makes this method.
+    """
     rows = []
+    not_read = {one for part in RECIPES["uegr"].parts().values() for one in part.unread()}
+    uegr = {key: value for key, value in RECIPES["uegr"].flat().items() if key not in not_read}
     for part, record in RECIPES[name].parts().items():
         unread = set(record.unread())
         for field in dataclasses.fields(record):
             if field.name == "kind" or field.name in unread:
                 continue
-            value = shown(getattr(record, field.name))
+            value = getattr(record, field.name)
+            own = uegr.get(field.name, value) != value
+            source = "what makes this method" if own else SOURCES.get(field.name, "")
             rows.append(
-                [
-                    f"`{field.name}`",
-                    part,
-                    f"`{value}`" if value else "",
-                    may_be(field),
-                    SOURCES.get(field.name, ""),
-                ]
+                [f"`{field.name}`", part, f"`{shown(value)}`" if shown(value) else "", may_be(field), source]
             )
     if not rows:
         return "None of its own."

@@ -82,6 +82,13 @@ def test_the_numbers_of_a_card_are_those_of_the_results() -> None:
     assert f"| TextCNN, 64 | {one['step_ms']:.1f} | {one['ratio_to_plain']:.2f} |" in card
 
 
+def test_a_setting_that_differs_from_uegrs_is_the_methods_own() -> None:
+    settings = cards.settings_of("ctune_f")
+    assert re.search(r"^\| `mask_on` .* what makes this method \|$", settings, re.MULTILINE)
+    assert re.search(r"^\| `keep_constant` .* 0\.3 of the authors'.* \|$", settings, re.MULTILINE)
+    assert "what makes this method" not in cards.settings_of("uegr")
+
+
 def test_a_card_without_results_says_so(tmp_path: Path) -> None:
     card = cards.method_card("uegr", tmp_path)
     assert "Not compared yet" in card
