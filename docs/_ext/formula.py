@@ -121,7 +121,7 @@ class Reader:
                 if not parts or not parts[-1].factor or not self.left:
                     raise Unreadable("a slash wants a factor on both sides")
                 above, below = parts.pop(), self.factor()
-                under = below.bare
+                under = below.bare or rf"\text{{{below.word}}}"
                 if below.wants and self.left:
                     under = joined([below, self.factor()])
                 fraction = rf"\frac{{{above.bare}}}{{{under}}}"
@@ -139,7 +139,7 @@ class Reader:
             match = TOKEN.match(token.text)
             assert match is not None
             square = "^2" if match["square"] else ""
-            top, below = latex_of(match["top"]), latex_of(match["below"])
+            top, below = latex_of(match["top"]), "E" if match["below"] == "E" else latex_of(match["below"])
             both = rf"\frac{{\partial{'^2' if match['order'] else ''} {top}}}{{\partial {below}{square}}}"
             return Part(both, True, both)
         if token.kind == "number":
@@ -173,6 +173,8 @@ class Reader:
     def named(self, token: Token) -> Part:
         """A symbol, a function and what it is called on, or a word."""
         word, call = token.text, self.next_is("(") and not self.left[-1].spaced
+        if word == "E" and len(self.left) > 2 and (self.left[-1].text, self.left[-3].text) == ("[", "]"):
+            return self.scripted("E")  # a table looked up, E[tokens], and no expectation
         if word == "sqrt":
             inner = self.factor()
             return self.scripted(rf"\sqrt{{{inner.bare}}}")

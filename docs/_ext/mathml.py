@@ -33,6 +33,7 @@ def mathml(latex: str, display: bool) -> str:
     )  # Cov g, not Covg
     # Bars and angles are brackets here, "is drawn from" is a relation; the converter has them as letters.
     text = FENCE.sub(r'<mo lspace="0" rspace="0" stretchy="false">\1</mo>', text)
+    text = text.replace("<mi>&#x02032;</mi>", '<mo lspace="0" rspace="0">&#x02032;</mo>')  # a prime
     return text.replace("<mi>&#x0007E;</mi>", '<mo lspace="0.28em" rspace="0.28em">&#x0223C;</mo>')
 
 

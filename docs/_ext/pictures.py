@@ -22,7 +22,7 @@ from uegr_ref.stages import unflatten
 INK = "#010203"  # stands for the page's colour
 BLUE, WARM, GREEN = "#3f88c5", "#d8703a", "#4b9a5b"
 Names: TypeAlias = Mapping[str, Any]
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "uegr", "font.family": "sans-serif", "font.size": 10,
     "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.facecolor": "none",

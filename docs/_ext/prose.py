@@ -56,7 +56,7 @@ def _words(text: str) -> str:
     run: list[str] = []
 
     def close() -> None:
-        spaces = []
+        spaces: list[str] = []
         while run and (run[-1].isspace() or run[-1] in OPERATORS):
             spaces.insert(0, run.pop())
         done.extend([_set("".join(run)) if run else "", *map(escaped, spaces)])
@@ -130,7 +130,7 @@ def _set(run: str) -> str:
     plain = not re.search(r"[A-Za-z]", run) or (
         re.fullmatch(r"[A-Za-z]{2,}", run) and run not in STANDS_ALONE
     )
-    if run.startswith("(") and text and r"\\text" in text:  # words in brackets
+    if before and after and text and r"\text" in text:  # words in brackets
         plain = True
     return escaped(before) + (escaped(run) if plain or not text else f"${text}$") + escaped(after)
 

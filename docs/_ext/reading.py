@@ -103,7 +103,8 @@ def _item(item: Item, module: Module, pages: Site) -> Iterator[str]:
         idea += _block(block, module, pages)
     formulas = [equation(row, "") for row in belonging(item, module, pages)]
     if public and (tests := pages.tests.get(f"{module.name}.{item.name}")):
-        idea.append(":::{container} proven\nProven by " + ", ".join(f"`{test}`" for test in tests) + "\n:::")
+        listed = "\n".join(f"- `{test}`" for test in tests)
+        idea.append(f":::{{container}} proven\nProven by\n\n{listed}\n:::")
     yield pair([*formulas, *idea], raw(code(module, item, pages)))
 
 

@@ -64,7 +64,7 @@ def make_pages(app: Sphinx) -> None:
     site = pages_of_the_reference()
     write(reading.pages(site), Path(app.srcdir, "read"))
     write(cards.pages(ROOT / "results"), Path(app.srcdir, "cards"))
-    app.env.uegr_signs = {f"read/{m.page}": signs(m) for m in site.modules}  # type: ignore[attr-defined]
+    app.env.uegr_signs = {f"read/{m.page}": signs(m) for m in site.modules}
 
 
 def write(texts: Mapping[str, str], folder: Path) -> None:

@@ -33,6 +33,10 @@ EVERY = [(name, row.formula) for name, module in MODULES.items() for row in modu
         ("KL(P_k || M)", r"\operatorname{KL}(P_{k} \,\Vert\, M)"),
         ("<delta, g>", r"\langle \delta , g \rangle"),
         ("m ~ P", r"m \sim P"),
+        ("1/length", r"\frac{1}{\text{length}}"),
+        ("x = E[tokens]", r"x = E[\text{ tokens }]"),
+        ("E[(1-p)/p g]", r"\mathbb{E}\left[ \frac{1 - p}{p} \, g \right]"),
+        ("dL/dE", r"\frac{\partial L}{\partial E}"),
         ("G_W2", "G_{W_{2}}"),
         ("1e-8", "10^{-8}"),
         ("c >= 0 such that q = r", r"c \ge 0 \text{ such that } q = r"),
@@ -52,6 +56,7 @@ def test_every_formula_of_the_reference_is_read(name: str, formula: str) -> None
     text = latex(formula)
     assert text is not None
     assert text.count("{") == text.count("}")
+    assert "{}" not in text
 
 
 # An independent reading: what Python and the LaTeX say of a formula of numbers must be one number.
@@ -105,6 +110,7 @@ def test_brackets_and_fractions_keep_the_value(text: str) -> None:
         ("the ancestor's code and/or R-Drop", "the ancestor's code and/or R-Drop"),
         ("for a K of 2, as a letter", "for a $K$ of 2, as a letter"),
         ("the default of token_linf", "the default of `token_linf`"),
+        ("over masks (E, inferred)", "over masks (E, inferred)"),
         ("m_0 is drawn", "$m_{0}$ is drawn"),
         ("*mean* of Eq. 2", "*mean* of [Eq. 2](#eq-2)"),
         ("E_m[h'] = h.", r"$\mathbb{E}_{m}[h'] = h$."),
