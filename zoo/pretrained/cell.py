@@ -43,7 +43,7 @@ def train_pretrained(
     if device.type == "cpu":
         keep_freed_memory()
     encoder = Encoder(folder_of(arch))
-    run = _run(head.cell.seed, settings, encoder, examples, device)
+    run = make_run(head.cell.seed, settings, encoder, examples, device)
     length = settings.text.max_length  # type: ignore[attr-defined]
     try:
         with memory_may_end():
@@ -114,7 +114,7 @@ def seconds_a_step(
     timed: int,
 ) -> float:
     """Mean wall seconds of a few real steps, for an estimate."""
-    run = _run(seed, settings, Encoder(folder_of(arch)), examples, device)
+    run = make_run(seed, settings, Encoder(folder_of(arch)), examples, device)
     run.model.train()
     rows = itertools.cycle(run._rows(run.data, settings.train.batch_size, epoch=1, shuffle=True))
     for number in itertools.islice(rows, warm + timed):
@@ -123,9 +123,10 @@ def seconds_a_step(
     return sum(run.times.wall[warm:]) / timed
 
 
-def _run(
+def make_run(
     seed: int, settings: CellSettings, encoder: Encoder, examples: Examples, device: torch.device
 ) -> PretrainedRun:
+    """The run of a cell before its first step."""
     length = settings.text.max_length  # type: ignore[attr-defined]
     model = encoder.model(examples.outputs, seed, settings.model.pretrained)  # type: ignore[attr-defined]
     train, validation = (encoder.encode(part, length) for part in (examples.train, examples.validation))
