@@ -12,9 +12,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.core.command import CommandParser, command, say, terminal_width
 from zoo.core.errors import UserError
+from zoo.core.names import display
+
+if TYPE_CHECKING:
+    from zoo.classifier.network import Network
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         options.data_dir, options.cache_dir,
     )  # fmt: skip
     raw = sources.read(sources.data)
-    named = zip(_names(options.models), options.models, networks, strict=True)
+    named = zip(_names(options.models, networks), options.models, networks, strict=True)
     points = [Kept(name, path, own, sources, raw, settings).point(options.out) for name, path, own in named]
     if options.json:
         print(json.dumps({"models": [point.as_json() for point in points]}))
@@ -95,8 +100,8 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """How each model is called: its folder's name, where that tells it from the others.
+def _names(paths: Sequence[Path], networks: Sequence[Network]) -> list[str]:
+    """How each model is called: by its method, where all are cells of other methods; else by its folder.
 
     Raises:
         UserError: one is named twice.
@@ -104,6 +109,9 @@ def _names(paths: Sequence[Path]) -> list[str]:
     whole = [str(path.resolve()) for path in paths]
     if twice := [path for path, own in zip(paths, whole, strict=True) if whole.count(own) > 1]:
         raise UserError(f"{twice[0]}: named twice; expected each model once")
+    methods = [display(own.about.recipe) for own in networks if not own.about.estimator]
+    if len(set(methods)) == len(paths):
+        return methods
     short = [Path(own).name for own in whole]
     return [own if short.count(own) == 1 else str(path) for own, path in zip(short, paths, strict=True)]
 

@@ -127,9 +127,11 @@ def _edits(target: Target, part: Part, settings: Robust) -> Iterable[Edits]:
 
 
 def _table(target: Target, source: str) -> tuple[list[str], np.ndarray]:
-    words, vectors = target.table()
+    """Whole words that the network knows, no marks and numbers, and the vectors that are asked for."""
+    every, own = target.table()
+    words = [word for word in every if word.isalpha()]
     if source == "own":
-        return words, vectors
+        return words, own[[word.isalpha() for word in every]]
     file = PACKAGED[source].read(words, _DIMENSIONS) if source in PACKAGED else read_vectors(source)
     # What the network does not know is no neighbour: it would be an unknown word, whatever it means.
     known = [word for word in words if word in file.index]

@@ -6,8 +6,9 @@
 
 Steps and scoring are those of DeepWordBug (Gao et al. 2018, arXiv 1801.04354), its "replace-1" score. A query
 is one text that the network is asked about, the clean one among them. At most half of the budget goes into
-step 1; of a longer text a random part of the words is weighed. Texts that are answered wrongly anyway stay as
-they are. The control makes as many edits at random places, without a question.
+step 1; of a longer text a random part of the words is weighed. Words that the network cuts off do not count
+(a word is at least one of its tokens). Texts that are answered wrongly anyway stay as they are. The control
+makes as many edits at random places, without a question.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Attempt:
 
 
 def search(
-    text: str, truth: int, clean: np.ndarray, unknown: str, language: str, edits: Edits, budget: Budget,
+    text: str, truth: int, clean: np.ndarray, target: Target, edits: Edits, budget: Budget,
     rng: np.random.Generator,
 ) -> Ask:  # fmt: skip
     """Yields texts to be asked about, takes their (m, C) probabilities, ends with what it found.
@@ -56,16 +57,17 @@ def search(
     Args:
         clean: (C,) of the text itself, the first query.
     """
-    parts, queries, made = cut(text, language), 1, 0
+    parts, queries, made = cut(text, target.language), 1, 0
     best, answer = float(clean[truth]), int(clean.argmax())
-    places = np.arange(len(parts.words))
+    read = min(len(parts.words), target.length)
+    places = np.arange(read)
     if len(places) > (most := budget.queries // 2):
         places = np.sort(rng.choice(places, most, replace=False))
     if not len(places):
         return Attempt(text, 0, queries, answer)
-    weighed = yield [parts.text(int(at), unknown) for at in places]
+    weighed = yield [parts.text(int(at), target.unknown) for at in places]
     queries += len(places)
-    allowed = max(1, math.floor(budget.share * len(parts.words)))
+    allowed = max(1, math.floor(budget.share * read))
     for at in places[np.argsort(weighed[:, truth], kind="stable")]:
         versions = edits.of(parts.words[at], rng)[: budget.queries - queries]
         if not versions:
@@ -103,7 +105,7 @@ def mislead(
     attempts = {i: Attempt(_edited(part, i), 0, 1, int(clean[i].argmax())) for i in range(len(part))}
     running = {
         i: search(
-            _edited(part, i), int(part.labels[i]), clean[i], target.unknown, target.language, edits, budget,
+            _edited(part, i), int(part.labels[i]), clean[i], target, edits, budget,
             np.random.default_rng([seed, i]),
         )
         for i in right
@@ -171,7 +173,7 @@ def _control(target: Target, part: Part, edits: Edits, counts: dict[int, int], s
     for i, count in counts.items():
         rng = np.random.default_rng([seed, i, 1])
         parts, made = cut(texts[i], target.language), 0
-        for at in rng.permutation(len(parts.words)):
+        for at in rng.permutation(min(len(parts.words), target.length)):
             if made == count:
                 break
             if versions := edits.of(parts.words[at], rng):

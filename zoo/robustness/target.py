@@ -28,11 +28,15 @@ _UNKNOWN = {"en": ("zqxj", "qzzxk", "xqqjz"), "zh": ("龘", "麤", "鱻")}
 
 
 class Target(Protocol):
-    """A network in evaluation mode. unknown: a word that it does not know; empty: it knows all."""
+    """A network in evaluation mode.
+
+    unknown: a word that it does not know; empty: it knows all. length: tokens at which it cuts a text.
+    """
 
     classes: tuple[str, ...]
     language: str
     unknown: str
+    length: int
 
     def logits(self, part: Part) -> np.ndarray:
         """(n, C) float64, in the order of the texts."""
@@ -50,6 +54,7 @@ class ZooTarget:
     def __init__(self, model: TextClassifier | Ensemble, reader: Encoder, classes: Sequence[str]) -> None:
         self.model, self.reader = model.eval(), reader
         self.classes, self.language = tuple(map(str, classes)), reader.language
+        self.length = reader.max_length
         known = set(reader.words)
         self.unknown = next(word for word in _UNKNOWN[reader.language] if word not in known)
 

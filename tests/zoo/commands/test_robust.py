@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,5 +124,11 @@ def test_a_model_named_twice_and_one_that_is_none(places: Path, capsys: Capture)
 
 
 def test_models_of_one_name_are_told_apart_by_their_paths() -> None:
-    names = robust._names([Path("a/model"), Path("b/model"), Path("c")])
-    assert names == ["a/model", "b/model", "c"]
+    def network(recipe: str, **estimator: str) -> SimpleNamespace:
+        return SimpleNamespace(about=SimpleNamespace(recipe=recipe, estimator=estimator))
+
+    paths = [Path("a/model"), Path("b/model"), Path("c")]
+    assert robust._names(paths, [network("uegr")] * 3) == ["a/model", "b/model", "c"]
+    cells = [network(recipe) for recipe in ("dropout", "uegr", "sam")]
+    assert robust._names(paths, cells) == ["Dropout", "UEGR", "SAM"]
+    assert robust._names(paths, [*cells[:2], network("sam", arch="textcnn")])[2] == "c"

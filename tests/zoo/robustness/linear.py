@@ -23,6 +23,8 @@ class Linear:
 
     classes, language, unknown = ("neg", "pos"), "en", "zqxj"
 
+    length = 1_000
+
     def __init__(self, weight: Sequence[float] = (2.0, 0.0)) -> None:
         self.weight = torch.tensor(weight, dtype=torch.float64)
         self.asked = 0

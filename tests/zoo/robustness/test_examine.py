@@ -6,13 +6,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+import tiny
 from zoo.core.classes import decode_classes, decode_scores
 from zoo.robustness.calibration import temperature
 from zoo.robustness.detection import auroc
-from zoo.robustness.examine import Material, examine, gathered
+from zoo.robustness.examine import Material, _table, examine, gathered
 from zoo.robustness.settings import Robust
+from zoo.robustness.target import ZooTarget
+from zoo.text import Part
+from zoo.text.encode import Encoder
 from zoo.text.shifts import load_shifts, other_texts
 
 from .linear import VECTORS, WORDS, Linear, part  # type: ignore[import-not-found]
@@ -74,6 +80,20 @@ def test_everything_is_in_it_text_by_text(data: Path, tmp_path: Path) -> None:
     assert found["outside"]["ag_news"]["energy"]["auroc"] == pytest.approx(auroc(own, other))
     assert "outside glue_qqp: not in the data folder" in found["left_out"]
     assert not any("tnews" in line for line in found["left_out"]), "of another language"
+
+
+def test_a_chinese_network_is_examined_by_characters() -> None:
+    words = ("<pad>", "<unk>", "电影", "好看", "难看", "服务", "!", "2")
+    target = ZooTarget(
+        tiny.model("textcnn", double=False), Encoder(words, "zh", "jieba", 12), ("neg", "pos", "so")
+    )
+    texts = Part(["电影好看!", "服务难看", "好看2"], [], np.array([0, 1, 2]))
+    found = examine(target, Material(texts), replace(SMALL, similarity=-1.0))
+    assert set(found["edits"]) == {"characters", "words"}
+    assert target.unknown not in words
+    assert _table(target, "own")[0] == ["电影", "好看", "难看", "服务"]
+    table = target.model.embed(torch.arange(2, 6)[None])[0].detach().numpy()
+    assert (_table(target, "own")[1] == table).all()
 
 
 def test_without_validation_texts_there_is_no_temperature() -> None:

@@ -111,6 +111,32 @@ def test_the_heaviest_word_is_edited_first_and_only_what_costs_is_kept() -> None
     assert found["edits"] == 3
 
 
+def test_an_edit_that_helps_the_truth_is_not_kept() -> None:
+    class Better:
+        name = "better"
+
+        def of(self, word: str, rng: np.random.Generator) -> list[str]:
+            return ["the"] if word == "bad" else []
+
+    found = mislead(Linear((2.0, 0.0)), part("good good bad", labels=[1]), Better(), Budget(50, 1.0))
+    assert (found["edits"], found["accuracy"]) == (0.0, 1.0)
+    assert found["queries"] == 1 + 3 + 1
+
+
+def test_words_that_the_network_cuts_off_are_left_alone() -> None:
+    class Short(Linear):
+        length = 3
+
+        def logits(self, asked: Part) -> np.ndarray:
+            seen.extend(asked.texts)
+            return super().logits(asked)
+
+    seen: list[str] = []
+    mislead(Short((2.0, 0.0)), part("the plot good fine good the", labels=[1]), Letters(), Budget(50, 1.0))
+    assert len(seen) > 5
+    assert all(text.endswith(" fine good the") for text in seen)
+
+
 def test_the_control_makes_as_many_edits_at_other_places() -> None:
     rng = np.random.default_rng(0)
     texts = part(*(f"good {' '.join(rng.choice(['plot', 'the'], 9))}" for _ in range(60)))
