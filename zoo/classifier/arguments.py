@@ -11,13 +11,15 @@ import torch
 
 from zoo.changes import NOT_CHANGES, as_typed, check_read, read_by, resolve, settings_table
 from zoo.classifier.inputs import InputError
-from zoo.classifier.network import About, check_arch
+from zoo.classifier.network import About, family_of
 from zoo.core.cards import LANGUAGES
+from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
 from zoo.core.processes import cores
+from zoo.models import MODELS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_from_json
 from zoo.settings import OWN_PRESET, PRESETS, own_training
-from zoo.text import TextSettings, check_vectors
+from zoo.text import TextSettings
 from zoo.training.settings import CellSettings
 
 LARGEST_SEED = 2**31 - 1
@@ -38,10 +40,11 @@ def cell_settings(given: Mapping[str, Any], rows: int, seed: int) -> CellSetting
         UserError: one that is unknown, out of its bounds, or that nothing would read.
     """
     arch, recipe, reading, preset = (given[name] for name in ("arch", "recipe", "recipe_preset", "preset"))
-    check_arch(arch)
+    if not is_pretrained(arch):
+        lookup(MODELS, arch, "arch")
     lookup(RECIPES, recipe, "recipe")
     lookup(RECIPE_PRESETS, reading, "recipe preset")
-    own, preset = (own_training(rows), OWN_PRESET) if preset == "auto" else ({}, preset)
+    own, preset = (own_training(arch, rows), OWN_PRESET) if preset == "auto" else ({}, preset)
     lookup(PRESETS, preset, "preset")
     changes = own | _changes(given)
     plain = resolve(preset, reading, arch, recipe, TextSettings(), {})
@@ -51,7 +54,7 @@ def cell_settings(given: Mapping[str, Any], rows: int, seed: int) -> CellSetting
     if not share(given["validation_fraction"]):
         changes |= {"selection": "last", "patience": 0}
     settings = resolve(preset, reading, arch, recipe, text, changes)
-    check_vectors(settings.train.vectors)
+    family_of(arch).check(arch, settings)
     return settings
 
 

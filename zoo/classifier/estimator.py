@@ -25,15 +25,15 @@ from zoo.classifier.arguments import (
     share,
     threads_of,
 )
+from zoo.classifier.families import Order
 from zoo.classifier.folder import check_place
 from zoo.classifier.inputs import InputError, labels_of, texts_of
-from zoo.classifier.network import Network, threads
+from zoo.classifier.network import Network, family_of, threads
 from zoo.core.command import duration, status
-from zoo.text import RawCorpus, Rows, prepare
+from zoo.text import RawCorpus, Rows
 from zoo.text.parts import Cuts
 from zoo.text.settings import silent
 from zoo.text.sources.rows import guess_language
-from zoo.training.cell import train_networks
 from zoo.training.settings import CellFailed
 
 
@@ -44,14 +44,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     class by class, is kept. An argument that is None has the value of the preset.
 
     Args:
-        arch: the model: "textcnn", "bilstm", "texthan" or "han".
+        arch: the model: "textcnn", "bilstm", "texthan" or "han"; or one of Hugging Face, "hf:FOLDER",
+            "hf:OWNER/NAME" of the hub, or "hf:minilm" (`uegr[hf-demo]`).
         recipe: the training method: "uegr", "dropout", "r_at" and the others of `uegr.RECIPES`.
         preset: sizes and training, as `python -m zoo.ablate --list` has them: "full", "slices", "paper", ...;
             "auto" (default): "full", at a larger learning rate where the texts are few.
         recipe_preset: the reading of the paper: "default" or "paper", ... (`python -m zoo.ablate --list`).
         epochs: at most so many (None: 10 by default).
-        batch_size: texts a step (None: 32 by default).
-        learning_rate: of AdamW (None: by default 0.003, and 0.001 from 20,000 texts on).
+        batch_size: texts a step (None: 32 by default; 16 with Hugging Face's).
+        learning_rate: of AdamW (None: by default 0.003, and 0.001 from 20,000 texts on; 2e-5 with Hugging
+            Face's, of which a small one learns faster at 1e-4).
         patience: stop when the best epoch is so many old; 0: never (None: 3 by default).
         vectors: first word vectors: "random", "word2vec", "glove" or a file (None: "random").
         tokeniser: "words", "jieba" or "characters" (None: words, or jieba for Chinese).
@@ -150,17 +152,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         cuts = Cuts(test=False, validation=share(self.validation_fraction))
         try:
             with threads(threads_of(self.n_jobs)):
-                corpus = prepare(raw, settings.text, say, cuts=cuts)  # type: ignore[arg-type]
-                parts = f"{len(corpus.train):,} texts to train on, {len(corpus.validation):,} to validate"
-                say(f"{self.arch} with {self.recipe}: {parts}")
                 progress = partial(_told, say, began)
-                trained = train_networks(self.arch, seed, settings, corpus, device, progress)
+                order = Order(self.arch, self.recipe, seed, settings, raw, cuts, device, say, progress)
+                made = family_of(self.arch).train(order)
         except (CellFailed, MemoryError) as error:
             reason = error or "out of memory"
             raise InputError(f"the training failed: {reason}; expected other settings") from None
         finally:
             say("")
-        self._take(Network.of(trained, self.recipe, classes, {**given, "random_state": seed}))
+        self._take(Network.of(made, self.recipe, classes, {**given, "random_state": seed}))
         return self
 
     def _take(self, network: Network) -> None:

@@ -1,4 +1,4 @@
-"""A trained network as a folder: `model.json` and `weights.safetensors`, each with a checksum. No pickle.
+"""A trained network as a folder: `model.json`, and the files that it names with their checksums. No pickle.
 
 A folder is there as a whole or not at all: written beside its place under a temporary name, then renamed.
 """
@@ -9,29 +9,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
-from zoo.training.cell import write_weights
 
 WHAT = "uegr text classifier"
-FORMAT = 1
+FORMAT = 2
 MODEL, WEIGHTS = "model.json", "weights.safetensors"
 _OURS = "expected a folder that TextClassifier.save, zoo.fit or zoo.ablate --save-models has written"
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a folder holds. values: plain JSON types. weights: by name, as in a state dict."""
-
-    values: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
 
 
 def check_place(folder: Path) -> None:
@@ -41,8 +29,9 @@ def check_place(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected a new folder")
     if folder.is_dir() and (there := sorted(os.listdir(folder))):
-        strange = [name for name in there if name not in (MODEL, WEIGHTS)]
-        if strange or not _is_ours(folder):
+        ours = _named(folder)
+        strange = [name for name in there if name not in (MODEL, *(ours or (WEIGHTS,)))]
+        if strange or ours is None:
             raise UserError(
                 f"{folder}: holds {(strange or there)[0]} and is kept; expected a new folder, or one "
                 "with a saved model and nothing else"
@@ -52,8 +41,12 @@ def check_place(folder: Path) -> None:
         raise UserError(f"{folder}: cannot be made in {above}; expected a place to write to")
 
 
-def write(folder: Path, files: Files) -> None:
+def write(folder: Path, values: Mapping[str, Any], put: Callable[[Path], None]) -> None:
     """Write a folder, in place of an older model of ours that it holds.
+
+    Args:
+        values: plain JSON types, for `model.json`.
+        put: writes all other files into the folder that it is given.
 
     Raises:
         UserError: it holds something else, or cannot be written.
@@ -63,15 +56,11 @@ def write(folder: Path, files: Files) -> None:
     temporary, old = (place.with_name(f".{place.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     try:
         temporary.mkdir(parents=True)
-        write_weights(files.weights, temporary / WEIGHTS)
-        values: dict[str, Any] = {
-            "what": WHAT,
-            "format": FORMAT,
-            "weights_sha256": _sha256((temporary / WEIGHTS).read_bytes()),
-            **plain(files.values),
-        }
-        values["checksum"] = _checksum(values)
-        text = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        put(temporary)
+        files = {path.name: _sha256_of(path) for path in sorted(temporary.iterdir())}
+        whole: dict[str, Any] = {"what": WHAT, "format": FORMAT, "files": files, **plain(values)}
+        whole["checksum"] = _checksum(whole)
+        text = json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         (temporary / MODEL).write_bytes(text.encode("utf-8", "surrogatepass"))
         _put(temporary, place, old)
     except OSError as error:
@@ -95,28 +84,28 @@ def _put(new: Path, place: Path, old: Path) -> None:
         raise
 
 
-def read(folder: Path) -> Files:
-    """What a folder holds, every byte of it checked.
+def read(folder: Path) -> dict[str, Any]:
+    """The values of a folder, every byte of all its files checked.
 
     Raises:
         UserError: no such folder, not one of ours, damaged, or of a newer version.
     """
     values = _values(folder)
-    try:
-        data = (folder / WEIGHTS).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{folder}: holds no {WEIGHTS}; {_OURS}") from None
-    except OSError as error:
-        raise UserError(f"{folder / WEIGHTS}: cannot be read ({error.strerror}); {_OURS}") from None
-    if _sha256(data) != values.pop("weights_sha256", ""):
-        raise UserError(f"{folder / WEIGHTS}: damaged (its checksum is not that of {MODEL}); {_OURS}")
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return Files(values, load(data))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{folder / WEIGHTS}: no safetensors ({error}); {_OURS}") from None
+    files = values.pop("files", None)
+    if files is None:  # format 1
+        files = {WEIGHTS: values.pop("weights_sha256", "")}
+    if not isinstance(files, dict) or any(Path(name).name != name for name in files):
+        raise UserError(f"{folder / MODEL}: names no files; {_OURS}")
+    for name, expected in files.items():
+        try:
+            found = _sha256_of(folder / name)
+        except FileNotFoundError:
+            raise UserError(f"{folder}: holds no {name}; {_OURS}") from None
+        except OSError as error:
+            raise UserError(f"{folder / name}: cannot be read ({error.strerror}); {_OURS}") from None
+        if found != expected:
+            raise UserError(f"{folder / name}: damaged (its checksum is not that of {MODEL}); {_OURS}")
+    return values
 
 
 def _values(folder: Path) -> dict[str, Any]:
@@ -142,21 +131,24 @@ def _values(folder: Path) -> dict[str, Any]:
             "newer uegr (pip install -U uegr)"
         )
     checksum = values.pop("checksum", None)
-    if version != FORMAT or checksum != _checksum({"what": WHAT, "format": version, **values}):
+    if version not in (1, FORMAT) or checksum != _checksum({"what": WHAT, "format": version, **values}):
         raise UserError(f"{path}: damaged, or changed by hand (its checksum is another); {_OURS}")
     return values
 
 
-def _is_ours(folder: Path) -> bool:
+def _named(folder: Path) -> list[str] | None:
+    """The files that a folder's `model.json` names; None where it is not one of ours."""
     try:
-        return bool(json.loads((folder / MODEL).read_text("utf-8"))["what"] == WHAT)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        values = json.loads((folder / MODEL).read_text("utf-8"))
+        return list(values.get("files", {WEIGHTS: ""})) if values["what"] == WHAT else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checksum(values: Mapping[str, Any]) -> str:
-    return _sha256(canonical_json(values).encode())
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()

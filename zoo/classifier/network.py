@@ -1,7 +1,7 @@
 """A trained network with all that it needs to read a text: what is left of a training, and can be kept.
 
-A family of models takes part by two things: `zoo.training.cell.make_model` builds it, and a `Reader` turns
-texts into its ids. Training, prediction and the saved form are the same for all.
+Training, prediction and the saved form are the same for all; what differs between kinds of models is their
+family's (`zoo.classifier.families`).
 """
 
 from __future__ import annotations
@@ -11,51 +11,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any
 
 import numpy as np
 import torch
 
-from zoo.classifier.folder import Files, read, write
+from zoo.classifier.families import Family, Made, Reader
+from zoo.classifier.folder import read, write
 from zoo.core.errors import UserError
+from zoo.core.names import is_pretrained
 from zoo.core.options import lookup
-from zoo.method.contract import TextClassifier
-from zoo.models import MODELS, build_model
-from zoo.text import Split, batches
-from zoo.text.encode import Encoder
-from zoo.training.cell import Trained, corpus_info
-from zoo.training.ensemble import Ensemble
 from zoo.training.environment import machine, made_by, versions
-from zoo.training.run import logits_of, probabilities_of
-from zoo.training.steps import EVALUATION_BATCH
-
-HUGGING_FACE = "hf:"
-
-
-class Reader(Protocol):
-    """What turns texts into the ids of a family of models; `zoo.text.encode.Encoder` is that of the zoo's."""
-
-    kind: ClassVar[str]  # its name in a saved model
-
-    @property
-    def size(self) -> int:
-        """Number of ids, 0 = padding among them."""
-
-    def encode(self, texts: Sequence[str]) -> Split:
-        """The ids of texts, in their order; labels are 0."""
-
-    def fingerprint(self) -> str:
-        """What changes when texts are cut otherwise, as another version of a library may do."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain JSON types."""
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """That of `as_json`. Raises `UserError` for values that are none."""
-
-
-READERS: dict[str, type[Reader]] = {Encoder.kind: Encoder}
+from zoo.training.run import probabilities_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +53,7 @@ class About:
 class Network:
     """classes: (C,) their names, in the order of the logits."""
 
-    model: TextClassifier | Ensemble
+    model: Any  # the family's kind of model, on the CPU
     reader: Reader
     classes: np.ndarray
     about: About
@@ -94,28 +61,23 @@ class Network:
     @classmethod
     def of(
         cls,
-        trained: Trained,
+        made: Made,
         recipe: str,
         classes: np.ndarray | None = None,
         estimator: Mapping[str, Any] | None = None,
     ) -> Network:
-        """What a training leaves, without what only the training needed; on the CPU.
+        """That of a training.
 
         classes: (C,) their names; None: those of the corpus.
         """
-        corpus, settings = trained.corpus, trained.settings
-        reader = Encoder.of(corpus, settings.text)  # type: ignore[arg-type]
-        names = np.array(corpus.labels) if classes is None else classes
-        accuracy = trained.validation_accuracy if len(corpus.validation) else None
+        names = np.array(made.labels) if classes is None else classes
         about = About(
-            trained.arch, recipe, trained.seed, settings.as_json(), asdict(corpus_info(corpus)), accuracy,
-            trained.run.best_epoch, tuple(trained.run.curve), dict(trained.vectors),
-            asdict(machine(trained.run.device)), made_by(), versions(),
+            made.arch, recipe, made.seed, made.settings.as_json(), asdict(made.corpus),
+            made.validation_accuracy, made.best_epoch, made.curve, dict(made.vectors),
+            asdict(machine(made.device)), made_by(), versions(),
             datetime.now(UTC).isoformat(timespec="seconds"), estimator or {},
         )  # fmt: skip
-        model = _model(about, reader, len(names))
-        model.load_state_dict(trained.run.model.state_dict())
-        return cls(model, reader, names, about)
+        return cls(made.model, made.reader, names, about)
 
     def probabilities(self, texts: Sequence[str], device: torch.device | str = "cpu") -> np.ndarray:
         """(n, C) class probabilities of n texts in double precision; rows sum to 1.
@@ -123,14 +85,9 @@ class Network:
         The same texts give the same bits on one machine with one number of threads; in other company the last
         digits of a text can differ, as sums are then taken in another order.
         """
-        device = torch.device(device)
-        split = self.reader.encode(texts)
-        parts = batches(
-            split, EVALUATION_BATCH, seed=0, epoch=0, shuffle=False, words_per_sentence=self.model.line,
-            device=device,
-        )  # fmt: skip
+        family = family_of(self.about.arch)
         return probabilities_of(
-            logits_of(self.model.to(device), parts, (len(split), len(self.classes)), device)
+            family.logits(self.model, self.reader, texts, len(self.classes), torch.device(device))
         )
 
     def save(self, folder: Path) -> None:
@@ -145,7 +102,8 @@ class Network:
             "reader": {"kind": self.reader.kind, "fingerprint": self.reader.fingerprint()},
         }
         values["reader"] |= self.reader.as_json()
-        write(folder, Files(values, self.model.state_dict()))
+        labels, family = [str(name) for name in self.classes.tolist()], family_of(self.about.arch)
+        write(folder, values, lambda place: family.write(self.model, self.reader, labels, place))
 
     @classmethod
     def load(cls, folder: Path) -> tuple[Network, list[str]]:
@@ -154,16 +112,15 @@ class Network:
         Raises:
             UserError: no such folder, not one of ours, damaged, or of a newer version.
         """
-        files = read(folder)
-        values = dict(files.values)
+        values = read(folder)
         try:
             classes, own = values.pop("classes"), dict(values.pop("reader"))
             kind, fingerprint = own.pop("kind"), own.pop("fingerprint")
             names = np.array(classes["names"], np.dtype(classes["dtype"]))
-            reader = lookup(READERS, kind, "kind of reader").from_json(own)
             about = About(**values)
-            model = _model(about, reader, len(names))
-            model.load_state_dict(files.weights)
+            family = family_of(about.arch)
+            lookup({family.kind: family}, kind, "kind of reader")
+            model, reader = family.read(folder, about.arch, about.settings, own, len(names))
         except (UserError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(
@@ -178,22 +135,15 @@ class Network:
         return cls(model, reader, names, about), notes
 
 
-def check_arch(arch: str) -> None:
-    """Raise `UserError` for an arch that cannot be trained and kept."""
-    if arch.startswith(HUGGING_FACE):
-        raise UserError(
-            f"arch {arch!r}: a Hugging Face model cannot be kept yet; expected one of {', '.join(MODELS)} "
-            "(to train one of theirs in your own loop: uegr.attach)"
-        )
-    lookup(MODELS, arch, "arch")
+def family_of(arch: str) -> Family:
+    """The family of a model by its name. Heavy imports stand inside: a family that is not used costs none."""
+    if is_pretrained(arch):
+        from zoo.classifier.pretrained import PretrainedFamily
 
+        return PretrainedFamily()
+    from zoo.classifier.own import OwnFamily
 
-def _model(about: About, reader: Reader, classes: int) -> TextClassifier | Ensemble:
-    """The model with weights that are still to be read."""
-    sizes = lookup(MODELS, about.arch, "arch").Sizes.from_json(about.settings["model"])
-    members = about.settings["train"]["members"]
-    made = [build_model(about.arch, reader.size, classes, sizes, seed=0) for _ in range(members)]
-    return made[0] if members == 1 else Ensemble(made)
+    return OwnFamily()
 
 
 @contextmanager

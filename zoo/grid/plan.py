@@ -137,10 +137,6 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
     jobs: list[Job] = []
     sources: dict[str, str] = {}
     vectors = _Vectors(places)
-    if places.save_models and any(map(is_pretrained, study.archs)):
-        raise UserError(
-            "--save-models: models of Hugging Face are not saved so; expected --keep-weights or other archs"
-        )
     own, brought = ([a for a in study.archs if is_pretrained(a) == kind] for kind in (False, True))
     for source in study.corpora:
         for fold in range(max(1, study.folds)):
@@ -151,6 +147,11 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
                 check_name(sources, examples.name, source)
                 # The reference row reads one text and names a class.
                 single = bool(examples.labels) and not examples.train.pairs
+                if places.save_models and not single:
+                    raise UserError(
+                        f"--save-models: {examples.name} has pairs or scores, which zoo.predict does not "
+                        "take; expected --keep-weights or other corpora"
+                    )
             if own or single:
                 corpus = load_corpus(source, text, places.data, places.cache, report)
                 check_name(sources, corpus.name, source)

@@ -16,19 +16,23 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.classifier.network import Network
+from zoo.classifier.own import made_of
 from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
-from zoo.text import load_corpus, load_examples
+from zoo.text import Examples, load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import Trained, train_cell, write_weights
 from zoo.training.environment import machine, made_by
 from zoo.training.settings import CellFailed
+
+if TYPE_CHECKING:
+    from zoo.pretrained.run import PretrainedRun
 
 # (event, job number, payload): "start" {}, "epoch" {share, entry}, "done" {accuracy, seconds},
 # "failed" {reason}
@@ -104,8 +108,8 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
         assert not isinstance(settings, BaselineSettings)
         examples = load_examples(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
         _check_same(job, examples.fingerprint)
-        keep = places.weights(job.id)
-        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep)
+        keep_run = partial(_keep_run, job, places, examples)
+        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep_run)
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
     _check_same(job, corpus.fingerprint)
     if isinstance(settings, BaselineSettings):
@@ -136,7 +140,19 @@ def _keep(job: Job, places: Places, trained: Trained) -> None:
     if (path := places.weights(job.id)) is not None:
         write_weights(trained.run.model.state_dict(), path)
     if (folder := places.model(job.id)) is not None:
-        Network.of(trained, job.cell.recipe).save(folder)
+        Network.of(made_of(trained), job.cell.recipe).save(folder)
+
+
+def _keep_run(job: Job, places: Places, examples: Examples, run: PretrainedRun) -> None:
+    """As `_keep`, for a model of Hugging Face."""
+    from zoo.classifier import pretrained
+
+    if (path := places.weights(job.id)) is not None:
+        write_weights(run.model.state_dict(), path)
+    if (folder := places.model(job.id)) is not None:
+        assert not isinstance(job.settings, BaselineSettings)
+        made = pretrained.made_of(run, job.model, job.settings, examples)
+        Network.of(made, job.cell.recipe).save(folder)
 
 
 def _failed(job: Job, places: Places, reason: str) -> Result:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -16,7 +16,7 @@ from zoo.pretrained.encoder import Encoder
 from zoo.pretrained.folders import caution, config_of, folder_of, short_name
 from zoo.pretrained.run import PretrainedRun
 from zoo.text.examples import Examples
-from zoo.training.cell import memory_may_end, peak_memory_mb, write_weights
+from zoo.training.cell import memory_may_end, peak_memory_mb
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.loop import Progress
 from zoo.training.settings import CellSettings
@@ -29,12 +29,13 @@ def train_pretrained(
     examples: Examples,
     device: torch.device,
     progress: Progress = lambda share, entry: None,
-    keep: Path | None = None,
+    keep: Callable[[PretrainedRun], None] = lambda run: None,
 ) -> Result:
     """Train and evaluate one cell; the arguments as those of `zoo.training.cell.train_cell`.
 
     Args:
         arch: the model as it was asked for, `hf:` and where it is.
+        keep: called with the run after the evaluation, its hooks taken out, to write it where it is wanted.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
@@ -55,8 +56,7 @@ def train_pretrained(
             answers["attacked"], how = run.attacked(test)
     finally:
         run.close()
-    if keep is not None:
-        write_weights(run.model.state_dict(), keep)
+    keep(run)
     wall, cpu = run.times.mean_step()
     return replace(
         head,
@@ -126,7 +126,7 @@ def seconds_a_step(
 def make_run(
     seed: int, settings: CellSettings, encoder: Encoder, examples: Examples, device: torch.device
 ) -> PretrainedRun:
-    """The run of a cell before its first step."""
+    """A run that is about to begin, on the training and the validation part."""
     length = settings.text.max_length  # type: ignore[attr-defined]
     model = encoder.model(examples.outputs, seed, settings.model.pretrained)  # type: ignore[attr-defined]
     train, validation = (encoder.encode(part, length) for part in (examples.train, examples.validation))

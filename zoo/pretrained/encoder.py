@@ -57,6 +57,8 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # RoBERTa counts positions from the padding id on, so that it has a few less than it says.
+        self.positions: int | None = config_of(folder).get("max_position_embeddings")
         self.tokeniser: Any = _read(folder, "AutoTokenizer", "its tokeniser")
         if self.tokeniser.pad_token_id is None:
             raise UserError(f"{folder}: its tokeniser has no padding token; expected one")
@@ -67,12 +69,12 @@ class Encoder:
         Raises:
             UserError: `max_length` is more than the model has positions.
         """
-        most = config_of(self.folder).get("max_position_embeddings")
-        # RoBERTa counts positions from the padding id on, so that it has a few less than it says.
-        if most and max_length > most:
+        if self.positions and max_length > self.positions:
             raise UserError(
-                f"max_length {max_length}: {self.folder.name} has {most} positions; expected less"
+                f"max_length {max_length}: {self.folder.name} has {self.positions} positions; expected less"
             )
+        if not len(part):
+            return Encoded({"input_ids": []}, part.labels)  # a tokeniser takes no empty list
         pairs = part.pairs or None
         found = self.tokeniser(part.texts, pairs, truncation=True, max_length=max_length, padding=False)
         return Encoded({name: list(found[name]) for name in found}, part.labels)
@@ -109,6 +111,23 @@ class Encoder:
         with torch.random.fork_rng(devices=[]), quiet():
             torch.manual_seed(seed)
             return _model(self.folder, outputs, pretrained)
+
+    def trained_model(self, outputs: int) -> nn.Module:
+        """The classifier of a folder that has all of its weights, those of the head too.
+
+        Raises:
+            UserError: it has not, or has another number of outputs.
+        """
+        model, found = _read(
+            self.folder, "AutoModelForSequenceClassification", "a classifier",
+            use_safetensors=True, dtype=torch.float32, output_loading_info=True,
+        )  # fmt: skip
+        if model.config.num_labels != outputs:
+            raise UserError(f"{model.config.num_labels} outputs; expected {outputs}")
+        if strange := sorted({*found["missing_keys"], *found["unexpected_keys"]}):
+            raise UserError(f"weight {strange[0]} is missing or unknown")
+        made: nn.Module = model.eval()
+        return made
 
 
 def _model(folder: Path, outputs: int, pretrained: bool) -> nn.Module:

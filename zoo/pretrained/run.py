@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import uegr
-from uegr.adapted import Adapted
+from uegr.adapted import Adapted, adapt
+from uegr.method import attach
 from uegr.objective import Labelled
 from zoo.core.measures import ACCURACY, Answers, Outcome, Scores, measure
 from zoo.method.recipe import Recipe
@@ -63,9 +63,9 @@ class PretrainedRun(Loop):
             self.optimizer, steps_an_epoch(train, settings) * settings.epochs, settings.warmup
         )
         # Streams of their own for the masks: weights and batch order do not depend on the recipe.
-        self.method = uegr.attach(model, self.optimizer, recipe, seed=7_919 * seed + 1)
+        self.method = attach(model, self.optimizer, recipe, seed=7_919 * seed + 1)
         self.random = torch.Generator().manual_seed(7_919 * seed + 2).get_state()
-        self.words: Adapted = uegr.adapt(model)
+        self.words: Adapted = adapt(model)
         self.times = Times()
 
     def begin(self) -> None:
@@ -102,6 +102,11 @@ class PretrainedRun(Loop):
         self.schedule.step()
         return {"loss": loss.detach(), **self.method.record}
 
+    @property
+    def validates(self) -> bool:
+        """See `Loop`."""
+        return len(self.validation) > 0
+
     def validate(self) -> float:
         """See `Loop`."""
         return measure(self.name).compute(self.predict(self.validation))
@@ -134,19 +139,14 @@ class PretrainedRun(Loop):
         with torch.no_grad():
             return self.words.classify(x + shift(gradient, x, self.words.mask(inputs)), inputs)
 
-    def _answers(
-        self, data: Encoded, logits_of: Callable[[Inputs], Tensor], labelled: bool = False
-    ) -> Answers:
-        self.model.eval()
-        began, found = time.perf_counter(), None
-        for rows in self._rows(data, EVALUATION_BATCH, epoch=0, shuffle=False):
-            batch = self._labelled(data, rows) if labelled else self.encoder.batch(data, rows, self.device)
-            logits = logits_of(batch).detach()
-            if found is None:
-                found = logits.new_zeros(len(data), logits.shape[1])
-            found[torch.from_numpy(rows)] = logits
+    def _answers(self, data: Encoded, logits: Callable[[Inputs], Tensor], labelled: bool = False) -> Answers:
+        began = time.perf_counter()
+
+        def batch(rows: np.ndarray) -> Inputs:
+            return self._labelled(data, rows) if labelled else self.encoder.batch(data, rows, self.device)
+
+        found = logits_of(self.model.eval(), data, batch, logits)
         self.evaluate_seconds += time.perf_counter() - began
-        assert found is not None
         if found.shape[1] == 1:
             return Scores(found[:, 0].double().cpu().numpy(), data.labels)
         return Outcome(probabilities_of(found), data.labels)
@@ -160,3 +160,23 @@ class PretrainedRun(Loop):
         labels = torch.from_numpy(data.labels[rows]).to(self.device)
         labels = labels.float() if labels.is_floating_point() else labels
         return {**self.encoder.batch(data, rows, self.device), "labels": labels}
+
+
+def logits_of(
+    model: nn.Module,
+    data: Encoded,
+    batch: Callable[[np.ndarray], Inputs],
+    logits: Callable[[Inputs], Tensor],
+) -> Tensor:
+    """(n, C) of n >= 1 texts, in their order, in batches of texts of about one length.
+
+    batch: the model's arguments for rows. logits: (B, C) of such a batch.
+    """
+    found = None
+    for rows in batch_rows(data.lengths, EVALUATION_BATCH, seed=0, epoch=0, shuffle=False, bucketed=True):
+        own = logits(batch(rows)).detach()
+        if found is None:
+            found = own.new_zeros(len(data), own.shape[1])
+        found[torch.from_numpy(rows)] = own
+    assert found is not None
+    return found

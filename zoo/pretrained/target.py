@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-import uegr
-from uegr.adapted import Adapted
+from uegr.adapted import Adapted, adapt
 from zoo.core.batch import Batch
 from zoo.pretrained.encoder import Encoder
 from zoo.text.batching import batch_rows
@@ -32,7 +31,7 @@ class PretrainedTarget:
         self.model: Any = model.eval()
         self.encoder, self.length = encoder, length
         self.classes, self.language = tuple(classes), language
-        self.adapted: Adapted = uegr.adapt(model)
+        self.adapted: Adapted = adapt(model)
         self.unknown = encoder.tokeniser.unk_token or ""
 
     def logits(self, part: Part) -> np.ndarray:
@@ -72,7 +71,7 @@ class PretrainedTarget:
         return [word for word, _ in whole], weight[[number for _, number in whole]]
 
     def close(self) -> None:
-        """Take the hook out of the model."""
+        """See there: the hook is taken out of the model."""
         self.adapted.remove()
 
     def _rows(self, lengths: np.ndarray, rows: int) -> list[np.ndarray]:

@@ -55,8 +55,7 @@ class RobustProbe(Robust):
             return examine(target, material, self, paced(status))
         finally:
             status("")
-            if isinstance(target, PretrainedTarget):
-                target.close()
+            target.close()
 
 
 def _zoo(subject: Subject) -> tuple[Target, Mapping[str, Part]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ import torch
 from zoo.classifier.network import Network
 from zoo.core.batch import Batch
 from zoo.core.errors import UserError
+from zoo.core.names import is_pretrained
 from zoo.method.contract import TextClassifier
 from zoo.text import Part, Split, batches
 from zoo.text.encode import Encoder
@@ -47,6 +48,21 @@ class Target(Protocol):
     def table(self) -> tuple[list[str], np.ndarray]:
         """Its whole words, and their own vectors (words, D)."""
 
+    def close(self) -> None:
+        """Leave the network as it was."""
+
+
+def target_of(network: Network) -> Target:
+    """A saved model as a target."""
+    classes = [str(name) for name in network.classes.tolist()]
+    reader: Any = network.reader
+    if not is_pretrained(network.about.arch):
+        return ZooTarget(network.model, reader, classes)
+    from zoo.pretrained.target import PretrainedTarget
+
+    language = network.about.data["language"]
+    return PretrainedTarget(network.model, reader.encoder, reader.max_length, classes, language)
+
 
 class ZooTarget:
     """A network of the zoo's models, or several that vote, with the reader of its texts."""
@@ -57,13 +73,6 @@ class ZooTarget:
         self.length = reader.max_length
         known = set(reader.words)
         self.unknown = next(word for word in _UNKNOWN[reader.language] if word not in known)
-
-    @classmethod
-    def of(cls, network: Network) -> ZooTarget:
-        """That of a saved model."""
-        if not isinstance(network.reader, Encoder):
-            raise UserError(f"a reader of kind {network.reader.kind}: expected {Encoder.kind}")
-        return cls(network.model, network.reader, [str(name) for name in network.classes.tolist()])
 
     def logits(self, part: Part) -> np.ndarray:
         """See `Target`."""
@@ -84,6 +93,9 @@ class ZooTarget:
         with torch.no_grad():
             vectors = self.model.embed(torch.arange(len(self.reader.words))[None])[0]
         return list(self.reader.words[2:]), vectors[2:].numpy()
+
+    def close(self) -> None:
+        """See `Target`."""
 
     def _read(self, part: Part) -> Split:
         if part.pairs:

@@ -16,14 +16,25 @@ from zoo.classifier.network import Network, threads
 from zoo.core.command import paced, say, status
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
+from zoo.core.names import is_pretrained
 from zoo.evidence.measurements import Point, read_point
 from zoo.robustness.examine import examine, gathered
 from zoo.robustness.settings import Robust
-from zoo.robustness.target import ZooTarget
+from zoo.robustness.target import target_of
 from zoo.studies.measure import write_point
-from zoo.text import Part, RawCorpus, TextSettings, load_corpus, load_texts, prepare
+from zoo.text import (
+    Part,
+    RawCorpus,
+    Rows,
+    TextSettings,
+    load_corpus,
+    load_examples,
+    load_texts,
+    prepare,
+)
+from zoo.text.examples import choose_examples
 from zoo.text.parts import Cuts
-from zoo.text.settings import resolve_cache_dir, resolve_data_dir
+from zoo.text.settings import OwnTokens, resolve_cache_dir, resolve_data_dir
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
 from zoo.training.environment import machine, made_by, versions
@@ -76,12 +87,15 @@ class Kept:
             say(f"{self.name}: measured already, {file}")
             return replace(read_point(file), variant=self.name)
         began, about, report = time.perf_counter(), self.network.about, paced(status)
-        target = ZooTarget.of(self.network)
+        target = target_of(self.network)
         data, cache = resolve_data_dir(self.sources.folder), resolve_cache_dir(self.sources.cache)
         material = gathered(self.sources.like or self.raw.name, parts, self.settings, data, cache, target)
-        with threads(1):
-            values = examine(target, material, self.settings, lambda line: report(f"{self.name}: {line}"))
-        status("")
+        try:
+            with threads(1):
+                values = examine(target, material, self.settings, lambda line: report(f"{self.name}: {line}"))
+        finally:
+            status("")
+            target.close()
         facts = {
             "recipe": about.recipe, "settings": about.settings, "probe": self.settings.as_json(),
             "seconds": time.perf_counter() - began, "machine": asdict(machine(torch.device("cpu"))),
@@ -117,28 +131,40 @@ class Kept:
 
     def _parts_of_cell(self) -> dict[str, Part]:
         """A cell of a comparison was judged by a test part that its settings cut: the same, and no other."""
-        settings = TextSettings.from_json(self.network.about.settings["text"])
-        where = (self.sources.data, settings, self.sources.folder, self.sources.cache)
-        if load_corpus(*where, status).fingerprint != self.network.about.data["fingerprint"]:
+        where = (self.sources.data, self._text(), self.sources.folder, self.sources.cache)
+        rows: Mapping[str, Rows | Part]
+        if is_pretrained(self.network.about.arch):
+            examples = load_examples(*where, status)
+            fingerprint, rows = examples.fingerprint, examples.parts
+        else:
+            fingerprint, rows = load_corpus(*where, status).fingerprint, load_texts(*where)
+        if fingerprint != self.network.about.data["fingerprint"]:
             raise UserError(
                 f"{self.sources.data}: not the rows that {self.path} was made with; expected "
                 f"{self.network.about.data['name']}, whose test part it has not seen"
             )
-        rows = load_texts(*where)
-        whole = replace(self.raw, parts=rows)
-        return {part: self._part(whole, part) for part in rows}
+        whole = {
+            part: Rows(rows[part].texts, list(rows[part].labels), rows[part].pairs)
+            for part in ("train", "validation", "test")
+        }
+        return {part: self._part(replace(self.raw, parts=whole), part) for part in whole}
 
     def _refuse_training_rows(self) -> None:
         """Raise `UserError` where the one file of rows is what the model was fitted on."""
         about = self.network.about
-        share = about.estimator.get("validation_fraction", 0.1)
-        text = TextSettings.from_json(about.settings["text"])
+        cuts = Cuts(False, about.estimator.get("validation_fraction", 0.1))
+        cut = choose_examples if is_pretrained(about.arch) else prepare
         try:
-            same = prepare(self.raw, text, cuts=Cuts(False, share)).fingerprint == about.data["fingerprint"]
+            same = cut(self.raw, self._text(), cuts=cuts).fingerprint == about.data["fingerprint"]
         except UserError:  # too few rows to have been trained on
             return
         if same:
             raise UserError(f"{self.sources.data}: {self.path} was trained on these rows; expected others")
+
+    def _text(self) -> TextSettings:
+        """How texts were chosen for it."""
+        kind = OwnTokens if is_pretrained(self.network.about.arch) else TextSettings
+        return kind.from_json(self.network.about.settings["text"])
 
     def _part(self, raw: RawCorpus, name: str) -> Part:
         rows, where = raw.parts[name], raw.where or raw.name

@@ -18,7 +18,7 @@ from zoo.text.settings import PAD, TOKENISERS, UNK, UNK_ID, Report, TextSettings
 from zoo.text.tokenise import Tokens, tokeniser_name, tokeniser_version
 
 # What a tokeniser makes of these tells whether it is the one of the corpus, whatever its version says.
-_PROBE = (
+PROBE = (
     "Don't pay $1,234.50 to the U.S. firm... <br />It&#39;s naïve! 😀 co-operate\n\nNew paragraph?",
     "南京市长江大桥的研究生命起源,这部电影太好看了!服务态度极差。ＡＢＣ１２３",
 )
@@ -88,7 +88,7 @@ class Encoder:
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that change when the tokeniser cuts otherwise."""
-        tokens = tokenise_rows(_PROBE, self.language, self.tokeniser, 256, silent, "")
+        tokens = tokenise_rows(PROBE, self.language, self.tokeniser, 256, silent, "")
         cut = [tokens.forms[i] for i in tokens.ids]
         return hashlib.sha256("\n".join([*cut, str(tokens.offsets.tolist())]).encode()).hexdigest()[:16]
 

@@ -19,7 +19,7 @@ from zoo.core.errors import UserError
 from zoo.core.measures import ACCURACY
 from zoo.text.loading import find
 from zoo.text.normalise import duplicate_key
-from zoo.text.parts import choose_rows, end_to_end
+from zoo.text.parts import Cuts, choose_rows, end_to_end
 from zoo.text.settings import Report, TextSettings, resolve_data_dir, silent
 from zoo.text.sources.rows import RawCorpus, Rows
 from zoo.text.sources.simple import JSON_LINES, simple_source
@@ -105,6 +105,7 @@ def choose_examples(
     measure: str = ACCURACY,
     measures: Iterable[str] = (),
     further: dict[str, Part] | None = None,
+    cuts: Cuts = Cuts(),  # noqa: B008 (frozen)
 ) -> Examples:
     """Return the chosen rows of a corpus in memory; see `Examples`.
 
@@ -115,7 +116,7 @@ def choose_examples(
     pairs = pairs_end_to_end(raw)
     keys = [f"{text}\0{pair}" for text, pair in zip(texts, pairs, strict=True)] if pairs else texts
     strata = labels if raw.labels else np.rint(labels - labels.min()).astype(np.int64)
-    chosen, notes = choose_rows(raw, keys, strata, settings)
+    chosen, notes = choose_rows(raw, keys, strata, settings, cuts)
     whole = Part(texts, pairs, labels)
     parts = {part: whole.take(rows) for part, rows in chosen.items()}
     notes = [*raw.notes, *notes, *_repeats(keys, chosen)]

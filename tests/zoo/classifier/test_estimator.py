@@ -217,7 +217,7 @@ def resolve_full() -> Any:
 
 ROWS = [
     ({"arch": "textcn"}, "unknown arch 'textcn'.*did you mean 'textcnn'"),
-    ({"arch": "hf:minilm"}, "arch 'hf:minilm': a Hugging Face model cannot be kept yet; expected one of"),
+    ({"arch": "hf:./nowhere", "settings": {}}, "arch hf:./nowhere: no such folder; expected hf:minilm"),
     ({"recipe": "ueg"}, "unknown recipe 'ueg'"),
     ({"preset": "fast"}, "unknown preset 'fast'"),
     ({"recipe_preset": "mine"}, "unknown recipe preset 'mine'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -97,6 +98,17 @@ def test_it_says_where_it_comes_from(saved: Path) -> None:
     assert values["made_by"]["version"]
 
 
+def test_a_folder_of_the_first_format_is_read(fitted: TextClassifier, saved: Path) -> None:
+    def older(values: dict[str, Any]) -> None:
+        values.update(format=1, weights_sha256=values.pop("files")[WEIGHTS])
+
+    resigned(saved, older)
+    assert np.array_equal(TextClassifier.load(saved).predict_proba(UNSEEN), fitted.predict_proba(UNSEEN))
+    flipped(saved / WEIGHTS, 0.5)
+    with pytest.raises(UserError, match="damaged"):
+        TextClassifier.load(saved)
+
+
 # --- places -----------------------------------------------------------------------------------------------
 
 
@@ -146,9 +158,9 @@ def test_a_failure_leaves_the_old_model(
         rename(source, target)
 
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
-    for what, fails in (("write_weights", full), ("os.replace", once_in_place)):
+    for what, fails in (("own.write_weights", full), ("folder.os.replace", once_in_place)):
         with monkeypatch.context() as patch:
-            patch.setattr(f"zoo.classifier.folder.{what}", fails)
+            patch.setattr(f"zoo.classifier.{what}", fails)
             with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
                 fitted.save(saved)
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
@@ -180,7 +192,7 @@ def weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> 
     change(tensors)
     data = save(tensors)
     (folder / WEIGHTS).write_bytes(data)
-    resigned(folder, lambda values: values.update(weights_sha256=folders._sha256(data)))
+    resigned(folder, lambda values: values["files"].update({WEIGHTS: hashlib.sha256(data).hexdigest()}))
 
 
 def flipped(path: Path, place: float) -> None:
@@ -217,10 +229,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another's": (lambda p: (p / MODEL).write_text('{"what": "a"}'), "not a model of this program"),
     "a list": (lambda p: (p / MODEL).write_text("[1]"), "not a model of this program"),
     "newer": (
-        in_json(lambda v: v.update(format=2, made_by={"version": "9.9"})),
-        r"of format 2, written by uegr 9\.9; this one reads up to 1: expected a newer uegr",
+        in_json(lambda v: v.update(format=3, made_by={"version": "9.9"})),
+        r"of format 3, written by uegr 9\.9; this one reads up to 2: expected a newer uegr",
     ),
     "a format that never was": (in_json(lambda v: v.update(format="one")), "damaged, or changed"),
+    "files elsewhere": (in_json(lambda v: v["files"].update({"../x": ""})), "names no files"),
+    "no files": (in_json(lambda v: v.update(files=[])), "names no files"),
     "words missing": (in_json(lambda v: v["reader"]["words"].pop()), SIZE),
     "padding missing": (in_json(lambda v: v["reader"]["words"].pop(0)), "words is not"),
     "a class missing": (in_json(lambda v: v["classes"]["names"].pop()), SIZE),

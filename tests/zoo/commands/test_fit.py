@@ -232,7 +232,7 @@ ROWS: list[tuple[Any, list[str], bytes, str]] = [
     (fit.main, ["moods.csv", "--out", "file"], b"", "file: is a file; expected a new folder"),
     (fit.main, ["moods.csv", "--out", "file/below"], b"", "file/below: cannot be made in"),
     (fit.main, ["moods.csv", *FIT, "--arch", "textcn"], b"", "unknown arch 'textcn'"),
-    (fit.main, ["moods.csv", *FIT, "--arch", "hf:minilm"], b"", "a Hugging Face model cannot be kept yet"),
+    (fit.main, ["moods.csv", *FIT, "--arch", "hf:./nowhere"], b"", "arch hf:./nowhere: no such folder"),
     (fit.main, ["moods.csv", *FIT, "--recipe", "uge"], b"", "unknown recipe 'uge'"),
     (fit.main, ["moods.csv", *FIT, "--set", "alpha"], b"", "--set alpha: expected NAME=VALUE"),
     (fit.main, ["moods.csv", *FIT, "--set", "alhpa=1"], b"", "unknown setting 'alhpa'"),

@@ -83,7 +83,7 @@ def run_cell(tiny_bert: Path, data_dir: Path) -> Callable[..., object]:
     from zoo.text.settings import OwnTokens
     from zoo.training.settings import CellSettings, TrainSettings
 
-    def run(recipe: str = "uegr", corpus: str = "glue_sst2", seed: int = 0, keep: Path | None = None,
+    def run(recipe: str = "uegr", corpus: str = "glue_sst2", seed: int = 0, keep: object = lambda run: None,
             pretrained: bool = True, **train: object) -> object:  # fmt: skip
         text = OwnTokens(max_length=16)
         arch = f"hf:{tiny_bert}"
