@@ -60,7 +60,7 @@ _TABLE_III = tuple(
     for title, recipe in (
         ("Vanilla", "dropout"),
         ("AdvEmbed", "adv_embed"),
-        ("WCons", "rec_adam"),
+        ("WCons", "l2_sp"),  # the middle of RecAdam's schedule is about where these trainings end
         ("CTune", "ctune_d"),
         ("AdvWeight", "sam"),
         ("UEGR", "uegr"),

@@ -9,8 +9,9 @@ import pytest
 
 from zoo.core.classes import encode_classes
 from zoo.evidence.intervals import by_example, by_run_and_example
-from zoo.evidence.measurements import Point
+from zoo.evidence.measurements import MEASUREMENTS, Point
 from zoo.evidence.robust import MEASURES, improvement, measure, outcomes, paired, places
+from zoo.report import measured
 from zoo.report.blocks import List, Table, terminal
 from zoo.report.robust import robust_blocks
 
@@ -149,3 +150,13 @@ def test_of_several_networks_the_passed_ones_are_counted() -> None:
         b for b in robust_blocks({"Vanilla": own}) if isinstance(b, Table) and "believable" in b.header[0]
     )
     assert table.rows[0] == ("the loss rises", "2 of 3")
+
+
+def test_the_study_has_its_tables_and_a_curve_a_method() -> None:
+    asked = MEASUREMENTS["robust"]
+    made = [point(v.name, attacked=12 - i) for i, v in enumerate(asked.variants)]
+    titles = [b.title for b in measured.blocks(asked, made) if isinstance(b, Table)]
+    assert "Table III, relative improvement over Vanilla, %" in titles
+    lines = measured.curves(asked, made)
+    assert list(lines) == [v.name for v in asked.variants]
+    assert lines["AdvEmbed"] == ([0.0, 0.1], pytest.approx([90.0, 45.0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,3 +143,9 @@ def test_a_file_that_is_no_measurement_is_named(tmp_path: Path) -> None:
 def test_the_name_of_a_probe_with_defaults_is_the_cells_own() -> None:
     assert Drift().named() == {}
     assert measure.probe_of("drift", {"rows": "20"}).named() == {"rows": 20}
+
+
+def test_studies_that_look_inside_refuse_models_of_hugging_face() -> None:
+    job = SimpleNamespace(model="hf:minilm")
+    with pytest.raises(UserError, match="arch hf:minilm: this study looks into the zoo's models"):
+        measure._subject(job, None, Drift(), Where(), None)  # type: ignore[arg-type]
