@@ -20,6 +20,8 @@ _AXES = {
     "sharpness": ("filter lengths away", "rise of the loss, nats"),
     "drop": ("strength of PGD", "accuracy lost, points"),
     "theory": ("epsilon", "gain over the penalty"),
+    "robust": ("strength of PGD", "accuracy, %"),
+    "robust-zh": ("strength of PGD", "accuracy, %"),
 }
 _LOGARITHMIC = ("drop", "theory")
 _UNIT = "validation accuracy, %"
