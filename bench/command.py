@@ -197,6 +197,12 @@ def _study(name: str, arguments: Sequence[str]) -> int:
         parser.add_argument("--length", nargs="+", type=int, default=[32, 64, 256], help="words of a text")
         parser.add_argument("--sizes", default="paper", help="model sizes: paper (default), targets, demo")
         parser.add_argument("--cells", nargs="+", type=int, default=[1, 2, 4, 8, 16], help="cells at a time")
+        parser.add_argument(
+            "--minutes",
+            type=float,
+            default=float("inf"),
+            help="begin no part after so many; what is left is named",
+        )
     options = parser.parse_args(arguments)
     _check_bounds(options)
     options.threads, options.json = 1, True
@@ -220,7 +226,13 @@ def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -
         from bench.gpu import measure_gpu
 
         return measure_gpu(
-            options.arch, options.length, options.sizes, options.cells, options.rounds, progress
+            options.arch,
+            options.length,
+            options.sizes,
+            options.cells,
+            options.rounds,
+            progress,
+            options.minutes,
         )
     if name == "portable":
         from bench.portable import measure_portable

@@ -1,28 +1,27 @@
-"""Sphinx: the pages are Markdown, made from the code by commands and checked by tests."""
+"""Sphinx: pages in Markdown, some of them made from the code when the site is built (`_ext/`)."""
 
 from __future__ import annotations
 
-import shutil
+import sys
 from pathlib import Path
 
-from sphinx.application import Sphinx
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "UEGR"
 author = "The UEGR reference authors"
 copyright = "2026, the UEGR reference authors"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "uegr_site"]
+default_role = "code"  # single backticks in docstrings
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "UEGR"
-exclude_patterns = ["_build", "results_notes.md"]  # the notes are included in results.md
-myst_heading_anchors = 3
-
-
-def _with_the_pictures(app: Sphinx, exception: Exception | None) -> None:
-    """The page of pictures is HTML already: it is copied as it is."""
-    if exception is None:
-        shutil.copytree(Path(app.srcdir, "explore"), Path(app.outdir, "explore"), dirs_exist_ok=True)
-
-
-def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
-    app.connect("build-finished", _with_the_pictures)
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_show_sourcelink = False
+exclude_patterns = ["_build", "_ext", "results_notes.md"]  # the notes are included in results.md
+suppress_warnings = ["myst.header"]  # pages of tables begin where their generator says
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+pygments_dark_style = "github-dark"

@@ -38,8 +38,8 @@ from forked import Job, Outcome, outcomes, preload
 
 REPOSITORY = Path(__file__).parents[1]
 PLANTED = Path(__file__).parent / "planted"
-COPIED = ("uegr", "uegr_ref", "zoo", "bench", "tests", "data", "pyproject.toml")
-LINKED = ("docs", "results", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt")
+COPIED = ("uegr", "uegr_ref", "zoo", "bench", "tests", "data", "docs", "pyproject.toml")
+LINKED = ("results", "README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt")
 
 
 class Mutant(NamedTuple):

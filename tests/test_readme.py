@@ -77,7 +77,8 @@ def test_its_tables_are_made_from_the_committed_results() -> None:
 def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) -> None:
     """Options are parsed by the real parsers, studies are made of them; the work is tested elsewhere."""
     from bench import command as bench
-    from zoo import ablate, fit, predict, study, tune
+    from zoo import ablate, fit, predict, robust, study, tune
+    from zoo.report import __main__ as report
     from zoo.report import coverage
     from zoo.studies.options import study_of
 
@@ -97,8 +98,8 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
         return
     parsers = {
         "zoo.ablate": ablate.parse, "zoo.tune": tune.parse, "zoo.bench": bench.parse,
-        "zoo.study": study.parse, "zoo.report.coverage": coverage.parse,
-        "zoo.fit": fit.parse, "zoo.predict": predict.parse,
+        "zoo.study": study.parse, "zoo.report.coverage": coverage.parse, "zoo.report": report.parse,
+        "zoo.fit": fit.parse, "zoo.predict": predict.parse, "zoo.robust": robust.parse,
     }  # fmt: skip
     options = parsers[module](arguments)
     if module in ("zoo.ablate", "zoo.tune"):

@@ -18,9 +18,19 @@ FLOORS = (
     ("zoo.training", "zoo.settings", "zoo.changes", "zoo.pretrained.settings", "uegr"),
     ("zoo.pretrained",),
     ("zoo.classifier",),
+    ("zoo.robustness",),
     ("zoo.grid", "zoo.evidence", "zoo.probes"),
     ("zoo.studies", "zoo.report"),
-    ("zoo.ablate", "zoo.fit", "zoo.predict", "zoo.study", "zoo.tune", "zoo.bench", "zoo.__main__"),
+    (
+        "zoo.ablate",
+        "zoo.fit",
+        "zoo.predict",
+        "zoo.robust",
+        "zoo.study",
+        "zoo.tune",
+        "zoo.bench",
+        "zoo.__main__",
+    ),
     ("bench",),
 )
 # What a room must never see, although it lies above it or beside it in no order.
@@ -32,6 +42,7 @@ NEVER = {
     ),  # the method knows no corpus and no table of models
     "zoo.training": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # training knows no report
     "zoo.probes": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),  # nor do measurements
+    "zoo.robustness": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes"),
     "zoo.evidence": ("zoo.text", "zoo.training", "zoo.method", "zoo.grid", "zoo.recipes"),
     "zoo.report": ("zoo.text", "zoo.training", "zoo.method", "zoo.recipes"),
     "zoo.pretrained": ("zoo.report", "zoo.evidence", "zoo.grid", "zoo.recipes", "zoo.models"),
@@ -101,7 +112,7 @@ def test_no_room_sees_what_it_must_not(name: str) -> None:
 def test_a_measurement_parses_no_command_line() -> None:
     """Only what a user starts reads argv; no command calls another through its own."""
     commands = {"zoo.ablate", "zoo.fit", "zoo.predict", "zoo.study", "zoo.tune", "bench.command"}
-    commands |= {"zoo.__main__"}
+    commands |= {"zoo.__main__", "zoo.robust"}
     shared = {"zoo.core.command", "zoo.studies.options"}
     parsing = {
         name for name in modules() if "argparse" in imports(name) and name.startswith(("zoo", "bench"))

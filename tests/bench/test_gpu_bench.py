@@ -8,7 +8,7 @@ from stand_in import StandIn
 
 from bench import command as bench
 from bench.cases import Case
-from bench.gpu import TABLE_IV_STEPS, estimate, measure_shape
+from bench.gpu import TABLE_IV_STEPS, estimate, in_time, measure_shape
 from bench.replayed import Replayed
 from bench.together import steps_a_second
 from zoo.recipes import TABLE_IV
@@ -48,18 +48,37 @@ def test_a_row_for_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_estimate_adds_up() -> None:
     """A millisecond a step: all steps of 28 cells, and twice as fast with the best use of the card."""
-    lengths = {length for _, length in TABLE_IV_STEPS.values()}
     rows = [
         {"arch": "textcnn", "recipe": r, "length": length, "step_ms": 1.0}
         for r in TABLE_IV
-        for length in lengths
+        for length in (32, 256)
     ]
     together = [{"arch": "textcnn", "length": 64, "steps_a_second": {1: 100.0, 4: 200.0, 8: 150.0}}]
     (found,) = estimate(rows, together)
-    assert found["minutes_one_at_a_time"] == pytest.approx(131_570 * 7 / 1e3 / 60)
+    assert found["minutes_one_at_a_time"] == pytest.approx(123_010 * 7 / 1e3 / 60)
     assert found["cells_at_once"] == 4
     assert found["minutes"] == pytest.approx(found["minutes_one_at_a_time"] / 2)
     assert estimate(rows[:3], together) == []
+    assert estimate(rows[::2], together) == [], "one length says nothing of the others"
+
+
+def test_the_estimate_is_read_between_two_lengths() -> None:
+    """A step of w words that costs w microseconds, but for what is shorter than all that was measured."""
+    rows = [
+        {"arch": "textcnn", "recipe": r, "length": length, "step_ms": length / 1e3}
+        for r in TABLE_IV
+        for length in (32, 64, 256)
+    ]
+    (found,) = estimate(rows, [{"arch": "textcnn", "length": 64, "steps_a_second": {1: 1.0}}])
+    words = sum(steps * max(32, width) for steps, width in TABLE_IV_STEPS.values())
+    assert found["minutes_one_at_a_time"] == pytest.approx(7 * words / 1e6 / 60)
+
+
+def test_no_part_is_begun_when_the_time_is_over() -> None:
+    now = iter([0.0, 1.0, 70.0, 71.0])
+    parts = {name: lambda report, name=name: name for name in ("a", "b", "c")}
+    found = in_time({"a": parts["a"], "b": parts["b"]}, {"c": parts["c"]}, print, 1.0, lambda: next(now))
+    assert found == (["a"], [], ["b", "c"])
 
 
 def test_processes_train_side_by_side() -> None:

@@ -21,6 +21,7 @@ from zoo.classifier.folder import read, write
 from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup
+from zoo.training.device import arithmetic
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.run import probabilities_of
 
@@ -86,9 +87,9 @@ class Network:
         digits of a text can differ, as sums are then taken in another order.
         """
         family = family_of(self.about.arch)
-        return probabilities_of(
-            family.logits(self.model, self.reader, texts, len(self.classes), torch.device(device))
-        )
+        with arithmetic(bool(self.about.settings["train"].get("tf32"))):
+            logits = family.logits(self.model, self.reader, texts, len(self.classes), torch.device(device))
+        return probabilities_of(logits)
 
     def save(self, folder: Path) -> None:
         """Write the folder as a whole, in place of an older model that it holds.

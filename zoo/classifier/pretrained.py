@@ -26,7 +26,7 @@ from zoo.pretrained.run import PretrainedRun, logits_of
 from zoo.text import Examples, Part, RawCorpus
 from zoo.text.encode import PROBE
 from zoo.text.examples import choose_examples
-from zoo.training.cell import memory_may_end
+from zoo.training.device import work_of
 from zoo.training.settings import CellSettings
 
 
@@ -67,7 +67,7 @@ class PretrainedFamily:
         order.prepared(len(examples.train), len(examples.validation))
         run = make_run(order.seed, order.settings, encoder, examples, order.device)
         try:
-            with memory_may_end():
+            with work_of(order.settings.train):
                 run.fit(order.progress)
         finally:
             run.close()

@@ -22,6 +22,22 @@ _NAMES_OF_PARTS = {"train": "training", "validation": "validation", "test": "tes
 
 
 @dataclass(frozen=True)
+class Shift:
+    """A set of the same task whose texts are of another kind: how robust an answer is to that.
+
+    Args:
+        folder: of the data folder. part: the name of its file there; empty: `dev`, else `test`.
+        original: the file whose row i was rewritten to row i of `part`; empty: none.
+        classes: for each class of the corpus its name there; several may share one. Empty: the same names.
+    """
+
+    folder: str
+    part: str = ""
+    original: str = ""
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Card:
     """One corpus's card.
 
@@ -33,7 +49,8 @@ class Card:
     `pair` and `label`, each with the names that it may have. pairs: whether a text is two. scores: lowest and
     highest, where the answer is a number; such a corpus has no classes. measure: the main one; measures:
     further ones that are computed because the card names them. also_test: further test sets, by the measures'
-    name of their texts: a folder of the data folder.
+    name of their texts: a folder of the data folder. shift: sets of another kind for what is already trained
+    (`zoo.robustness`), by a name of their own; no cell reads them.
     """
 
     name: str
@@ -58,6 +75,12 @@ class Card:
     measure: str = ACCURACY
     measures: tuple[str, ...] = ()
     also_test: dict[str, str] = field(default_factory=dict)
+    shift: dict[str, Shift] = field(default_factory=dict)
+
+    @property
+    def shifts(self) -> dict[str, Shift]:
+        """All sets of another kind by name: the further test sets, then the others."""
+        return {name: Shift(folder) for name, folder in self.also_test.items()} | self.shift
 
     def identity(self) -> str:
         """Return the fields that decide what is read from the corpus's files and noted on it, as JSON."""
@@ -153,6 +176,7 @@ def load_card(name: str) -> Card:
             measure=fields.get("measure", ACCURACY),
             measures=tuple(fields.get("measures", ())),
             also_test=dict(fields.get("also_test", {})),
+            shift={name: _shift(values) for name, values in fields.get("shift", {}).items()},
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no such card; expected the card of corpus {name}") from None
@@ -169,6 +193,10 @@ def load_card(name: str) -> Card:
 
 def _bounds(scores: Any) -> tuple[float, float] | None:
     return None if scores is None else (float(scores["low"]), float(scores["high"]))
+
+
+def _shift(values: Mapping[str, Any]) -> Shift:
+    return Shift(**{**values, "classes": tuple(values.get("classes", ()))})
 
 
 def _problem(card: Card, stem: str) -> str | None:
@@ -197,6 +225,13 @@ def _problem(card: Card, stem: str) -> str | None:
         (
             set(card.also_test) <= further,
             f"also_test of {', '.join(card.also_test)}; expected {', '.join(sorted(further))}",
+        ),
+        *(
+            (
+                len(own.classes) in (0, classes),
+                f"shift.{name}: {len(own.classes)} classes; expected one for each of {classes}, or none",
+            )
+            for name, own in card.shift.items()
         ),
         (len(card.label_ids) in (0, classes), f"{len(card.label_ids)} ids; expected one a class, or none"),
         (

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -66,6 +67,19 @@ def status(message: str) -> None:
         return
     width = shutil.get_terminal_size().columns - 1
     print(f"\r\x1b[K{message[:width]}", end="", file=sys.stderr, flush=True)
+
+
+def paced(report: Callable[[str], None], seconds: float = 2.0) -> Callable[[str], None]:
+    """A report of its lines that come at least so many seconds after the one before."""
+    last = time.monotonic()
+
+    def now_and_then(message: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            report(message)
+
+    return now_and_then
 
 
 def duration(seconds: float) -> str:

@@ -111,6 +111,7 @@ class Result:
     strengths: tuple[Mapping[str, Any], ...] = ()  # of the reference row's SVM, tried on validation
     machine: Machine = Machine()
     recorded: bool = False  # whether steps were replayed as CUDA graphs
+    not_recorded: str = ""  # why they were not, where a GPU could have
     seconds: Mapping[str, float] = field(default_factory=dict)
     step_seconds: float | None = None
     step_cpu_seconds: float | None = None

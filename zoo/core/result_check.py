@@ -288,6 +288,7 @@ _CHECKS: dict[str, Check] = {
         threads=_or_none(_POSITIVE),
     ),
     "recorded": _SWITCH,
+    "not_recorded": _TEXT,
     "seconds": _mapping(_AMOUNT),
     "step_seconds": _or_none(_AMOUNT),
     "step_cpu_seconds": _or_none(_AMOUNT),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,19 @@ def _plain(*recipes: str) -> tuple[Variant, ...]:
     return tuple(Variant(display(name), name, {} if name in _WITHOUT else _ATTACK) for name in recipes)
 
 
+# Table III: its methods, the baseline first, at the attack of each one's default.
+_TABLE_III = tuple(
+    Variant(title, recipe)
+    for title, recipe in (
+        ("Vanilla", "dropout"),
+        ("AdvEmbed", "adv_embed"),
+        ("WCons", "l2_sp"),  # the middle of RecAdam's schedule is about where these trainings end
+        ("CTune", "ctune_d"),
+        ("AdvWeight", "sam"),
+        ("UEGR", "uegr"),
+    )
+)
+
 MEASUREMENTS: dict[str, Measurement] = {
     study.name: study
     for study in (
@@ -80,6 +93,23 @@ MEASUREMENTS: dict[str, Measurement] = {
                 *_plain("dropout", "at", "r_at", "r_at_su", "uegr"),
                 *(Variant(f"UEGR, trained at {e:g}", "uegr", _ATTACK | {"epsilon": e}) for e in (0.025, 0.1)),
             ),
+        ),
+        Measurement(
+            "robust",
+            "Is a pre-trained model more robust after UEGR than after other robust fine-tuning (Table III)?",
+            _TABLE_III,
+            preset="minilm",
+            archs=("hf:minilm",),
+            corpora=("glue_sst2", "glue_mnli"),
+            rate=1e-4,
+        ),
+        Measurement(
+            "robust-zh",
+            "Table III in Chinese: is a network on pre-trained word vectors more robust after UEGR?",
+            tuple(replace(v, changes={"vectors": "e5"}) for v in _TABLE_III),
+            preset="quick",
+            corpora=("tnews",),
+            rate=3e-3,
         ),
     )
 }

@@ -75,7 +75,7 @@ class Finding:
 
     `estimate` is None where a corpus has no paired runs. `paper` is the difference in Table IV; None for a
     control, for robustness (the paper has no such numbers for these models) and for other corpora. `p_holm`
-    is adjusted for all findings that are resolvable at all.
+    is adjusted for all findings that are resolvable at all. `pairs` counts the pairs of networks.
     """
 
     statement: Statement
@@ -83,6 +83,7 @@ class Finding:
     estimate: Estimate | None
     paper: float | None
     p_holm: float | None = None
+    pairs: int = 0
 
     @property
     def verdict(self) -> str:
@@ -121,7 +122,8 @@ def findings(
             found += own
             if len(own) > 1:
                 pooled = _over([finding.estimate for finding in own], confidence, pool)
-                found.append(Finding(statement, ALL_ARCHS, pooled, mean_if_all([f.paper for f in own])))
+                printed, pairs = mean_if_all([f.paper for f in own]), sum(f.pairs for f in own)
+                found.append(Finding(statement, ALL_ARCHS, pooled, printed, pairs=pairs))
     return _adjusted(found)
 
 
@@ -150,7 +152,8 @@ def _on_arch(cells: Cells, arch: str, statement: Statement, confidence: float) -
         )
         estimates.append(comparison.estimate if comparison else None)
         printed.append(_printed(arch, corpus, statement))
-    return Finding(statement, arch, _over(estimates, confidence, average), mean_if_all(printed))
+    pairs = sum(estimate.runs for estimate in estimates if estimate)
+    return Finding(statement, arch, _over(estimates, confidence, average), mean_if_all(printed), pairs=pairs)
 
 
 def _printed(arch: str, corpus: str, statement: Statement) -> float | None:

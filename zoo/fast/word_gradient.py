@@ -7,6 +7,7 @@ is the same dense gradient.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -70,7 +71,7 @@ class WordGradient:
             or old.device != weight.device
         ):
             self.buffer = torch.zeros_like(weight)
-            self.buffer._keeper = self  # type: ignore[attr-defined]
+            self.buffer._keeper = weakref.ref(self)  # type: ignore[attr-defined]
         elif self.version == old._version:
             for rows in self.rows:
                 old.index_fill_(0, rows, 0)
@@ -93,7 +94,8 @@ def keeps_zero_rows(gradient: Tensor) -> Iterator[None]:
 
     Any other edit of a kept buffer is noticed by its version, and the whole buffer is cleared.
     """
-    keeper: WordGradient | None = getattr(gradient, "_keeper", None)
+    kept = getattr(gradient, "_keeper", None)
+    keeper: WordGradient | None = None if kept is None else kept()
     known = keeper is not None and keeper.version == gradient._version
     yield
     if keeper is not None and known:

@@ -11,12 +11,11 @@ import torch
 
 from zoo.core.errors import UserError
 from zoo.core.result import DONE, CorpusInfo, Result, answers_json, measures_of
-from zoo.fast.memory import keep_freed_memory
 from zoo.pretrained.encoder import Encoder
 from zoo.pretrained.folders import caution, config_of, folder_of, short_name
 from zoo.pretrained.run import PretrainedRun
 from zoo.text.examples import Examples
-from zoo.training.cell import memory_may_end, peak_memory_mb
+from zoo.training.device import begin_cell, peak_memory_mb, work_of
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.loop import Progress
 from zoo.training.settings import CellSettings
@@ -41,13 +40,12 @@ def train_pretrained(
         CellFailed: the loss is not finite, or memory runs out.
     """
     started = time.perf_counter()
-    if device.type == "cpu":
-        keep_freed_memory()
+    begin_cell(device)
     encoder = Encoder(folder_of(arch))
     run = make_run(head.cell.seed, settings, encoder, examples, device)
     length = settings.text.max_length  # type: ignore[attr-defined]
     try:
-        with memory_may_end():
+        with work_of(settings.train):
             run.fit(progress)
             test = encoder.encode(examples.test, length)
             answers = {"test": run.predict(test)}

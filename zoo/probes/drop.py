@@ -20,6 +20,8 @@ from zoo.core.records import Settings, setting
 from zoo.method.contract import TextClassifier
 from zoo.method.forward.attack import Attack, attack, embedding_rms
 from zoo.probes.subject import Subject, pieces
+from zoo.robustness.vectors import uphill
+from zoo.training.words import Words
 
 _ROWS = 100  # texts at a time
 
@@ -68,12 +70,8 @@ def attacked(model: TextClassifier, strength: float, steps: int) -> Any:
     settings = Attack("fgsm", epsilon=strength, epsilon_unit="rms", attack_steps=steps)
 
     def moved(x: Tensor, batch: Batch) -> Tensor:
-        def gradient_at(point: Tensor) -> Tensor:
-            point = point.detach().requires_grad_()
-            loss = F.cross_entropy(model.classify(point, batch.mask), batch.labels, reduction="sum")
-            return torch.autograd.grad(loss, point)[0]
-
-        return x + attack(settings, x, gradient_at(x), batch, gradient_at)
+        up = uphill(Words(batch, x, lambda vectors: model.classify(vectors, batch.mask)))
+        return x + attack(settings, x, up(x), batch, up)
 
     return moved
 

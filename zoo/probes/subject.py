@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from zoo.training.run import Run
 from zoo.training.settings import CellSettings
 
 Watch = Callable[[int, TextClassifier], None]
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Subject:
     Args:
         weights: file of kept weights in the safetensors format; None: the network is trained.
         cache: folder of prepared word vectors; None: the usual one.
+        source: the corpus as it was asked for, a name or a path. data: folder of corpora; None: UEGR_DATA.
     """
 
     arch: str
@@ -37,6 +40,8 @@ class Subject:
     corpus: Corpus
     weights: Path | None = None
     cache: Path | None = None
+    source: str = ""
+    data: Path | None = None
 
     def initial(self) -> TextClassifier:
         """The model before the first step, with the word vectors of its cell.
@@ -82,7 +87,7 @@ class Subject:
         return one
 
 
-def load_weights(model: TextClassifier, path: Path) -> TextClassifier:
+def load_weights(model: M, path: Path) -> M:
     """The model with the weights of a file.
 
     Raises:

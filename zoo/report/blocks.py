@@ -1,7 +1,7 @@
 """What a page is made of: headings, prose, tables, lists, figures; and what draws them.
 
 A section of a report is a list of blocks and knows no markup. `markdown`, `latex` and `terminal` draw blocks,
-and `csv_text` writes rows of values; another form (HTML) is one more function over the same five records.
+and `csv_text` writes rows of values; `zoo.report.html` is one more form of the same records.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import csv
 import io
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from zoo.report.chart import Chart
+
 __all__ = [
-    "MISSING", "Block", "Figure", "Heading", "List", "Table", "Text", "csv_text", "latex", "markdown",
-    "terminal",
+    "MISSING", "Block", "Figure", "Fold", "Heading", "List", "Table", "Text", "csv_text", "latex", "markdown",
+    "terminal", "unfolded",
 ]  # fmt: skip
 
 MISSING = "–"
@@ -46,6 +48,7 @@ class Table:
         title: stands above it.
         numbers: how many columns after the first are set to the right (None: all).
         strong: indices of the rows to be emphasised.
+        prose: a row has sentences; where there is no room for columns, its texts stand below each other.
     """
 
     header: tuple[str, ...]
@@ -53,6 +56,7 @@ class Table:
     title: str = ""
     numbers: int | None = None
     strong: tuple[int, ...] = ()
+    prose: bool = False
 
     @property
     def right(self) -> tuple[bool, ...]:
@@ -71,18 +75,51 @@ class List:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture beside the page; `alt` says in words what it shows."""
+    """A picture: a file beside the page, or `chart`, or both of the same; `alt` says in words what it shows.
+
+    A form without drawings of its own shows the file; without a file the chart's numbers as a table.
+    """
 
     path: str
     alt: str
+    chart: Chart | None = None
+
+    @property
+    def numbers(self) -> Table | None:
+        """The chart as a table."""
+        return Table(self.chart.header, self.chart.rows, self.chart.title) if self.chart else None
 
 
-Block = Heading | Text | Table | List | Figure
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that a page shows on demand; other forms have them under a heading."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+Block = Heading | Text | Table | List | Figure | Fold
+
+
+def unfolded(blocks: Iterable[Block], level: int = 2) -> Iterator[Block]:
+    """The same without folds, and with tables for the figures that have no file."""
+    for block in blocks:
+        match block:
+            case Heading():
+                level = block.level
+                yield block
+            case Fold(title, inner):
+                yield Heading(title, level + 1)
+                yield from unfolded(inner, level + 1)
+            case Figure("", _, _):
+                yield from (block.numbers,) if block.numbers else ()
+            case _:
+                yield block
 
 
 def markdown(blocks: Iterable[Block]) -> str:
     """GitHub Markdown; emphasised rows are bold."""
-    return "\n\n".join(filter(None, map(_markdown, blocks))) + "\n"
+    return "\n\n".join(filter(None, map(_markdown, unfolded(blocks)))) + "\n"
 
 
 def _markdown(block: Block) -> str:
@@ -93,8 +130,10 @@ def _markdown(block: Block) -> str:
             return text.strip() if markup else _plain(text)
         case List(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Figure(path, alt):
+        case Figure(path, alt, _):
             return f"![{_plain(alt)}]({path})"
+        case Fold():
+            return markdown([block])
         case Table():
             rule = ("---:" if right else "---" for right in block.right)
             rows = [
@@ -115,7 +154,7 @@ def latex(blocks: Iterable[Block]) -> str:
     It needs the package booktabs, and XeLaTeX or LuaLaTeX for names in Chinese.
     """
     parts, heading = ["% Needs \\usepackage{booktabs}."], ""
-    for block in blocks:
+    for block in unfolded(blocks):
         match block:
             case Heading(text, _):
                 heading = text
@@ -162,7 +201,7 @@ def terminal(blocks: Iterable[Block], width: int | None = 80) -> str:
 
     A table that is wider goes on below itself with its next columns. Emphasised rows begin with `>`.
     """
-    return "\n\n".join(filter(None, (_terminal(block, width) for block in blocks))) + "\n"
+    return "\n\n".join(filter(None, (_terminal(block, width) for block in unfolded(blocks)))) + "\n"
 
 
 def _terminal(block: Block, width: int | None) -> str:
@@ -178,10 +217,22 @@ def _terminal(block: Block, width: int | None) -> str:
                 for item in items
                 for line in textwrap.wrap(item, columns, initial_indent="- ", subsequent_indent="  ")
             )
-        case Figure(path, alt):
+        case Figure(path, alt, _):
             return f"{alt}: {path}"
+        case Fold():
+            return terminal([block], width)
         case Table():
-            return _terminal_table(block, width)
+            return _terminal_prose(block, columns) if block.prose else _terminal_table(block, width)
+
+
+def _terminal_prose(table: Table, columns: int) -> str:
+    """Row below row, and in a row each text under the last, after the name of its column."""
+    lines = textwrap.wrap(table.title, columns)
+    for first, *others in table.rows:
+        lines += ["", *textwrap.wrap(first, columns)]
+        for name, text in zip(table.header[1:], others, strict=True):
+            lines += textwrap.wrap(f"{name}: {text}", columns, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 _GAP = "  "

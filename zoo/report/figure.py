@@ -20,7 +20,7 @@ from zoo.report.tables import ArchTable, Score
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_differences", "drawable"]
+__all__ = ["draw_differences", "drawable", "limit_of"]
 
 # Okabe and Ito's blue and vermilion: told apart with every kind of colour vision, and in grey.
 OTHERS, HIGHLIGHT, BASE = "#0072B2", "#D55E00", "#6b6b6b"
@@ -73,7 +73,7 @@ def _figure(tables: Sequence[ArchTable], title: str) -> Any:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     networks = [method for method in methods if method.recipe != BASELINE]
-    limit = _limit(
+    limit = limit_of(
         [score for table in tables for _, _, score in _places(table, columns, networks or methods)]
     )
     for index, table in enumerate(tables):
@@ -241,7 +241,7 @@ def _places(
             yield from ((corpus, row.method, places[corpus]) for corpus in columns if corpus in places)
 
 
-def _limit(scores: Sequence[Score]) -> float:
+def limit_of(scores: Sequence[Score]) -> float:
     """Half the width of the panels, in points: all dots, and all whiskers but the few very long ones."""
     import numpy as np
 

@@ -10,6 +10,7 @@ from zoo.core.names import display, in_order
 from zoo.evidence.intervals import by_run
 from zoo.evidence.measurements import Measurement, Point, missing
 from zoo.report.blocks import MISSING, Block, Table, Text
+from zoo.report.robust import robust_blocks
 
 __all__ = ["blocks", "curves"]
 
@@ -68,6 +69,10 @@ def curves(asked: Measurement, points: Sequence[Point]) -> dict[str, tuple[list[
         elif asked.name == "drop":
             drops = [[100 * (p.values["accuracy"] - a) for a in p.values["pgd"]] for p in own]
             lines[variant.name] = (own[0].values["strengths"], list(np.mean(drops, axis=0)))
+        elif "vectors" in own[0].values:
+            pgd = [p.values["vectors"]["curves"]["pgd"] for p in own]
+            accuracy = np.mean([curve["accuracy"] for curve in pgd], axis=0)
+            lines[variant.name] = (pgd[0]["strengths"], list(100 * accuracy))
         else:
             for stage, title in _STAGES.items():
 
@@ -287,9 +292,15 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def _robust(asked: Measurement, points: Sequence[Point]) -> list[Block]:
+    return robust_blocks({v.name: [p for p in points if p.variant == v.name] for v in asked.variants})
+
+
 _TABLES: dict[str, Callable[[Measurement, Sequence[Point]], list[Block]]] = {
     "theory": _theory,
     "drift": _drift,
     "sharpness": _sharpness,
     "drop": _drop,
+    "robust": _robust,
+    "robust-zh": _robust,
 }

@@ -123,7 +123,7 @@ def build_page(results: Path, docs: Path) -> str:
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
     if tried := tuning(results / "full_search"):
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
-    blocks += studied.sections(results)
+    blocks += studied.sections(studied.folders(results))
     blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
     blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
     blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]

@@ -89,6 +89,10 @@ def _facts(result: Result) -> Iterator[str]:
     fast = f"; fast paths {', '.join(machine.fast_paths)}" if machine.fast_paths else ""
     yield f"Processor: {processor(result)}; threads {machine.threads or MISSING}{fast}."
     yield f"Program: {next(iter(programs([result])))}."
+    if result.recorded:
+        yield "Steps: replayed as CUDA graphs."
+    elif result.not_recorded:
+        yield f"Steps: not replayed as CUDA graphs; {result.not_recorded}."
     pairs = {
         "Attack": result.attacked,
         "Word vectors": result.vectors,

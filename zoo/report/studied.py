@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.evidence.measurements import MEASUREMENTS, read_points
@@ -11,32 +11,44 @@ from zoo.report.blocks import Block, Figure, Heading, Table
 from zoo.report.curves import draw_curves, draw_plane
 from zoo.report.defaults import defaults, whole_rows
 from zoo.report.measured import blocks, curves
+from zoo.report.plots import lines_of, plane_of
 
-__all__ = ["draw_studies", "sections"]
+__all__ = ["draw_studies", "folders", "sections"]
 
 _AXES = {
     "drift": ("epoch", "CKA to the initial network"),
     "sharpness": ("filter lengths away", "rise of the loss, nats"),
     "drop": ("strength of PGD", "accuracy lost, points"),
     "theory": ("epsilon", "gain over the penalty"),
+    "robust": ("strength of PGD", "accuracy, %"),
+    "robust-zh": ("strength of PGD", "accuracy, %"),
 }
+_LOGARITHMIC = ("drop", "theory")
 _UNIT = "validation accuracy, %"
 
 
-def sections(results: Path) -> Iterator[Block]:
-    """A section for every study that has a folder of results."""
+def folders(results: Path) -> dict[str, Path]:
+    """The folder of each study among the results."""
+    return {name: results / name for name in (*QUESTIONS, *MEASUREMENTS)}
+
+
+def sections(places: Mapping[str, Path]) -> Iterator[Block]:
+    """A section for every study that has a folder of results; `places`: its name and where it lies."""
     for name, asked in QUESTIONS.items():
-        if answer := defaults(results / name, name):
+        if name in places and (answer := defaults(places[name], name)):
             title = "Which defaults" if not asked.plane and name != "k" else "The paper's other tables"
             yield Heading(f"{title}: the study {name}")
-            yield from _on_plane(results, asked, answer) if asked.plane else answer
+            yield from _on_plane(places[name], asked, answer) if asked.plane else answer
     for name, measured in MEASUREMENTS.items():
-        if points := read_points(results / name):
+        if name in places and (points := read_points(places[name])):
             yield Heading(f"Inside the networks: the study {name}")
             yield from blocks(measured, points)
-            if not curves(measured, points):
+            lines = curves(measured, points)
+            if not lines:
                 continue
-            yield Figure(f"figures/{name}.svg", f"{_AXES[name][1]} by {_AXES[name][0]}, mean over networks")
+            x, y = _AXES[name]
+            chart = lines_of(lines, f"{name}: {y}", x, y, name in _LOGARITHMIC)
+            yield Figure(f"figures/{name}.svg", f"{y} by {x}, mean over networks", chart)
 
 
 def draw_studies(results: Path, figures: Path) -> list[Path]:
@@ -44,20 +56,20 @@ def draw_studies(results: Path, figures: Path) -> list[Path]:
     paths: list[Path] = []
     for name, asked in QUESTIONS.items():
         if asked.plane:
-            found = plane(results, asked)
+            found = plane(results / name, asked)
             paths += draw_plane(found, figures / name, asked.asks, asked.plane[1], asked.plane[0], _UNIT)
     for name, measured in MEASUREMENTS.items():
         points = read_points(results / name)
         if points:
             x, y = _AXES[name]
-            logarithmic = name in ("drop", "theory")
-            paths += draw_curves(curves(measured, points), figures / name, f"{name}: {y}", x, y, logarithmic)
+            lines, logarithmic = curves(measured, points), name in _LOGARITHMIC
+            paths += draw_curves(lines, figures / name, f"{name}: {y}", x, y, logarithmic)
     return paths
 
 
-def plane(results: Path, asked: Question) -> dict[tuple[float, float], float]:
+def plane(folder: Path, asked: Question) -> dict[tuple[float, float], float]:
     """Mean validation accuracy in percent by (first, second) place of the variants' names."""
-    rows = whole_rows(results / asked.name, asked.name)
+    rows = whole_rows(folder, asked.name)
     return {
         (places[0], places[1]): 100 * row.mean
         for row in rows
@@ -65,10 +77,10 @@ def plane(results: Path, asked: Question) -> dict[tuple[float, float], float]:
     }
 
 
-def _on_plane(results: Path, asked: Question, answer: list[Block]) -> Iterator[Block]:
+def _on_plane(folder: Path, asked: Question, answer: list[Block]) -> Iterator[Block]:
     """The answer with its long tables replaced by one with an axis down and one across."""
     yield from (block for block in answer if not isinstance(block, Table))
-    values = plane(results, asked)
+    values = plane(folder, asked)
     if not values:
         return
     down, across = (sorted({place[i] for place in values}) for i in (0, 1))
@@ -78,4 +90,6 @@ def _on_plane(results: Path, asked: Question, answer: list[Block]) -> Iterator[B
     )
     header = (f"{asked.plane[0]} down, {asked.plane[1]} across", *(f"{column:g}" for column in across))
     yield Table(header, rows, f"Mean {_UNIT}")
-    yield Figure(f"figures/{asked.name}.svg", f"{_UNIT} by {asked.plane[0]} and {asked.plane[1]}")
+    first, second = asked.plane
+    chart = plane_of(values, asked.asks, first, second, _UNIT)
+    yield Figure(f"figures/{asked.name}.svg", f"{_UNIT} by {first} and {second}", chart)

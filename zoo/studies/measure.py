@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zoo.core.command import say
 from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
+from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
@@ -22,6 +23,7 @@ from zoo.grid.plan import Job
 from zoo.grid.store import Store
 from zoo.probes.drift import Drift
 from zoo.probes.drop import Drop
+from zoo.probes.robust import PretrainedSubject, RobustProbe
 from zoo.probes.sharpness import Sharpness
 from zoo.probes.subject import Subject
 from zoo.probes.theorem import Theory
@@ -31,12 +33,15 @@ from zoo.text import load_corpus
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.settings import CellSettings
 
+S = TypeVar("S", bound=Settings)
 # What is measured in the study of this name.
 PROBES: dict[str, type[Settings]] = {
     "theory": Theory,
     "drift": Drift,
     "sharpness": Sharpness,
     "drop": Drop,
+    "robust": RobustProbe,
+    "robust-zh": RobustProbe,
 }
 
 
@@ -55,13 +60,16 @@ def probe_of(name: str, settings: Mapping[str, str]) -> Settings:
     Raises:
         UserError: it has no such setting, or the value does not fit.
     """
-    kind = PROBES[name]
-    known = kind().as_json()
-    typed = {}
+    return typed(PROBES[name], settings)
+
+
+def typed(kind: type[S], settings: Mapping[str, str]) -> S:
+    """A record with settings as a user types them; raises as `probe_of`."""
+    known, values = kind().as_json(), {}
     for key, text in settings.items():
         lookup(known, key, kind.what)
-        typed[key] = parse_setting(kind, key, text)
-    return kind(**typed)
+        values[key] = parse_setting(kind, key, text)
+    return kind(**values)
 
 
 def plan(
@@ -119,7 +127,7 @@ def measure_all(
             if not path.exists() and mine:
                 began = time.perf_counter()
                 point = _measured(one, probe, places, weights, began)
-                _write(path, point)
+                write_point(path, point)
                 report(
                     f"[{number}/{len(planned)}] {one.job.id} {one.variant}: {point.facts['seconds']:.0f} s"
                 )
@@ -134,13 +142,10 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
 
     job, settings = one.job, one.job.settings
     assert isinstance(settings, CellSettings)
-    data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
-    corpus = load_corpus(job.source, settings.text, data, cache)  # type: ignore[arg-type]
     kept = None if weights is None else weights / f"{job.id}.safetensors"
     if kept is not None and not kept.is_file():
         raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
-    subject = Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache)
-    values = plain(probe.measure(subject))  # type: ignore[attr-defined]
+    values = plain(probe.measure(_subject(job, settings, probe, places, kept)))  # type: ignore[attr-defined]
     facts = {
         "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
         "corpus": asdict(job.corpus), "kept_weights": kept is not None,
@@ -150,10 +155,23 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
     return Point(one.id, one.variant, job.cell.corpus, job.cell.arch, job.cell.seed, values, plain(facts))
 
 
-def _write(path: Path, point: Point) -> None:
+def _subject(
+    job: Job, settings: CellSettings, probe: Settings, places: Where, kept: Path | None
+) -> Subject | PretrainedSubject:
+    data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
+    if is_pretrained(job.model):
+        if not isinstance(probe, RobustProbe):
+            raise UserError(f"arch {job.model}: this study looks into the zoo's models; expected one of them")
+        return PretrainedSubject(job.model, job.cell.seed, settings, kept, cache, job.source, data)
+    corpus = load_corpus(job.source, settings.text, data, cache)  # type: ignore[arg-type]
+    return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache, job.source, data)
+
+
+def write_point(path: Path, point: Point) -> None:
     """There as a whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(
             json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
             encoding="utf-8",

@@ -19,7 +19,7 @@ import torch
 from zoo.core.measures import Outcome
 from zoo.core.names import BASELINE
 from zoo.core.result import DONE, Machine, Result, answers_json, measures_of
-from zoo.training.cell import peak_memory_mb
+from zoo.training.device import peak_memory_mb
 from zoo.training.environment import made_by
 
 if TYPE_CHECKING:

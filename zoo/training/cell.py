@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +16,16 @@ from torch import Tensor
 
 from zoo.core.measures import accuracy
 from zoo.core.result import DONE, CorpusInfo, Result, answers_json, measures_of
-from zoo.fast.memory import keep_freed_memory
 from zoo.method.contract import TextClassifier
 from zoo.models import build_model
 from zoo.text import Corpus, load_vectors
+from zoo.training.device import begin_cell, peak_memory_mb, work_of
 from zoo.training.ensemble import Ensemble
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.graphs import CudaRecorder
 from zoo.training.loop import Progress
 from zoo.training.run import Run
-from zoo.training.settings import CellFailed, CellSettings
+from zoo.training.settings import CellSettings
 
 # Between the seeds of the members of one cell: far from those of other cells.
 MEMBER_SEEDS = 1_000_000
@@ -76,7 +73,7 @@ def train_networks(
     members, runs, trained = settings.train.members, list[Run](), list[TextClassifier]()
     recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
     vector_info: Mapping[str, Any] = {}
-    with memory_may_end():
+    with work_of(settings.train):
         for number in range(members):
             own = seed + MEMBER_SEEDS * number
             vectors, vector_info = load_vectors(
@@ -117,12 +114,11 @@ def train_cell(
         CellFailed: the loss is not finite, or memory runs out.
     """
     started = time.perf_counter()
-    if device.type == "cpu":
-        keep_freed_memory()
+    begin_cell(device)
     cell = head.cell
     trained = train_networks(cell.arch, cell.seed, settings, corpus, device, progress, graphs, cache_dir)
     run = trained.run
-    with memory_may_end():
+    with work_of(settings.train):
         test = run.predict(corpus.test)
         attacked, how = run.attacked(corpus.test)
     keep(trained)
@@ -140,6 +136,7 @@ def train_cell(
         vectors=trained.vectors,
         machine=machine(device),
         recorded=run.steps.recorded,
+        not_recorded=run.not_recorded,
         seconds={
             "total": time.perf_counter() - started,
             "train": sum(member.train_seconds for member in trained.runs),
@@ -151,15 +148,6 @@ def train_cell(
         made_by=made_by(),
         versions=versions(),
     )
-
-
-@contextmanager
-def memory_may_end() -> Iterator[None]:
-    """A GPU whose memory ends is the cell's failure, and no bug."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise CellFailed(f"out of memory: {str(error).splitlines()[0]}") from error
 
 
 def _member_progress(progress: Progress, number: int, members: int, share: float, entry: Any) -> None:
@@ -199,11 +187,3 @@ def corpus_info(corpus: Corpus) -> CorpusInfo:
         corpus.name, corpus.language, corpus.fingerprint, len(corpus.labels), len(corpus.train),
         len(corpus.validation), len(corpus.test), len(corpus.words), tuple(corpus.notes),
     )  # fmt: skip
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Largest memory of the device's allocator, or of the whole process so far on a CPU, in MiB."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

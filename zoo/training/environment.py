@@ -88,8 +88,11 @@ def versions() -> dict[str, str]:
     import numpy as np
     import torch
 
-    return {
+    found = {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
     }
+    if torch.cuda.is_available():
+        found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -46,7 +47,7 @@ class CudaRecorder:
     """Records on a stream of its own; all graphs share one pool of memory, as they never run at once."""
 
     def __init__(self, device: torch.device, generator: torch.Generator) -> None:
-        self.stream = torch.cuda.Stream(device)
+        self.stream = _stream(device)
         self.generator = generator
         self.pool = torch.cuda.graph_pool_handle()
 
@@ -63,6 +64,12 @@ class CudaRecorder:
             work()
         replay: Callable[[], None] = graph.replay
         return replay
+
+
+@cache
+def _stream(device: torch.device) -> Any:
+    """One stream a device for all runs of a process: torch keeps workspaces for each that there ever was."""
+    return torch.cuda.Stream(device)
 
 
 def why_not_recorded(recipe: Recipe) -> str | None:
@@ -82,8 +89,6 @@ class GraphedSteps:
     Args:
         recorder: what records; None leaves every step an ordinary one.
     """
-
-    recorded = True
 
     def __init__(
         self,
@@ -110,6 +115,12 @@ class GraphedSteps:
         self.replays: dict[tuple[int, int], Callable[[], None]] = {}
         self.done = 0
         self.times = Times()
+        self.not_recorded = ""
+
+    @property
+    def recorded(self) -> bool:
+        """See `Steps`."""
+        return self.recorder is not None
 
     def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Steps`; nothing waits for the device before the end."""
@@ -143,9 +154,20 @@ class GraphedSteps:
             self.index[len(index)] = torch.empty_like(index)
         buffer = self.index[len(index)].copy_(index)
         if self.recorder is not None and full and shape not in self.replays and self._often(shape):
-            self.replays[shape] = self.recorder.record(lambda: self._work(buffer, width))
+            self._record(shape, lambda: self._work(buffer, width))
         self.replays.get(shape, lambda: self._work(buffer, width))()
         self.done += 1
+
+    def _record(self, shape: tuple[int, int], work: Callable[[], None]) -> None:
+        """Record a shape. Where that fails, this step and all later ones are ordinary; it is said why."""
+        assert self.recorder is not None
+        try:
+            self.replays[shape] = self.recorder.record(work)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # what a capture cannot hold
+            self.not_recorded = f"recording failed: {' '.join(str(error).split())[:200]}"
+            self.recorder, self.replays = None, {}
 
     def _often(self, shape: tuple[int, int]) -> bool:
         self.seen[shape] = self.seen.get(shape, 0) + 1

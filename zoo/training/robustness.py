@@ -28,7 +28,7 @@ def attacked_logits(model: TextClassifier | Ensemble, batch: Batch) -> Tensor:
     """
     model.eval()
     # cuDNN's recurrent layers give no gradient in evaluation mode.
-    with torch.backends.cudnn.flags(enabled=False), constant(model):
+    with without_cudnn(), constant(model):
         x = model.embed(batch.tokens).detach().requires_grad_()
         loss = cross_entropy(model.classify(x, batch.mask)[None], batch.labels).sum()
         (gradient,) = torch.autograd.grad(loss, x)
@@ -44,6 +44,13 @@ def shift(gradient: Tensor, x: Tensor, mask: Tensor) -> Tensor:
 def attacked_rows(count: int) -> np.ndarray:
     """(n,) the numbers of the attacked rows: a seeded sample of `count`, the same for every model."""
     return np.sort(np.random.default_rng(0).permutation(count)[:MOST_ROWS])
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Without cuDNN; what else is set of it, TF32 above all, stays."""
+    with torch.backends.cudnn.flags(enabled=False, allow_tf32=torch.backends.cudnn.allow_tf32):
+        yield
 
 
 @contextmanager

@@ -45,10 +45,17 @@ class Run(Loop):
         generator = torch.Generator(device).manual_seed(7_919 * seed + 1)
         self.trainee = prepare(model, settings.recipe, generator)
         parts = (self.trainee, settings.train, corpus.train, seed, device)
-        replayed = recorder is not None and why_not_recorded(settings.recipe) is None
+        self._why_not = (why_not_recorded(settings.recipe) or "") if recorder is not None else ""
         self.steps: Steps = (
-            GraphedSteps(*parts, recorder(generator)) if recorder and replayed else OrdinarySteps(*parts)
+            GraphedSteps(*parts, recorder(generator))
+            if recorder is not None and not self._why_not
+            else OrdinarySteps(*parts)
         )
+
+    @property
+    def not_recorded(self) -> str:
+        """Why steps are not replayed although a recorder was there; else empty."""
+        return self._why_not or self.steps.not_recorded
 
     def begin(self) -> None:
         """See `Loop`: the pass over the training part that some backward stages begin with."""

@@ -37,6 +37,7 @@ class TrainSettings(Settings):
     )  # weights of the best validation epoch, or the last
     patience: int = setting(0, low=0, high=10_000)  # stop when the best epoch is so many old; 0: never
     members: int = setting(1, low=1, high=16)  # networks trained apart that vote
+    tf32: bool = setting(False)  # a GPU's fast arithmetic of 10 bits of mantissa in products and layers
 
     @property
     def vectors_file(self) -> Path | None:

@@ -44,7 +44,11 @@ class Steps(Protocol):
     """What the training loop asks for."""
 
     times: Times
-    recorded: bool  # whether steps are replayed
+    not_recorded: str  # why steps are not replayed, where a recorder was there
+
+    @property
+    def recorded(self) -> bool:
+        """Whether steps are replayed."""
 
     def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
         """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
@@ -61,7 +65,7 @@ def steps_an_epoch(split: Sized, settings: TrainSettings) -> int:
 class OrdinarySteps:
     """One call after the other, each batch made on the host."""
 
-    recorded = False
+    recorded, not_recorded = False, ""
 
     def __init__(
         self, trainee: Trainee, settings: TrainSettings, split: Split, seed: int, device: torch.device

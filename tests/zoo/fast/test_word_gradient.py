@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -108,3 +110,16 @@ def test_a_copy_does_not_carry_the_buffer() -> None:
     table, keeper = nn.Embedding(V, D), WordGradient()
     keeper.add(table, *case(0))
     assert copy.deepcopy(keeper).buffer is None
+
+
+def test_the_buffer_goes_with_its_model() -> None:
+    """No circle keeps it: of V x D numbers a cell, a GPU would soon be full."""
+    table, keeper = nn.Embedding(V, D), WordGradient()
+    keeper.add(table, *case(0))
+    buffer = weakref.ref(keeper.buffer)
+    gc.disable()
+    try:
+        del table, keeper
+        assert buffer() is None
+    finally:
+        gc.enable()

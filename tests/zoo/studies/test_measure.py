@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,11 +32,16 @@ def asked(tmp_path: Path) -> list[str]:
     ]  # fmt: skip
 
 
+_ROBUST = [
+    "rows=4", "pgd_steps=2", "strengths=0.1", "norms=1", "text_rows=2", "queries=8", "other_rows=4",
+]  # fmt: skip
 SMALL = {
     "theory": ["rows=20", "entries=5", "batches=10", "masks=2", "penalty_rows=5"],
     "drift": ["rows=20"],
     "sharpness": ["rows=20", "directions=1", "radii=0.5", "iterations=2"],
     "drop": ["rows=20", "pgd_steps=2"],
+    "robust": _ROBUST,
+    "robust-zh": _ROBUST,
 }
 
 
@@ -49,7 +55,8 @@ def test_every_record_can_be_planned_and_has_a_probe() -> None:
             assert measure.study(record, variant, Where(), {}, {}).recipes == (variant.recipe,)
 
 
-@pytest.mark.parametrize("name", SMALL)
+# In robust-zh the probe is that of robust; its vectors are a package that not everybody has.
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "robust-zh"])
 def test_it_measures_goes_on_and_answers(
     asked: list[str], name: str, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -72,7 +79,7 @@ def test_it_measures_goes_on_and_answers(
     assert "films" in said.out
     points = read_points(tmp_path / "out")
     assert {p.facts["recipe"] for p in points} == {v.recipe for v in MEASUREMENTS[name].variants}
-    here = replace(MEASUREMENTS[name], corpora=(points[0].corpus,), seeds=(0,))
+    here = replace(MEASUREMENTS[name], corpora=(points[0].corpus,), archs=("textcnn",), seeds=(0,))
     assert missing(here, points) == 0
     assert missing(here, points[1:]) == 1
 
@@ -136,3 +143,9 @@ def test_a_file_that_is_no_measurement_is_named(tmp_path: Path) -> None:
 def test_the_name_of_a_probe_with_defaults_is_the_cells_own() -> None:
     assert Drift().named() == {}
     assert measure.probe_of("drift", {"rows": "20"}).named() == {"rows": 20}
+
+
+def test_studies_that_look_inside_refuse_models_of_hugging_face() -> None:
+    job = SimpleNamespace(model="hf:minilm")
+    with pytest.raises(UserError, match="arch hf:minilm: this study looks into the zoo's models"):
+        measure._subject(job, None, Drift(), Where(), None)  # type: ignore[arg-type]

@@ -207,6 +207,12 @@ def test_cards_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("order = 1", 'order = 1\nmeasures = ["f2"]', "measure 'f2'; expected one of accuracy, matthews, f1"),
         ("[classes]", "[scores]\nlow = 1\nhigh = 1\n\n[classes]", "scores from .*; expected low below high"),
         ("[classes]", '[also_test]\nattacked = "x"\n\n[classes]', "also_test of attacked; expected advglue"),
+        (
+            "[classes]",
+            '[shift.other]\nfolder = "x"\nclasses = ["a"]\n\n[classes]',
+            "shift.other: 1 classes; expected one for each of",
+        ),
+        ("[classes]", '[shift.other]\nfolders = "x"\n\n[classes]', "a field of the wrong type"),
         ('layout = "aclImdb"', 'layout = "acl"', "layout 'acl' is unknown; expected one of aclImdb"),
     ],
 )

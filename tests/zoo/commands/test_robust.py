@@ -1,0 +1,134 @@
+"""The command that examines saved models: on what they have not seen, paired, kept, refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from moods import SMALL as ESTIMATOR
+from moods import moods
+from uegr import TextClassifier
+from zoo import robust
+
+QUICK = [
+    "--set", "rows=10", "strengths=0.05", "norms=0.5", "pgd_steps=2", "text_rows=4", "queries=12",
+    "other_rows=5",
+]  # fmt: skip
+Capture = pytest.CaptureFixture[str]
+
+
+def table(path: Path, texts: list[str], labels: list[str]) -> Path:
+    path.write_text("text,label\n" + "".join(f'"{t}",{y}\n' for t, y in zip(texts, labels, strict=True)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of 120 texts, the texts, and 40 others."""
+    folder = tmp_path_factory.mktemp("robust")
+    texts, labels = (list(map(str, own)) for own in moods(160))
+    for name, recipe in (("plain", "dropout"), ("ours", "uegr")):
+        TextClassifier("textcnn", recipe, **ESTIMATOR).fit(texts[:120], labels[:120]).save(folder / name)
+    table(folder / "seen.csv", texts[:120], labels[:120])
+    table(folder / "other.csv", texts[120:], labels[120:])
+    return folder
+
+
+def run(arguments: list[str], capsys: Capture) -> tuple[int, str, str]:
+    code = robust.main([*arguments, *QUICK])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_two_models_side_by_side_kept_and_read_again(places: Path, tmp_path: Path, capsys: Capture) -> None:
+    line = [
+        str(places / "plain"),
+        str(places / "ours"),
+        "--data",
+        str(places / "other.csv"),
+        "--out",
+        str(tmp_path),
+    ]
+    line += ["--validation", str(places / "seen.csv"), "--cache-dir", str(tmp_path / "cache")]
+    code, out, _ = run([*line, "--json"], capsys)
+    assert code == 0
+    found = json.loads(out)["models"]
+    assert [one["variant"] for one in found] == ["plain", "ours"]
+    assert found[0]["values"]["test"]["rows"] == 40
+    assert found[0]["values"]["calibration"]["fitted_on"] == 120
+    files = sorted(path.name.rsplit("-", 1)[0] for path in tmp_path.glob("*.json"))
+    assert files == ["ours", "plain"]
+    code, out, err = run(line, capsys)
+    assert code == 0
+    assert err.count("measured already") == 2
+    assert "Difference to plain" in out
+    assert "Table III, raw figures" in out
+    # Another setting is another file, and nothing is overwritten.
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
+    assert robust.main([*line, *QUICK, "share=0.5"]) == 0
+    assert len(list(tmp_path.glob("*.json"))) == 4
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_cell_is_judged_by_its_own_test_part(base: list[str], tmp_path: Path, capsys: Capture) -> None:
+    from zoo import ablate
+
+    assert ablate.main([*base, "--recipe", "dropout", "--jobs", "1", "--save-models"]) == 0
+    capsys.readouterr()
+    (model,) = (tmp_path / "out" / "models").iterdir()
+    corpus, cache = (base[base.index(name) + 1] for name in ("--corpus", "--cache-dir"))
+    code, out, _ = run([str(model), "--data", corpus, "--cache-dir", cache, "--json"], capsys)
+    assert code == 0
+    (found,) = json.loads(out)["models"]
+    assert found["values"]["test"]["rows"] == 40
+    assert found["values"]["calibration"]["fitted_on"] == 40
+    copy = tmp_path / "moods"
+    shutil.copytree(corpus, copy)
+    (copy / "test.jsonl.gz").unlink()
+    code, _, err = run([str(model), "--data", str(copy), "--cache-dir", cache], capsys)
+    assert code == 2
+    assert "not the rows that" in err
+    assert err.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "said"),
+    [
+        ("seen.csv", [], "was trained on these rows; expected others"),
+        ("nowhere.csv", [], "no such corpus or path"),
+        ("other.csv", ["--set", "row=3"], "unknown measurement setting 'row'"),
+        ("other.csv", ["--like", "glue_rte", "--set", "neighbours=nowhere.txt"], "nowhere.txt: no such file"),
+        ("strange.csv", [], ": label 'good' is unknown; "),
+    ],
+)
+def test_mistakes_are_one_line(
+    places: Path, tmp_path: Path, capsys: Capture, data: str, more: list[str], said: str
+) -> None:
+    table(places / "strange.csv", ["a text", "a word"] * 10, ["odd", "good"] * 10)
+    line = [str(places / "plain"), "--data", str(places / data), "--cache-dir", str(tmp_path)]
+    assert robust.main([*line, *QUICK, *more]) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert said in err[-1]
+
+
+def test_a_model_named_twice_and_one_that_is_none(places: Path, capsys: Capture) -> None:
+    twice = [str(places / "plain"), str(places / "plain"), "--data", str(places / "other.csv")]
+    assert robust.main(twice) == 2
+    assert "named twice; expected each model once" in capsys.readouterr().err
+    assert robust.main([str(places), "--data", str(places / "other.csv")]) == 2
+    assert "holds no model.json" in capsys.readouterr().err
+
+
+def test_models_of_one_name_are_told_apart_by_their_paths() -> None:
+    def network(recipe: str, **estimator: str) -> SimpleNamespace:
+        return SimpleNamespace(about=SimpleNamespace(recipe=recipe, estimator=estimator))
+
+    paths = [Path("a/model"), Path("b/model"), Path("c")]
+    assert robust._names(paths, [network("uegr")] * 3) == ["a/model", "b/model", "c"]
+    cells = [network(recipe) for recipe in ("dropout", "uegr", "sam")]
+    assert robust._names(paths, cells) == ["Dropout", "UEGR", "SAM"]
+    assert robust._names(paths, [*cells[:2], network("sam", arch="textcnn")])[2] == "c"

@@ -1,0 +1,162 @@
+"""Paired accuracies and Table III from made-up examinations, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zoo.core.classes import encode_classes
+from zoo.evidence.intervals import by_example, by_run_and_example
+from zoo.evidence.measurements import MEASUREMENTS, Point
+from zoo.evidence.robust import MEASURES, improvement, measure, outcomes, paired, places
+from zoo.report import measured
+from zoo.report.blocks import List, Table, terminal
+from zoo.report.robust import robust_blocks
+
+N = 20
+
+
+def outcome(wrong: int) -> dict[str, Any]:
+    """Of N texts of class 0 the first so many are answered wrongly."""
+    truth = np.zeros(N, int)
+    said = (np.arange(N) < wrong).astype(int)
+    return {
+        "rows": N, "accuracy": 1 - wrong / N, "truth": encode_classes(truth),
+        "predictions": encode_classes(said),
+    }  # fmt: skip
+
+
+def point(variant: str, seed: int = 0, corpus: str = "imdb", failed: bool = False, **wrong: int) -> Point:
+    """An examination; `wrong` says how many answers of each place are."""
+    w = {"test": 2, "letters": 10, "control": 4, "advglue": 8, "shifted": 6, "attacked": 12, **wrong}
+    attacked = outcome(w["attacked"])
+    curve = {
+        "strengths": [0.0, 0.1], "accuracy": [0.9, attacked["accuracy"]], "loss": [0.1, 0.9], "area": 0.7,
+        "predictions": [outcome(w["test"])["predictions"], attacked["predictions"]],
+    }  # fmt: skip
+    edits = {**outcome(w["letters"]), "control": 1 - w["control"] / N, "edits": 1.5, "queries": 20.0,
+             "control_predictions": outcome(w["control"])["predictions"],
+             "budget": {"queries": 50, "share": 0.2}}  # fmt: skip
+    values = {
+        "test": outcome(w["test"]),
+        "vectors": {
+            "rows": N, "steps": 10, "truth": attacked["truth"],
+            "zero_gradients": {"texts": 0.0, "entries": 0.1},
+            "curves": dict.fromkeys(("fgsm", "pgd", "fgm", "noise", "fgm_noise"), curve),
+            "checks": [{"check": "the loss rises", "passed": not failed, "found": "it falls"}],
+        },
+        "edits": {"letters": edits},
+        "shifts": {"advglue": outcome(w["advglue"]), "counterfactual": {
+            **outcome(w["shifted"]), "original": outcome(1), "seen": 0, "original_seen": 3}},
+        "calibration": {"plain": {"ece": 0.2, "adaptive_ece": 0.2, "nll": 1.0, "brier": 0.5},
+                        "scaled": {"ece": 0.01 * w["test"], "adaptive_ece": 0.1, "nll": 0.9, "brier": 0.4,
+                                   "temperature": 2.0}},
+        "outside": {"ag_news": {"confidence": {"auroc": 0.7}, "energy": {"auroc": 0.6}}},
+        "left_out": ["outside tnews: not in the data folder"],
+    }  # fmt: skip
+    return Point(f"{variant}{seed}", variant, corpus, "textcnn", seed, values)
+
+
+def test_outcomes_of_every_place() -> None:
+    own = point("a")
+    assert places([own]) == [
+        ("test",), ("edits", "letters"), ("control", "letters"), ("shifts", "advglue"),
+        ("shifts", "counterfactual"), ("original", "counterfactual"),
+    ]  # fmt: skip
+    wrong = [int((~right).sum()) for p in places([own]) if (right := outcomes(own.values, p)) is not None]
+    assert wrong == [2, 10, 4, 8, 6, 1]
+    attacked = outcomes(own.values, ("vectors", "pgd", "1"))
+    assert attacked is not None
+    assert attacked.sum() == N - 12
+    assert outcomes(own.values, ("shifts", "nowhere")) is None
+    assert outcomes(own.values, ("vectors", "nowhere", "1")) is None
+
+
+def test_a_difference_is_paired_by_text_and_by_seed() -> None:
+    """Of N texts `a` has 10 wrong and `b` 7, the same ones among them: +3 of N."""
+    a, b = point("a"), point("b", letters=7)
+    found = paired([b], [a], ("edits", "letters"))
+    differences = np.array([0] * 7 + [1] * 3 + [0] * 10)
+    assert found == by_example(differences)
+    pairs = [(point("a", s), point("b", s, letters=7 + s)) for s in range(3)]
+    several = paired([q for _, q in pairs], [p for p, _ in pairs][::-1], ("edits", "letters"))
+    table = np.array([[0] * (7 + s) + [1] * (3 - s) + [0] * 10 for s in range(3)])
+    assert several == by_run_and_example(table[:, None, :])
+
+
+def test_other_corpora_are_averaged_and_what_only_one_has_is_left_out() -> None:
+    own = [point("b", corpus=c, letters=w) for c, w in (("imdb", 7), ("tnews", 5), ("ag_news", 0))]
+    base = [point("a", corpus=c) for c in ("imdb", "tnews")]
+    found = paired(own, base, ("edits", "letters"))
+    assert found is not None
+    assert found.difference == pytest.approx((3 / N + 5 / N) / 2)
+    assert paired(own[2:], base, ("edits", "letters")) is None
+
+
+def test_the_measures_of_table_iii_and_their_improvement_by_hand() -> None:
+    a, b = [point("a")], [point("b", test=1, advglue=2, letters=4, shifted=3)]
+    raw = {name: measure(name, b) for name in MEASURES}
+    assert raw == pytest.approx({
+        "own test part": 0.95, "shifted": 0.85, "adversarial": (0.9 + 0.8) / 2, "calibration error": 0.01,
+        "detection (AUROC)": 0.7,
+    })  # fmt: skip
+    found = {name: improvement(name, b, a) for name in MEASURES}
+    assert found == pytest.approx({
+        "own test part": 100 * 0.05 / 0.1, "shifted": 100 * 0.15 / 0.3,
+        "adversarial": 100 * (0.85 - 0.55) / 0.45, "calibration error": 50.0, "detection (AUROC)": 0.0,
+    })  # fmt: skip
+    perfect = [point("a", test=0)]
+    assert improvement("own test part", b, perfect) is None
+
+
+def test_tables_of_two_methods() -> None:
+    found = robust_blocks({"Vanilla": [point("a")], "UEGR": [point("b", letters=7, failed=True)]})
+    tables = {block.header[0]: block for block in found if isinstance(block, Table)}
+    assert tables["Edits of letters"].rows[1] == ("UEGR", "65.0", "80.0", "1.5", "20.0")
+    assert tables["PGD, by epsilon in RMS of the word vectors"].header[1:] == (
+        "clean",
+        "0.1",
+        "noise",
+        "area",
+    )
+    assert tables["Is the attack believable?"].rows[0] == ("the loss rises", "passed", "FAILED")
+    assert tables["Is the attack believable?"].rows[1][1:] == ("passed", "passed")
+    differences = [b for b in found if isinstance(b, Table) and b.header[0] == "Difference to Vanilla"]
+    assert differences[3].rows[0][1].startswith("+15.0 [")
+    averages = next(b for b in found if isinstance(b, Table) and b.header[-1] == "average")
+    adversarial = 100 * (0.15 / 2) / 0.45
+    assert averages.rows == (
+        ("UEGR", "+0.0", "+0.0", f"{adversarial:+.1f}", "+0.0", "+0.0", f"{adversarial / 4:+.1f}"),
+    )
+    lists = [item for block in found if isinstance(block, List) for item in block.items]
+    assert "UEGR, IMDB, seed 0: not so: the loss rises: it falls" in lists
+    assert "IMDB: 3 texts of counterfactual, original stand in the training part" in lists
+    assert all(len(line) <= 80 for line in terminal(found, 80).splitlines())
+
+
+def test_edits_no_better_than_random_ones_are_said() -> None:
+    found = robust_blocks({"Vanilla": [point("a", letters=4, control=4)]})
+    items = [item for block in found if isinstance(block, List) for item in block.items]
+    assert any(
+        "edits of letters mislead more than random ones: accuracy 80.0 % against 80.0 %" in i for i in items
+    )
+
+
+def test_of_several_networks_the_passed_ones_are_counted() -> None:
+    own = [point("a", s, failed=s == 1) for s in range(3)]
+    table = next(
+        b for b in robust_blocks({"Vanilla": own}) if isinstance(b, Table) and "believable" in b.header[0]
+    )
+    assert table.rows[0] == ("the loss rises", "2 of 3")
+
+
+def test_the_study_has_its_tables_and_a_curve_a_method() -> None:
+    asked = MEASUREMENTS["robust"]
+    made = [point(v.name, attacked=12 - i) for i, v in enumerate(asked.variants)]
+    titles = [b.title for b in measured.blocks(asked, made) if isinstance(b, Table)]
+    assert "Table III, relative improvement over Vanilla, %" in titles
+    lines = measured.curves(asked, made)
+    assert list(lines) == [v.name for v in asked.variants]
+    assert lines["AdvEmbed"] == ([0.0, 0.1], pytest.approx([90.0, 45.0]))

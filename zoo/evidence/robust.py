@@ -1,0 +1,153 @@
+"""What examinations of robustness say (`zoo.robustness`): accuracies with paired intervals, and Table III.
+
+Table III has one number a method: RoAST's average relative improvement (arXiv 2312.04032),
+
+    Delta = 100 (score - base) / (best - base)      best = 1 for accuracies and AUROC, 0 for an error
+
+over the measures of robustness, base = the reference's mean on the same model and corpus. Each measure is a
+plain mean over its sets, as there; accuracy on the corpus's own test part has no share in the average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from zoo.core.classes import decode_classes
+from zoo.evidence.intervals import Estimate, average, by_example, by_run_and_example
+from zoo.evidence.measurements import Point
+
+__all__ = ["MEASURES", "Values", "improvement", "measure", "outcomes", "paired", "places"]
+
+Values = Mapping[str, Any]
+Place = tuple[str, ...]  # where an examination has answers text by text; see `outcomes`
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _is_adversarial(shift: str) -> bool:
+    return shift.startswith("advglue")
+
+
+def _own(values: Values) -> float | None:
+    return float(values["test"]["accuracy"])
+
+
+def _shifted(values: Values) -> float | None:
+    return _mean([own["accuracy"] for name, own in values["shifts"].items() if not _is_adversarial(name)])
+
+
+def _adversarial(values: Values) -> float | None:
+    misled = [own["accuracy"] for own in values["edits"].values()]
+    return _mean(misled + [own["accuracy"] for n, own in values["shifts"].items() if _is_adversarial(n)])
+
+
+def _calibration(values: Values) -> float | None:
+    own = values["calibration"]
+    return float(own.get("scaled", own["plain"])["ece"])
+
+
+def _detection(values: Values) -> float | None:
+    return _mean([own["confidence"]["auroc"] for own in values["outside"].values()])
+
+
+# Name in print -> (value of one network or None, the best value). The first has no share in the average.
+MEASURES: dict[str, tuple[Callable[[Values], float | None], float]] = {
+    "own test part": (_own, 1.0),
+    "shifted": (_shifted, 1.0),
+    "adversarial": (_adversarial, 1.0),
+    "calibration error": (_calibration, 0.0),
+    "detection (AUROC)": (_detection, 1.0),
+}
+
+
+def measure(name: str, points: Sequence[Point]) -> float | None:
+    """The mean over networks that have it."""
+    values = (MEASURES[name][0](point.values) for point in points)
+    return _mean([value for value in values if value is not None])
+
+
+def improvement(name: str, points: Sequence[Point], references: Sequence[Point]) -> float | None:
+    """Delta of a measure in percent, the mean over models and corpora; None where it has none."""
+    found, best = [], MEASURES[name][1]
+    for own, base in _by_task(points, references):
+        score, start = measure(name, own), measure(name, base)
+        if score is not None and start is not None and start != best:
+            found.append(100 * (score - start) / (best - start))
+    return _mean(found)
+
+
+def places(points: Sequence[Point]) -> list[Place]:
+    """Every place that some network has answers at, in the order of print, but for the attacks' strengths."""
+    found: dict[Place, None] = {("test",): None}
+    for group in ("edits", "shifts"):
+        for point in points:
+            for name, own in point.values[group].items():
+                found |= {(group, name): None}
+                found |= {("control", name): None} if group == "edits" else {}
+                found |= {("original", name): None} if "original" in own else {}
+    return list(found)
+
+
+def outcomes(values: Values, place: Place) -> np.ndarray | None:
+    """(n,) bool, whether the answer to each text is right; None where the network has none.
+
+    Args:
+        place: ("test",), ("edits" or "control", kind), ("shifts" or "original", set), or
+            ("vectors", attack, number of its strength).
+    """
+    kind, *rest = place
+    if kind == "vectors":
+        own = values["vectors"]
+        curve = own["curves"].get(rest[0])
+        return None if curve is None else _right(own["truth"], curve["predictions"][int(rest[1])])
+    holder = values["test"] if kind == "test" else _holder(values, kind, rest[0])
+    if holder is None:
+        return None
+    said = "control_predictions" if kind == "control" else "predictions"
+    return _right(holder["truth"], holder[said])
+
+
+def _holder(values: Values, kind: str, name: str) -> Values | None:
+    group = {"control": "edits", "original": "shifts"}.get(kind, kind)
+    found: Values | None = values[group].get(name)
+    return found.get("original") if found and kind == "original" else found
+
+
+def _right(truth: str, predictions: str) -> np.ndarray:
+    found: np.ndarray = decode_classes(truth) == decode_classes(predictions)
+    return found
+
+
+def paired(points: Sequence[Point], references: Sequence[Point], place: Place) -> Estimate | None:
+    """The difference in accuracy, paired by seed and text within a model and corpus, averaged over these.
+
+    None where no network of both has such texts, or not the same ones.
+    """
+    found = []
+    for own, base in _by_task(points, references):
+        by_seed = {point.seed: outcomes(point.values, place) for point in base}
+        pairs = [(outcomes(point.values, place), by_seed.get(point.seed)) for point in own]
+        differences = [a.astype(int) - b for a, b in pairs if a is not None and b is not None]
+        if not differences or len({len(each) for each in differences}) > 1:
+            continue
+        table = np.array(differences)
+        found.append(by_example(table[0]) if len(table) == 1 else by_run_and_example(table[:, None, :]))
+    return average(found) if len(found) > 1 else found[0] if found else None
+
+
+def _by_task(points: Sequence[Point], references: Sequence[Point]) -> list[tuple[list[Point], list[Point]]]:
+    """Those of each model and corpus that both have."""
+    tasks = dict.fromkeys((point.arch, point.corpus) for point in points)
+    pairs = (
+        (
+            [p for p in points if (p.arch, p.corpus) == task],
+            [p for p in references if (p.arch, p.corpus) == task],
+        )
+        for task in tasks
+    )
+    return [(own, base) for own, base in pairs if base]

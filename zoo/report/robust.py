@@ -1,0 +1,266 @@
+"""What examinations of robustness give a reader: tables of a study's networks, or of saved models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from zoo.core.names import display
+from zoo.evidence.intervals import Estimate
+from zoo.evidence.measurements import Point
+from zoo.evidence.robust import MEASURES, Place, improvement, measure, outcomes, paired, places
+from zoo.report.blocks import MISSING, Block, List, Table, Text
+
+__all__ = ["robust_blocks"]
+
+Groups = Mapping[str, Sequence[Point]]  # method (or saved model) -> its networks
+Number = Callable[[Point], float | None]
+
+_ATTACKS = {
+    "fgsm": "FGSM, by epsilon in RMS of the word vectors",
+    "pgd": "PGD, by epsilon in RMS of the word vectors",
+    "fgm": "FGM, by the text's shift in norms of a word vector",
+}
+_NOISES = {"fgsm": "noise", "pgd": "noise", "fgm": "fgm_noise"}
+
+
+def robust_blocks(groups: Groups) -> list[Block]:
+    """All tables; the first group is what the others are held against."""
+    groups = {name: list(own) for name, own in groups.items() if own}
+    every = [point for own in groups.values() for point in own]
+    reference = next(iter(groups))
+    runs = len(groups[reference])
+    said = (
+        f"Means over {runs} {'network' if runs == 1 else 'networks'} each; in brackets the 95 % interval of "
+        f"the difference to {reference}, paired by {'text' if runs == 1 else 'seed and text'}."
+    )
+    found: list[Block] = [Text(said)] if len(groups) > 1 else []
+    return [
+        *found, *_vectors(groups, every), *_checks(groups, every), *_edits(groups, every),
+        *_shifts(groups, every), *_calibration(groups), *_detection(groups, every), *_table_iii(groups),
+        *_left_out(every),
+    ]  # fmt: skip
+
+
+def _vectors(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
+    first = every[0].values["vectors"]
+    yield Text(
+        f"Accuracy in % under attacks on the word vectors of {first['rows']} test texts, dropout off. Area: "
+        f"the mean over the strengths from 0 on. PGD takes {first['steps']} steps. Noise is random, and as "
+        "large as the largest attack."
+    )
+    for name, title in _ATTACKS.items():
+        strengths = first["curves"][name]["strengths"]
+        columns: dict[str, Place] = {
+            "clean" if i == 0 else f"{strength:g}": ("vectors", name, str(i))
+            for i, strength in enumerate(strengths)
+        }
+        columns["noise"] = ("vectors", _NOISES[name], str(len(strengths) - 1))
+        yield from _accuracies(groups, columns, title, {"area": _area(name)})
+
+
+def _area(attack: str) -> Number:
+    return lambda p: 100 * float(p.values["vectors"]["curves"][attack]["area"])
+
+
+def _checks(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
+    """Passed networks of each method, and what was found where one failed."""
+    asked: dict[str, dict[str, list[bool]]] = {name: {} for name in groups}
+    failed = []
+    for name, own in groups.items():
+        for point in own:
+            for check, good, said in checks_of(point):
+                asked[name].setdefault(check, []).append(good)
+                if not good:
+                    failed.append(
+                        f"{name}, {display(point.corpus)}, seed {point.seed}: not so: {check}: {said}"
+                    )
+    rows = []
+    for check in dict.fromkeys(check for own in asked.values() for check in own):
+        rows.append((check, *(_passed(own.get(check, [])) for own in asked.values())))
+    yield Table(("Is the attack believable?", *groups), tuple(rows))
+    if failed:
+        yield List(tuple(failed[:20]))
+    shares = (
+        f"{name} {np.mean([100 * p.values['vectors']['zero_gradients']['entries'] for p in own]):.1f}"
+        for name, own in groups.items()
+    )
+    yield Text(f"Entries of the gradients that are exactly 0, in %: {', '.join(shares)}.")
+
+
+def _passed(found: Sequence[bool]) -> str:
+    if len(found) == 1:
+        return "passed" if found[0] else "FAILED"
+    return f"{sum(found)} of {len(found)}"
+
+
+def checks_of(point: Point) -> list[tuple[str, bool, str]]:
+    """The checks of one network: those of the attacks on vectors, and that a search beats chance."""
+    found = [(c["check"], c["passed"], c["found"]) for c in point.values["vectors"]["checks"]]
+    for name, own in point.values["edits"].items():
+        searched, random = (f"{100 * own[key]:.1f} %" for key in ("accuracy", "control"))
+        said = f"accuracy {searched} against {random} under as many random ones"
+        found.append(
+            (f"edits of {name} mislead more than random ones", own["accuracy"] < own["control"], said)
+        )
+    return found
+
+
+def _edits(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
+    kinds = [place[1] for place in places(every) if place[0] == "edits"]
+    budget = every[0].values["edits"][kinds[0]]
+    share, queries = 100 * budget["budget"]["share"], budget["budget"]["queries"]
+    yield Text(
+        f"Accuracy in % of {budget['rows']} test texts after a greedy search for edits, of {share:.0f} % of "
+        f"the words and with {queries} queries a text at most; after as many random edits; edits and queries "
+        "of the texts that were attacked, on average. Near words are near in word vectors and may mean "
+        "something else."
+    )
+    for kind in kinds:
+        columns: dict[str, Place] = {"searched": ("edits", kind), "random": ("control", kind)}
+        means = {key: _searched(kind, key) for key in ("edits", "queries")}
+        yield from _accuracies(groups, columns, f"Edits of {kind}", means)
+
+
+def _searched(kind: str, key: str) -> Number:
+    return lambda p: p.values["edits"].get(kind, {}).get(key)
+
+
+def _shifts(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
+    columns: dict[str, Place] = {"own test": ("test",)}
+    for place in places(every):
+        if place[0] in ("shifts", "original"):
+            columns[f"{place[1]}{', original' if place[0] == 'original' else ''}"] = place
+    if len(columns) == 1:
+        return
+    yield from _accuracies(groups, columns, "Accuracy on texts of another kind, %")
+    notes: dict[str, None] = {}
+    for point in every:
+        for name, own in point.values["shifts"].items():
+            for key, what in (("seen", name), ("original_seen", f"{name}, original")):
+                if own.get(key):
+                    notes[
+                        f"{display(point.corpus)}: {own[key]} texts of {what} stand in the training part"
+                    ] = None
+    if notes:
+        yield List(tuple(notes))
+
+
+def _calibration(groups: Groups) -> Iterator[Block]:
+    yield Text(
+        "Calibration on the whole test part: expected error over 15 bins of equal width and of equal size, "
+        "mean negative log-likelihood (nats), Brier's score; then with logits divided by the temperature "
+        "that suits the validation part best. Lower is better."
+    )
+    keys = {"ECE": "ece", "adaptive": "adaptive_ece", "NLL": "nll", "Brier": "brier"}
+    columns = {title: _calibrated("plain", key) for title, key in keys.items()}
+    columns["T"] = _calibrated("scaled", "temperature")
+    columns |= {f"{title} at T": _calibrated("scaled", key) for title, key in keys.items()}
+    rows = tuple(
+        (name, *(_mean(own, value, 3) for value in columns.values())) for name, own in groups.items()
+    )
+    yield Table(("Calibration", *columns), rows)
+
+
+def _calibrated(stage: str, key: str) -> Number:
+    return lambda p: p.values["calibration"].get(stage, {}).get(key)
+
+
+def _detection(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
+    names = list(dict.fromkeys(name for point in every for name in point.values["outside"]))
+    if not names:
+        return
+    columns: dict[str, Number] = {}
+    for name in names:
+        for score, title in (("confidence", "probability"), ("energy", "energy")):
+            columns[f"{display(name)}, {title}"] = _auroc(name, score)
+    rows = tuple(
+        (name, *(_mean(own, value, 1) for value in columns.values())) for name, own in groups.items()
+    )
+    yield Table(
+        ("AUROC, %", *columns), rows,
+        "Texts of other corpora told from its own, by the largest probability and by the energy",
+    )  # fmt: skip
+
+
+def _auroc(corpus: str, score: str) -> Number:
+    return lambda p: _times(p.values["outside"].get(corpus, {}).get(score, {}).get("auroc"), 100)
+
+
+def _table_iii(groups: Groups) -> Iterator[Block]:
+    if len(groups) < 2:
+        return
+    reference = next(iter(groups))
+    yield Text(
+        "Table III. Raw: means over the sets that are here, in %; adversarial: AdvGLUE and the searches for "
+        "edits; calibration error: ECE on the own test part, at the temperature of validation. Then RoAST's "
+        f"relative improvement over {reference}, 100 (score - base) / (best - base), and its mean over the "
+        "last four."
+    )
+    header = ("Method", *MEASURES)
+    raw = tuple(
+        (name, *(MISSING if (v := measure(m, own)) is None else f"{100 * v:.1f}" for m in MEASURES))
+        for name, own in groups.items()
+    )
+    yield Table(header, raw, "Table III, raw figures, %")
+    rows = []
+    for name, own in list(groups.items())[1:]:
+        values = [improvement(m, own, groups[reference]) for m in MEASURES]
+        known = [value for value in values[1:] if value is not None]
+        cells = (
+            MISSING if v is None else f"{v:+.1f}" for v in [*values, float(np.mean(known)) if known else None]
+        )
+        rows.append((name, *cells))
+    yield Table((*header, "average"), tuple(rows), f"Table III, relative improvement over {reference}, %")
+
+
+def _left_out(every: Sequence[Point]) -> Iterator[Block]:
+    gone = dict.fromkeys(
+        f"{display(point.corpus)}: {what}" for point in every for what in point.values["left_out"]
+    )
+    if gone:
+        yield Text("Left out:")
+        yield List(tuple(gone))
+
+
+def _accuracies(
+    groups: Groups,
+    columns: Mapping[str, Place],
+    title: str,
+    more: Mapping[str, Number] | None = None,
+) -> Iterator[Block]:
+    """Means by group, then differences to the first with their intervals; `more` are plain means."""
+    values = {name: _accuracy(place) for name, place in columns.items()} | dict(more or {})
+    rows = tuple((name, *(_mean(own, value, 1) for value in values.values())) for name, own in groups.items())
+    yield Table((title, *values), rows)
+    reference, *names = groups
+    if names:
+        differences = tuple(
+            (name, *(_interval(paired(groups[name], groups[reference], place)) for place in columns.values()))
+            for name in names
+        )
+        yield Table((f"Difference to {reference}", *columns), differences)
+
+
+def _accuracy(place: Place) -> Number:
+    def of(point: Point) -> float | None:
+        right = outcomes(point.values, place)
+        return None if right is None else 100 * float(right.mean())
+
+    return of
+
+
+def _times(value: float | None, scale: float) -> float | None:
+    return None if value is None else scale * value
+
+
+def _mean(points: Sequence[Point], value: Number, digits: int) -> str:
+    known = [v for point in points if (v := value(point)) is not None]
+    return f"{np.mean(known):.{digits}f}" if known else MISSING
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return MISSING
+    return f"{100 * estimate.difference:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"

@@ -1,0 +1,94 @@
+"""Whether probabilities mean what they say: calibration error, likelihood, Brier's score, temperature.
+
+Index letters: n texts, C classes. Confidence is the probability of the answer, right is whether it is true.
+The temperature divides logits, is fitted on validation texts alone, and changes no answer (Guo et al. 2017,
+arXiv 1706.04599).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BINS", "adaptive_error", "brier", "calibrated", "expected_error", "likelihood", "temperature"]
+
+BINS = 15
+_BOUNDS = (-4.0, 4.0)  # of log T: no network needs more
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(n, C) logits -> (n, C) probabilities."""
+    scaled = logits / temperature
+    powers = np.exp(scaled - scaled.max(1, keepdims=True))
+    found: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return found
+
+
+def likelihood(logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood of the true classes (n,), nats."""
+    scaled = logits / temperature
+    top = scaled.max(1)
+    logs = top + np.log(np.exp(scaled - top[:, None]).sum(1))
+    return float((logs - scaled[np.arange(len(truth)), truth]).mean())
+
+
+def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over texts of the sum over classes of (p - [true])^2, in [0, 2] (Brier 1950)."""
+    wanted = np.eye(probabilities.shape[1])[truth]
+    return float(((probabilities - wanted) ** 2).sum(1).mean())
+
+
+def expected_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> float:
+    """ECE over bins of equal width (Naeini et al. 2015): sum_b n_b / n |right in b - confidence in b|.
+
+    Bin b holds confidences in (b / bins, (b + 1) / bins].
+    """
+    confidence, right = _answers(probabilities, truth)
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return _error(confidence, right, bin_of)
+
+
+def adaptive_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> float:
+    """ECE over bins of equally many texts, by confidence, ties in their order (Nguyen & O'Connor 2015)."""
+    confidence, right = _answers(probabilities, truth)
+    order = np.argsort(confidence, kind="stable")
+    bin_of = np.empty(len(order), int)
+    for number, own in enumerate(np.array_split(order, min(bins, len(order)))):
+        bin_of[own] = number
+    return _error(confidence, right, bin_of)
+
+
+def _answers(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return probabilities.max(1), probabilities.argmax(1) == truth
+
+
+def _error(confidence: np.ndarray, right: np.ndarray, bin_of: np.ndarray) -> float:
+    gaps = np.bincount(bin_of, right.astype(float) - confidence)  # n_b times the gap of bin b
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """The T > 0 with the largest likelihood of these (validation) texts, between e^-4 and e^4.
+
+    The logarithm of the likelihood is concave in 1 / T, so there is one.
+    """
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda log: likelihood(logits, truth, float(np.exp(log))), bounds=_BOUNDS, method="bounded",
+        options={"xatol": 1e-6},
+    )  # fmt: skip
+    return float(np.exp(found.x))
+
+
+def calibrated(logits: np.ndarray, truth: np.ndarray, by: float) -> dict[str, Any]:
+    """All measures of texts whose logits are divided by a temperature."""
+    probabilities = softmax(logits, by)
+    return {
+        "temperature": by,
+        "ece": expected_error(probabilities, truth),
+        "adaptive_ece": adaptive_error(probabilities, truth),
+        "nll": likelihood(logits, truth, by),
+        "brier": brier(probabilities, truth),
+    }

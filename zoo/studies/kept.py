@@ -1,0 +1,178 @@
+"""Saved models examined one after the other (`zoo.robust`): on which texts, and what is kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zoo.classifier.folder import MODEL
+from zoo.classifier.network import Network, threads
+from zoo.core.command import paced, say, status
+from zoo.core.errors import UserError
+from zoo.core.identity import canonical_json, plain
+from zoo.core.names import is_pretrained
+from zoo.evidence.measurements import Point, read_point
+from zoo.robustness.examine import examine, gathered
+from zoo.robustness.settings import Robust
+from zoo.robustness.target import target_of
+from zoo.studies.measure import write_point
+from zoo.text import (
+    Part,
+    RawCorpus,
+    Rows,
+    TextSettings,
+    load_corpus,
+    load_examples,
+    load_texts,
+    prepare,
+)
+from zoo.text.examples import choose_examples
+from zoo.text.parts import Cuts
+from zoo.text.settings import OwnTokens, resolve_cache_dir, resolve_data_dir
+from zoo.text.sources.columns import Asked
+from zoo.text.sources.find import find_source
+from zoo.training.environment import machine, made_by, versions
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where texts come from.
+
+    Args:
+        data: labelled ones that no model was trained on: a name or a path. validation: further ones.
+        like: the known corpus whose card names sets of another kind; empty: that of the data.
+        asked: columns that the user named. folder, cache: of known corpora, and of what is fetched.
+    """
+
+    data: str
+    validation: str | None = None
+    like: str = ""
+    asked: Asked = Asked()  # noqa: RUF009 (frozen)
+    folder: Path | None = None
+    cache: Path | None = None
+
+    def read(self, name: str) -> RawCorpus:
+        """The corpus of a name or path; raises `UserError` as `find_source`."""
+        data, cache = resolve_data_dir(self.folder), resolve_cache_dir(self.cache)
+        return find_source(name, self.asked, data, cache, status).read()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One saved model. raw: the corpus of `sources.data`."""
+
+    name: str
+    path: Path
+    network: Network
+    sources: Sources
+    raw: RawCorpus
+    settings: Robust
+
+    def point(self, out: Path | None) -> Point:
+        """Its measurements; read where `out` has them, else made and written there.
+
+        Raises:
+            UserError: texts that the model cannot be judged by, or that it was trained on.
+        """
+        parts = self.parts()
+        key = self._key(parts)
+        file = None if out is None else out / f"{self.path.resolve().name}-{key}.json"
+        if file is not None and file.exists():
+            say(f"{self.name}: measured already, {file}")
+            return replace(read_point(file), variant=self.name)
+        began, about, report = time.perf_counter(), self.network.about, paced(status)
+        target = target_of(self.network)
+        data, cache = resolve_data_dir(self.sources.folder), resolve_cache_dir(self.sources.cache)
+        material = gathered(self.sources.like or self.raw.name, parts, self.settings, data, cache, target)
+        try:
+            with threads(1):
+                values = examine(target, material, self.settings, lambda line: report(f"{self.name}: {line}"))
+        finally:
+            status("")
+            target.close()
+        facts = {
+            "recipe": about.recipe, "settings": about.settings, "probe": self.settings.as_json(),
+            "seconds": time.perf_counter() - began, "machine": asdict(machine(torch.device("cpu"))),
+            "made_by": made_by(), "versions": versions(),
+        }  # fmt: skip
+        found = Point(key, self.name, self.raw.name, about.arch, about.seed, plain(values), plain(facts))
+        if file is not None:
+            write_point(file, found)
+        return found
+
+    def parts(self) -> dict[str, Part]:
+        """Test and validation texts in the classes of the model; those of a cell are its own parts."""
+        if not self.network.about.estimator:
+            return self._parts_of_cell()
+        own = self.raw.parts
+        if "test" not in own:
+            self._refuse_training_rows()
+        parts = {"test": self._part(self.raw, "test" if "test" in own else "train")}
+        if self.sources.validation:
+            other = self.sources.read(self.sources.validation)
+            parts["validation"] = self._part(other, next(iter(other.parts)))
+        elif "validation" in own:
+            parts["validation"] = self._part(self.raw, "validation")
+        return parts
+
+    def _key(self, parts: Mapping[str, Part]) -> str:
+        """8 hex digits over the model, the texts, the settings and where other sets come from."""
+        own = [(n, p.texts, p.labels.tolist()) for n, p in sorted(parts.items()) if n != "train"]
+        whole = [self.settings.as_json(), own, self.sources.like, str(self.sources.folder or "")]
+        digest = hashlib.sha256((self.path / MODEL).read_bytes())
+        digest.update(canonical_json(whole).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:8]
+
+    def _parts_of_cell(self) -> dict[str, Part]:
+        """A cell of a comparison was judged by a test part that its settings cut: the same, and no other."""
+        where = (self.sources.data, self._text(), self.sources.folder, self.sources.cache)
+        rows: Mapping[str, Rows | Part]
+        if is_pretrained(self.network.about.arch):
+            examples = load_examples(*where, status)
+            fingerprint, rows = examples.fingerprint, examples.parts
+        else:
+            fingerprint, rows = load_corpus(*where, status).fingerprint, load_texts(*where)
+        if fingerprint != self.network.about.data["fingerprint"]:
+            raise UserError(
+                f"{self.sources.data}: not the rows that {self.path} was made with; expected "
+                f"{self.network.about.data['name']}, whose test part it has not seen"
+            )
+        whole = {
+            part: Rows(rows[part].texts, list(rows[part].labels), rows[part].pairs)
+            for part in ("train", "validation", "test")
+        }
+        return {part: self._part(replace(self.raw, parts=whole), part) for part in whole}
+
+    def _refuse_training_rows(self) -> None:
+        """Raise `UserError` where the one file of rows is what the model was fitted on."""
+        about = self.network.about
+        cuts = Cuts(False, about.estimator.get("validation_fraction", 0.1))
+        cut = choose_examples if is_pretrained(about.arch) else prepare
+        try:
+            same = cut(self.raw, self._text(), cuts=cuts).fingerprint == about.data["fingerprint"]
+        except UserError:  # too few rows to have been trained on
+            return
+        if same:
+            raise UserError(f"{self.sources.data}: {self.path} was trained on these rows; expected others")
+
+    def _text(self) -> TextSettings:
+        """How texts were chosen for it."""
+        kind = OwnTokens if is_pretrained(self.network.about.arch) else TextSettings
+        return kind.from_json(self.network.about.settings["text"])
+
+    def _part(self, raw: RawCorpus, name: str) -> Part:
+        rows, where = raw.parts[name], raw.where or raw.name
+        if rows.pairs or not raw.labels:
+            raise UserError(f"{where}: pairs or scores; expected single texts with a class")
+        index = {str(label): i for i, label in enumerate(self.network.classes.tolist())}
+        if strange := [label for label in raw.labels if label not in index]:
+            shown = ", ".join(list(index)[:6])
+            raise UserError(f"{where}: label {strange[0]!r} is unknown; {self.path} has {shown}")
+        of = np.array([index[label] for label in raw.labels])
+        return Part(list(rows.texts), [], of[np.array(rows.labels, np.int64)])
