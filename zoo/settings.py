@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.core.names import is_pretrained
-
 # What a preset says of each part; everything else keeps its record's default. `corpora`, `seeds` and
 # `fractions` (of a corpus' rows) are defaults that the command line can change; `model` has the sizes of each
 # model, `train_pretrained` what models of Hugging Face have in place of `train`, and `train_by_corpus` what a
@@ -118,8 +116,10 @@ OWN_PRESET = "full"
 MANY_TEXTS = 20_000
 
 
-def own_training(arch: str, texts: int) -> dict[str, Any]:
-    """What a model on a corpus of so many texts has in place of the preset's training."""
-    if is_pretrained(arch):
-        return {"patience": PRESETS[OWN_PRESET]["train"]["patience"]}
+# What a model of Hugging Face has then in place of `PRETRAINED_TRAIN`, however many texts there are.
+OWN_PRETRAINED = {"patience": PRESETS[OWN_PRESET]["train"]["patience"]}
+
+
+def own_training(texts: int) -> dict[str, Any]:
+    """What a corpus of so many texts has in place of the preset's training."""
     return {} if texts >= MANY_TEXTS else {"learning_rate": 3e-3}

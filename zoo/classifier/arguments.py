@@ -18,7 +18,7 @@ from zoo.core.options import lookup, one_of
 from zoo.core.processes import cores
 from zoo.models import MODELS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, recipe_from_json
-from zoo.settings import OWN_PRESET, PRESETS, own_training
+from zoo.settings import OWN_PRESET, OWN_PRETRAINED, PRESETS, own_training
 from zoo.text import TextSettings
 from zoo.training.settings import CellSettings
 
@@ -44,7 +44,9 @@ def cell_settings(given: Mapping[str, Any], rows: int, seed: int) -> CellSetting
         lookup(MODELS, arch, "arch")
     lookup(RECIPES, recipe, "recipe")
     lookup(RECIPE_PRESETS, reading, "recipe preset")
-    own, preset = (own_training(arch, rows), OWN_PRESET) if preset == "auto" else ({}, preset)
+    own: dict[str, Any] = {}
+    if preset == "auto":
+        own, preset = OWN_PRETRAINED if is_pretrained(arch) else own_training(rows), OWN_PRESET
     lookup(PRESETS, preset, "preset")
     changes = own | _changes(given)
     plain = resolve(preset, reading, arch, recipe, TextSettings(), {})
