@@ -228,11 +228,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _told(say: Callable[[str], None], began: float, share: float, entry: Mapping[str, Any]) -> None:
-    """A line an epoch, with the time to the end."""
-    score = entry.get("validation_accuracy")
-    said = "" if score is None else f", validation {100 * score:.1f} %"
+    """A line an epoch, and now and then one in a long epoch, with the time to the end."""
     left = (perf_counter() - began) * (1 / share - 1)
-    say(
-        f"epoch {entry['epoch']}: loss {entry['loss']:.3f}{said}"
-        + (f", {duration(left)} left" if left else "")
-    )
+    what = f"{100 * share:.0f} % of the training done"
+    if entry:
+        score = entry.get("validation_accuracy")
+        said = "" if score is None else f", validation {100 * score:.1f} %"
+        what = f"epoch {entry['epoch']}: loss {entry['loss']:.3f}{said}"
+    say(what + (f", {duration(left)} left" if left else ""))

@@ -142,14 +142,14 @@ class GridProgress:
     def _bar(self, number: int, payload: dict[str, Any]) -> None:
         assert self.width is not None
         if number not in self.bars:
-            self.bars[number] = self.rich.add_task(self.labels[number], total=1.0, note="")
-        entry = payload.get("entry", {})
-        note = "epoch 1"
+            self.bars[number] = self.rich.add_task(self.labels[number], total=1.0, note="epoch 1")
+        entry, note = payload.get("entry", {}), None
         if entry:
             note = f"epoch {entry['epoch']}  {100 * entry['validation_accuracy']:.1f} %"
             if self.width >= 110:
                 note += f"  loss {entry['loss']:.3f}  learning rate {entry['learning_rate']:.1e}"
-        self.rich.update(self.bars[number], completed=payload.get("share", 0.0), note=note)
+        told = {} if note is None else {"note": note}  # within an epoch the last one's stands
+        self.rich.update(self.bars[number], completed=payload.get("share", 0.0), **told)
         self._advance()
 
     def _advance(self) -> None:

@@ -82,6 +82,7 @@ class PretrainedRun(Loop):
             for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
                 rate = float(self.schedule.get_last_lr()[0])
                 records.append(self.step(self._labelled(self.data, rows)))
+                self.stepped(epoch, len(records), steps_an_epoch(self.data, self.train))
         return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
 
     @contextmanager

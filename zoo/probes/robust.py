@@ -75,7 +75,7 @@ def _pretrained(subject: PretrainedSubject) -> tuple[Target, Mapping[str, Part]]
     run = make_run(subject.seed, settings, encoder, examples, torch.device("cpu"))
     try:
         if subject.weights is None:
-            run.fit(lambda share, entry: status(f"training: epoch {entry['epoch']}"))
+            run.fit(lambda share, entry: status(f"training: {100 * share:.0f} % done"))
     finally:
         run.close()
     if subject.weights is not None:

@@ -74,7 +74,7 @@ class Subject:
         run = Run(model, self.seed, self.settings, self.corpus, torch.device("cpu"))
         if watch is not None:
             watch(0, model.eval())
-        run.fit(lambda share, entry: watch(entry["epoch"], model.eval()) if watch else None)
+        run.fit(lambda share, entry: watch(entry["epoch"], model.eval()) if watch and entry else None)
         return model.eval()
 
     def sample(self, split: Split, rows: int) -> Batch:

@@ -28,7 +28,7 @@ from zoo.text import Split
 from zoo.training.optim import device_schedule, make_optimizer
 from zoo.training.resident import Resident
 from zoo.training.settings import TrainSettings
-from zoo.training.steps import EVALUATION_BATCH, Times, steps_an_epoch
+from zoo.training.steps import EVALUATION_BATCH, Stepped, Times, silent, steps_an_epoch
 
 ORDINARY = 3  # steps of a shape before it is recorded: they make what torch makes on first use
 
@@ -122,7 +122,7 @@ class GraphedSteps:
         """See `Steps`."""
         return self.recorder is not None
 
-    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+    def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
         """See `Steps`; nothing waits for the device before the end."""
         for total in self.sums.values():
             total.zero_()
@@ -132,6 +132,7 @@ class GraphedSteps:
         with scope, demand_fixed_shapes():
             for index, width in self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed):
                 self.step(index, width, full=len(index) == size)
+                stepped(self.done - began, len(self.learning_rates) // self.settings.epochs)
             values = torch.stack(list(self.sums.values())).tolist()  # waits for the device, once
         steps = self.done - began
         # Single steps cannot be timed without waiting for each.

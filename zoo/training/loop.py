@@ -14,8 +14,9 @@ from zoo.core.errors import UserError
 from zoo.training.settings import CellFailed, TrainSettings
 
 # Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
-# of the curve.
+# of the curve; in a long epoch now and then with the share alone.
 Progress = Callable[[float, dict[str, Any]], None]
+BEAT = 10.0  # seconds between two calls within an epoch
 
 
 class Loop:
@@ -26,6 +27,8 @@ class Loop:
         self.curve: list[dict[str, Any]] = []
         self.best_epoch, self.best_score, self.best_weights = 0, -math.inf, model.state_dict()
         self.train_seconds = self.evaluate_seconds = 0.0
+        self._progress: Progress = lambda share, entry: None
+        self._told = 0.0
 
     def begin(self) -> None:
         """What comes before the first epoch, in training mode."""
@@ -53,6 +56,7 @@ class Loop:
             UserError: there is no validation part, and the settings select by it.
         """
         train, score = self.train, math.nan
+        self._progress, self._told = progress, time.monotonic()
         if not self.validates and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
         self.model.train()
@@ -69,9 +73,16 @@ class Loop:
                 self.best_weights = copy.deepcopy(self.model.state_dict())
             stops = 0 < train.patience <= epoch - self.best_epoch
             progress(1.0 if stops else epoch / train.epochs, entry)
+            self._told = time.monotonic()
             if stops:
                 break
         self.model.load_state_dict(self.best_weights)
+
+    def stepped(self, epoch: int, done: int, steps: int) -> None:
+        """A subclass calls it after each step, with how many of the epoch's steps are done."""
+        if (now := time.monotonic()) - self._told >= BEAT and done < steps:
+            self._told = now
+            self._progress((epoch - 1 + done / steps) / self.train.epochs, {})
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         self.model.train()

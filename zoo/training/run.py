@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Run(Loop):
         """See `Loop`."""
         if self.trainee.backward is not None:
             self.trainee.backward.new_epoch()
-        return self.steps.epoch(epoch)
+        return self.steps.epoch(epoch, partial(self.stepped, epoch))
 
     @property
     def validates(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,11 @@ from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.settings import TrainSettings
 
 EVALUATION_BATCH = 256
+Stepped = Callable[[int, int], None]
+
+
+def silent(done: int, steps: int) -> None:
+    """Nobody is told."""
 
 
 @dataclass
@@ -50,8 +55,11 @@ class Steps(Protocol):
     def recorded(self) -> bool:
         """Whether steps are replayed."""
 
-    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
-        """Train one epoch (from 1); its last learning rate, and the mean of every term of the records."""
+    def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
+        """Train one epoch (from 1); its last learning rate, and the mean of every term of the records.
+
+        stepped: called after each step with the number of those that are done, and of all.
+        """
 
     def evaluation_batches(self, split: Split) -> Iterator[Batch]:
         """A split in large batches of similar lengths."""
@@ -82,12 +90,14 @@ class OrdinarySteps:
         self.schedule = make_schedule(self.optimizer, steps, settings.warmup)
         self.times = Times()
 
-    def epoch(self, epoch: int) -> tuple[float, dict[str, float]]:
+    def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
         """See `Steps`; one transfer from the device a term."""
+        steps = steps_an_epoch(self.split, self.settings)
         records = []
         for batch in self.batches(self.split, self.settings.batch_size, epoch):
             rate = self.schedule.get_last_lr()[0]
             records.append(self.step(batch))
+            stepped(len(records), steps)
         return float(rate), {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

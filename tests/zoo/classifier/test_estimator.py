@@ -299,7 +299,9 @@ def test_nothing_is_said_before_a_fit(tmp_path: Any) -> None:
             call()
 
 
-def test_progress_is_told_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_told_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     small(epochs=2).fit(*moods(60))
     assert capsys.readouterr().err == ""
     small(epochs=2, verbose=1).fit(*moods(60))
@@ -309,3 +311,10 @@ def test_progress_is_told_where_it_is_asked_for(capsys: pytest.CaptureFixture[st
     lines = re.findall(r"^epoch \d: loss [\d.]+, validation [\d.]+ %.*$", err, re.MULTILINE)
     assert len(lines) == 2
     assert re.search(r", 0:\d\d left$", lines[0])
+    monkeypatch.setattr("zoo.training.loop.BEAT", 0.0)
+    small(epochs=2, verbose=1).fit(*moods(60))
+    assert (
+        re.search(r"^50 % of the training done, 0:0\d left$", capsys.readouterr().err, re.MULTILINE) is None
+    )
+    small(epochs=1, verbose=1).fit(*moods(60))
+    assert re.search(r"^50 % of the training done, 0:0\d left$", capsys.readouterr().err, re.MULTILINE)

@@ -18,7 +18,7 @@ from zoo.method.forward.attack import embedding_rms
 from zoo.method.forward.divergence import cross_entropy
 from zoo.method.step import prepare
 from zoo.recipes import RECIPES
-from zoo.training import cell, robustness, steps
+from zoo.training import cell, loop, robustness, steps
 from zoo.training.optim import learning_rate_factor
 from zoo.training.run import Run
 from zoo.training.steps import Times
@@ -151,6 +151,19 @@ def test_an_evaluation_repeats_and_drops_nothing() -> None:
     made.model.train()
     found.append(made.predict(made.corpus.validation).probabilities)
     assert np.array_equal(*found)
+
+
+def test_a_long_epoch_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each step but the last, where no time must pass between two of them; else after epochs alone."""
+    told: list[tuple[float, bool]] = []
+    for beat, expected in (
+        (0.0, [(step / 16, step % 8 == 0) for step in range(1, 17)]),
+        (1e9, [(0.5, True), (1.0, True)]),
+    ):
+        monkeypatch.setattr(loop, "BEAT", beat)
+        told.clear()
+        new_run(epochs=2).fit(lambda share, entry: told.append((share, bool(entry))))
+        assert told == expected
 
 
 # --- epochs and steps -------------------------------------------------------------------------------------
