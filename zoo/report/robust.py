@@ -233,14 +233,23 @@ def _accuracies(
     """Means by group, then differences to the first with their intervals; `more` are plain means."""
     values = {name: _accuracy(place) for name, place in columns.items()} | dict(more or {})
     rows = tuple((name, *(_mean(own, value, 1) for value in values.values())) for name, own in groups.items())
-    yield Table((title, *values), rows)
+    yield Table(("Model", *values), rows, title)
     reference, *names = groups
     if names:
-        differences = tuple(
-            (name, *(_interval(paired(groups[name], groups[reference], place)) for place in columns.values()))
+        # An interval is wide: what there is less of stands side by side.
+        across, down = (names, columns) if len(names) < len(columns) else (columns, names)
+        cells = {
+            name: {
+                label: _interval(paired(groups[name], groups[reference], place))
+                for label, place in columns.items()
+            }
             for name in names
+        }
+        differences = tuple(
+            (row, *(cells[row][column] if down is names else cells[column][row] for column in across))
+            for row in down
         )
-        yield Table((f"Difference to {reference}", *columns), differences)
+        yield Table((title, *across), differences, f"Difference to {reference}")
 
 
 def _accuracy(place: Place) -> Number:
