@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -40,6 +41,10 @@ Event = tuple[str, int, dict[str, Any]]
 Send = Callable[[Event], None]
 
 
+class DeviceLost(UserError):
+    """A GPU in an error after which nothing works in this process: another one must go on."""
+
+
 def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
     """Run every cell of `pending` that nobody has settled and that no other worker has claimed.
 
@@ -67,12 +72,28 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
     """Train one claimed cell and write its result, also where it fails.
 
     Raises:
+        DeviceLost: the cell has failed (which is written) and taken the GPU with it.
         UserError: something that would fail for every cell alike, such as a full disk.
     """
     send(("start", number, {}))
     result = settle(job, places, send, number)
     Store(places.out).write(result)
+    if not result.done and _is_lost(places.device):
+        raise DeviceLost(f"cell {job.id}: the GPU failed ({result.reason}); expected another run")
     send(outcome(number, result))
+
+
+def _is_lost(device: str) -> bool:
+    """Whether a GPU answers no more, as after an illegal access."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return False
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        return True
+    return False
 
 
 def settle(job: Job, places: Places, send: Send, number: int) -> Result:
@@ -176,6 +197,8 @@ def worker_main(jobs: Sequence[Job], places: Places, pending: Pending, pipe: Any
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work(jobs, places, pipe.send, pending)
+    except DeviceLost:
+        sys.exit(1)  # the parent tells of the cell, and starts another worker
     except UserError as error:
         pipe.send(("error", -1, {"reason": str(error)}))
 

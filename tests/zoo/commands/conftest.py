@@ -34,5 +34,5 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(corpus: Path, tmp_path: Path) -> list[str]:
     return [
         "--corpus", str(corpus), "--arch", "textcnn", "--cache-dir", str(corpus.parent / "cache"),
-        "--out", str(tmp_path / "out"), "--no-portable", *SMALL,
+        "--out", str(tmp_path / "out"), "--no-portable", "--device", "cpu", *SMALL,
     ]  # fmt: skip

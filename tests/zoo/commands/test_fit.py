@@ -198,7 +198,7 @@ def test_a_cell_of_a_comparison_can_be_used(run: Run, place: Path, tmp_path: Pat
 
     base = [
         "--corpus", "parts", "--arch", "textcnn", "--recipe", "uegr", "--jobs", "1", "--no-portable",
-        "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache"), *SMALL,
+        "--device", "cpu", "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache"), *SMALL,
     ]  # fmt: skip
     assert run(ablate.main, *base)[0] == 0
     code, _, err = run(ablate.main, *base, "--save-models")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
+from zoo.core.result import FAILED, Result
+from zoo.grid import worker
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Store
 from zoo.grid.worker import outcome, run_job, work
@@ -61,3 +66,55 @@ def test_a_cell_that_another_runner_finishes_just_before_the_claim_is_not_run_ag
     job = Job(result, None, "imdb", 1.0)  # type: ignore[arg-type]
     work([job], Places(tmp_path), lambda event: None, {job.id: None})
     assert store.done(job.id)
+
+
+# --- a GPU that is lost -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "answers", "lost"),
+    [("cuda:0", False, True), ("cuda:0", True, False), ("cpu", False, False)],
+)
+def test_a_cell_that_takes_the_gpu_with_it_ends_the_worker(
+    device: str,
+    answers: bool,
+    lost: bool,
+    made: Callable[..., Result],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its failure is written, and no other cell is tried in this process."""
+
+    def synchronize(where: str) -> None:
+        if not answers:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    failed = replace(made("uegr"), status=FAILED, reason="AcceleratorError: CUDA error")
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(worker, "settle", lambda *_: failed)
+    events: list[worker.Event] = []
+    job = Job(failed, None, "imdb", 1.0)  # type: ignore[arg-type]
+    if lost:
+        with pytest.raises(worker.DeviceLost, match=r"the GPU failed \(AcceleratorError: CUDA error\)"):
+            worker.run_job(job, Places(tmp_path, device=device), events.append, 0)
+    else:
+        worker.run_job(job, Places(tmp_path, device=device), events.append, 0)
+    assert [event[0] for event in events] == ["start"] + ["failed"] * (not lost)
+    assert Store(tmp_path).read(failed.id).reason == failed.reason
+
+
+def test_a_worker_without_a_gpu_ends_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent sees it end within a cell, tells of the cell and starts another."""
+
+    def work(*_: object) -> None:
+        raise worker.DeviceLost("the GPU failed")
+
+    class Pipe:
+        def send(self, event: object) -> None:
+            raise AssertionError(f"told {event}")
+
+    monkeypatch.setattr(worker, "work", work)
+    monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        worker.worker_main([], Places(Path("x")), None, Pipe())  # type: ignore[arg-type]
+    assert ended.value.code == 1
