@@ -11,11 +11,12 @@ COMMANDS = """\
 python -m zoo.ablate         train and compare the methods; tables and figures
 python -m zoo.ablate report  tables and figures again, from a folder of results
 python -m zoo.ablate show    one training run in full
-python -m zoo.report         a page to look at: the paper's claims, tables, figures
+python -m zoo.ablate merge   folders of results into one
 python -m zoo.ablate --list  recipes, models, corpora, presets, every setting
+python -m zoo.report         a page to look at: claims, tables, figures
 python -m zoo.fit            train a classifier of your own texts, to keep
 python -m zoo.predict        use it: a text a line in, a class a line out
-python -m zoo.robust         how robust saved models are: attacks, other texts, calibration
+python -m zoo.robust         how robust saved models are: attacks, other texts
 python -m zoo.study          questions answered by measurement (--list)
 python -m zoo.tune           better settings, looked for on the validation part
 python -m zoo.bench          what a training step costs (from a checkout)
