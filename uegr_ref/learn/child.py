@@ -27,6 +27,7 @@ from .steps import STEPS
 from .training import train
 
 MEMORY = 4 << 30  # bytes of address space
+LOADS = "The file can be loaded."
 
 
 def main(arguments: list[str]) -> int:
@@ -73,8 +74,7 @@ def _loaded(
                 f"{type(error).__name__}: {error.msg}, {Path(error.filename or '').name}, line {error.lineno}"
             )
         where = places(error, path)
-        says = "The file can be loaded."
-        say(**Verdict("the_file_loads", says, False, False, words, "", where)._asdict())
+        say(**Verdict("the_file_loads", LOADS, False, False, words, "", where)._asdict())
         say(done=True)
         return None
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import NamedTuple, TypeAlias
 
+from .language import docstring, fill, in_columns, said
 from .steps import STEPS, Step, owner
 
 PACKAGE = __package__.rpartition(".")[0]  # uegr_ref
@@ -61,8 +62,8 @@ def read(module: str, sources: Sources | None = None) -> Module:
     return Module(module, text.splitlines(), ast.get_docstring(tree) or "", defined, imported)
 
 
-def text(step: Step, bodies: bool = False, sources: Sources | None = None) -> str:
-    """The file of a step: empty, or with the reference's bodies."""
+def text(step: Step, bodies: bool = False, sources: Sources | None = None, language: str = "en") -> str:
+    """The file of a step: empty, with its sentences in a language; or with the reference's bodies."""
     parts, imports = [], {("__future__", "annotations"): "annotations"}
     for function in step.functions:
         home, _, name = function.rpartition(".")
@@ -77,17 +78,21 @@ def text(step: Step, bodies: bool = False, sources: Sources | None = None) -> st
                 body = names_in(module.defined[one] for one in with_helpers(name, module))
                 named |= {n for n in body if (asking := owner(n)) and asking.number < step.number} | {"np"}
             imports |= imports_of(named | ({*step.uses} if not bodies else set()), module, step)
-            parts.append(whole_text(node, module) if bodies else empty_text(node, module, step))
-    return "\n\n\n".join(["\n\n".join([header(step), import_lines(imports)]), *dict.fromkeys(parts)]) + "\n"
+            parts.append(whole_text(node, module) if bodies else empty_text(node, module, step, language))
+    top = "\n\n".join([header(step, language), import_lines(imports)])
+    return "\n\n\n".join([top, *dict.fromkeys(parts)]) + "\n"
 
 
-def header(step: Step) -> str:
+def header(step: Step, language: str) -> str:
     """The docstring of an exercise: what is asked, then the reference's own equations."""
-    doc = read(step.functions[-1].rpartition(".")[0]).doc
-    title = f"Step {step.number} of {len(STEPS)}: {step.title}."
-    task = textwrap.fill(step.task, WIDTH)
-    check = f"python -m uegr_ref.learn check . {step.number}      (hint . {step.number} for a hint)"
-    from_file = f"From {step.functions[-1].rpartition('.')[0].replace('.', '/')}.py of the reference:"
+    home = step.functions[-1].rpartition(".")[0]
+    title = said("Step {number} of {of}: {title}.", language, number=step.number, of=len(STEPS),
+                 title=said(step.title, language))  # fmt: skip
+    task = fill(said(step.task, language), WIDTH)
+    hint = said("(hint . {number} for a hint)", language, number=step.number)
+    check = f"python -m uegr_ref.learn check . {step.number}      {hint}"
+    from_file = said("From {file} of the reference:", language, file=f"{home.replace('.', '/')}.py")
+    doc = docstring(read(home).doc, language, WIDTH)
     quotes = '"""'
     return f"{quotes}{title}\n\n{task}\n\n    {check}\n\n{from_file}\n\n{doc}\n{quotes}"
 
@@ -165,12 +170,26 @@ def whole_text(node: ast.FunctionDef, module: Module) -> str:
     return "\n".join(module.lines[first_line(node) : node.end_lineno])
 
 
-def empty_text(node: ast.FunctionDef, module: Module, step: Step) -> str:
+def empty_text(node: ast.FunctionDef, module: Module, step: Step, language: str) -> str:
     """A function without its body; a skeleton keeps the comments that number the lines of the algorithm."""
     doc_ends = node.body[0].end_lineno or node.lineno
     kept = module.lines[first_line(node) : doc_ends]
+    if language != "en":
+        kept = [*module.lines[first_line(node) : node.body[0].lineno - 1], translated_doc(node, language)]
     if step.skeleton:
         body = module.lines[doc_ends : node.end_lineno]
-        numbered = [line for line in body if line.lstrip().startswith("# ") and line.lstrip()[2].isdigit()]
-        kept += [body[0]] + [line for comment in numbered for line in ("", comment)] + [""]
+        kept += [body[0], *(part for comment in numbered(body, language) for part in ("", comment)), ""]
     return "\n".join([*kept, f'    raise NotImplementedError("{node.name}")'])
+
+
+def translated_doc(node: ast.FunctionDef, language: str) -> str:
+    """A function's docstring in another language, as lines of code."""
+    doc = docstring(ast.get_docstring(node) or "", language, WIDTH - 7)  # four blanks and the quotes
+    quotes = '"""'
+    return textwrap.indent(f"{quotes}{doc}" + ("\n" if "\n" in doc else "") + quotes, "    ")
+
+
+def numbered(body: Iterable[str], language: str) -> list[str]:
+    """The comments of a function that number the lines of the algorithm."""
+    comments = [line for line in body if line.lstrip().startswith("# ") and line.lstrip()[2].isdigit()]
+    return [in_columns(comment, language) for comment in comments]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from .language import LANGUAGES
 from .steps import STEPS, Step
 
 PROGRESS = "progress.json"
@@ -33,7 +34,9 @@ class Folder:
         if file.is_file():
             try:
                 kept = json.loads(file.read_text("utf-8"))
-                self.language = str(kept["language"])
+                if kept["language"] not in LANGUAGES:
+                    raise KeyError(kept["language"])
+                self.language = kept["language"]
                 self.progress = {
                     int(n): Done(str(d["passed"]), int(d["hints"])) for n, d in kept["steps"].items()
                 }

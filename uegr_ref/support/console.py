@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -45,16 +46,21 @@ def run(main: Callable[[], int]) -> None:
         sys.exit(1)
 
 
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: a wide character, as of Chinese, takes two."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
 class Table:
     """Columns are (title, width, format); a cell of None prints as a dash. Texts go left, numbers right."""
 
-    def __init__(self, *columns: tuple[str, int, str]) -> None:
-        self.columns = [(title, max(width, len(title)), form) for title, width, form in columns]
+    def __init__(self, *of: tuple[str, int, str]) -> None:
+        self.columns = [(title, max(width, columns(title)), form) for title, width, form in of]
 
     def head(self) -> str:
         """The titles, over a rule."""
         titles = self._line([title for title, _, _ in self.columns])
-        return titles + "\n  " + "-" * (len(titles) - 2)
+        return titles + "\n  " + "-" * (columns(titles) - 2)
 
     def row(self, *cells: object) -> str:
         """One line; cells in the order of the columns."""
@@ -63,5 +69,6 @@ class Table:
 
     def _line(self, cells: list[str]) -> str:
         pairs = zip(cells, self.columns, strict=True)
-        padded = [cell.ljust(width) if form == "s" else cell.rjust(width) for cell, (_, width, form) in pairs]
+        blanks = [(cell, " " * (width - columns(cell)), form) for cell, (_, width, form) in pairs]
+        padded = [cell + blank if form == "s" else blank + cell for cell, blank, form in blanks]
         return ("  " + "  ".join(padded)).rstrip()
