@@ -113,7 +113,7 @@ def test_the_measures_of_table_iii_and_their_improvement_by_hand() -> None:
 
 def test_tables_of_two_methods() -> None:
     found = robust_blocks({"Vanilla": [point("a")], "UEGR": [point("b", letters=7, failed=True)]})
-    tables = {block.header[0]: block for block in found if isinstance(block, Table)}
+    tables = {block.title or block.header[0]: block for block in found if isinstance(block, Table)}
     assert tables["Edits of letters"].rows[1] == ("UEGR", "65.0", "80.0", "1.5", "20.0")
     assert tables["PGD, by epsilon in RMS of the word vectors"].header[1:] == (
         "clean",
@@ -123,8 +123,31 @@ def test_tables_of_two_methods() -> None:
     )
     assert tables["Is the attack believable?"].rows[0] == ("the loss rises", "passed", "FAILED")
     assert tables["Is the attack believable?"].rows[1][1:] == ("passed", "passed")
-    differences = [b for b in found if isinstance(b, Table) and b.header[0] == "Difference to Vanilla"]
-    assert differences[3].rows[0][1].startswith("+15.0 [")
+    differences = [b for b in found if isinstance(b, Table) and b.title == "Difference to Vanilla"]
+    (letters,) = [b for b in differences if b.header == ("Edits of letters", "UEGR")]
+    assert [row[0] for row in letters.rows] == ["searched", "random"]
+    assert letters.rows[0][1].startswith("+15.0 [")
+
+
+def test_of_methods_and_columns_what_there_is_less_of_stands_side_by_side() -> None:
+    """An interval is 17 characters wide; both ways say the same."""
+
+    def differences(*methods: str) -> Table:
+        points = {name: [point("b", letters=4 + n)] for n, name in enumerate(methods)}
+        found = robust_blocks({"Vanilla": [point("a")], **points})
+        tables = [b for b in found if isinstance(b, Table) and b.title == "Difference to Vanilla"]
+        (table,) = [b for b in tables if b.header[0] == "Edits of letters"]
+        return table
+
+    down, across = differences("UEGR"), differences("UEGR", "SAM", "R-AT")
+    assert down.header[1:] == ("UEGR",)
+    assert across.header[1:] == ("searched", "random")
+    assert [row[0] for row in across.rows] == ["UEGR", "SAM", "R-AT"]
+    assert across.rows[0][1:] == tuple(row[1] for row in down.rows)
+
+
+def test_averages_and_notes_of_two_methods() -> None:
+    found = robust_blocks({"Vanilla": [point("a")], "UEGR": [point("b", letters=7, failed=True)]})
     averages = next(b for b in found if isinstance(b, Table) and b.header[-1] == "average")
     adversarial = 100 * (0.15 / 2) / 0.45
     assert averages.rows == (
