@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "corpus",
-        help="csv, tsv, json(l) or parquet with text and label, a folder of parts, or a known corpus",
+        help="csv, tsv, json(l) or parquet with text and label, a folder, hub:OWNER/NAME or a known name",
     )
     add(
         "--out",

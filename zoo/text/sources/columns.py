@@ -13,14 +13,25 @@ from zoo.core.errors import UserError
 TEXT_NAMES = ("text", "review", "sentence", "content", "title")
 LABEL_NAMES = ("label", "sentiment", "category", "class", "target")
 SPLIT_NAME, PAIR_NAME = "split", "text_pair"
+# Usual names of a text in two, taken together where `text` is missing.
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The columns that the user named; an empty name leaves the choice to `choose_columns`."""
+    """The columns that the user named; an empty name leaves the choice to `choose_columns`.
+
+    pair: of the second text, beside a named `text`; empty: `text_pair` if it is there.
+    """
 
     text: str = ""
     label: str = ""
+    pair: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,8 @@ def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
     """
     if not head.names:
         raise UserError(f"{head.where}: empty; expected rows with text and label")
-    text = _choose(head, asked.text, TEXT_NAMES, "--text-column")
+    text, second = _two(head, asked)
+    text = text or _choose(head, asked.text, TEXT_NAMES, "--text-column")
     label = _choose(head, asked.label, LABEL_NAMES, "--label-column")
     if not text or not label:
         raise UserError(
@@ -68,10 +80,11 @@ def choose_columns(head: Head, asked: Asked, path: Path) -> Columns:
         raise UserError(f"{head.where}: column {text!r} is named for text and label; expected two columns")
     notes = []
     if (text.strip().lower(), label.strip().lower()) != (TEXT_NAMES[0], LABEL_NAMES[0]):
-        notes = [f"columns: {text} as text, {label} as label"]
+        also = f", {second} as text_pair" if second else ""
+        notes = [f"columns: {text} as text, {label} as label{also}"]
     splits = _found(head, SPLIT_NAME)
     split = splits[0] if len(splits) == 1 and splits[0] not in (text, label) else ""
-    pairs = _found(head, PAIR_NAME)
+    pairs = _found(head, second or asked.pair or PAIR_NAME)
     pair = pairs[0] if len(pairs) == 1 and pairs[0] not in (text, label) else ""
     return Columns(text, label, split, tuple(notes), pair)
 
@@ -83,6 +96,16 @@ def choose_text(head: Head, asked: str) -> str:
     if not (text := _choose(head, asked, TEXT_NAMES, "--text-column")):
         raise UserError(f"{head.where}: {_listed(head)}; expected text, or --text-column NAME")
     return text
+
+
+def _two(head: Head, asked: Asked) -> tuple[str, str]:
+    """Return the columns of a text in two under their usual names; empty names where it is in one."""
+    if not asked.text and not _found(head, TEXT_NAMES[0]):
+        for names in PAIRS:
+            first, second = (_found(head, name) for name in names)
+            if len(first) == len(second) == 1 and asked.label not in (first[0], second[0]):
+                return first[0], second[0]
+    return "", ""
 
 
 def _found(head: Head, name: str) -> list[str]:

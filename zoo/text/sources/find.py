@@ -1,4 +1,4 @@
-"""Where a corpus is found: a demo package, the data folder, the network, or a path of the user's own."""
+"""Where a corpus is found: a demo package, the data folder, the network, the hub, or a path."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zoo.core.errors import UserError
 from zoo.text.settings import Report
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.demo import demo_source
+from zoo.text.sources.hub import PREFIX, hub_source
 from zoo.text.sources.official import fetched, find_archive, find_in_folder, from_archive
 from zoo.text.sources.own import own_source
 from zoo.text.sources.rows import DEV_AS_TEST, RawCorpus, Source
@@ -34,6 +35,8 @@ def find_source(
         if card.kind == "demo":
             return dataclasses.replace(demo_source(card), identity=card.identity())
         return _compared(card, _real_source(card, data_dir, cache_dir, report))
+    if name_or_path.startswith(PREFIX):
+        return hub_source(name_or_path, asked, report)
     # `Path` raises for a name too long, a NUL byte or an unknown home; these functions say no.
     places = [os.path.expanduser(name_or_path)]
     if data_dir is not None:

@@ -1,4 +1,4 @@
-"""A corpus of the user's own: one file of labelled rows, or a folder with one file a part."""
+"""A corpus of the user's own: a file of labelled rows, a folder with one a part, or one of `datasets`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.core.cards import is_known
 from zoo.core.errors import UserError
+from zoo.text.sources.arrow import datasets_source, saved_parts
 from zoo.text.sources.columns import Asked, Columns, choose_columns
 from zoo.text.sources.rows import (
     PART_NAMES,
@@ -24,17 +25,22 @@ from zoo.text.sources.simple import labelled, simple_source
 from zoo.text.sources.tables import Table, open_table
 
 
+def own_name(stem: str) -> str:
+    """Return the name of a corpus of the user's own, of letters that a file's name may have."""
+    name = re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "corpus"
+    # Under its own name it would stand in tables as the published corpus.
+    return f"{name}_own" if is_known(name) else name
+
+
 def own_source(path: Path, asked: Asked) -> Source:
     """Return the corpus of a folder or file, named after it. asked: columns that the user named.
 
     Raises `UserError` for what is no folder with a training file and no table with text and label.
     """
-    stem = path.resolve().name if path.is_dir() else path.name.split(".")[0]
-    name = re.sub(r"[^\w.-]+", "_", stem).strip("._-") or "corpus"
-    if is_known(name):
-        # Under its own name it would stand in tables as the published corpus.
-        name += "_own"
+    name = own_name(path.resolve().name if path.is_dir() else path.name.split(".")[0])
     if path.is_dir():
+        if saved := saved_parts(path):
+            return datasets_source(name, path, saved, asked)
         if (source := simple_source(name, path, asked=asked)) is None:
             files = "train.jsonl, train.csv, train.tsv, train.json or train.parquet"
             raise UserError(f"{path}: no training part; expected {files} in the folder")

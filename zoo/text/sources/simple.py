@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zoo.core.errors import UserError
@@ -73,6 +74,25 @@ def _one_file(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> di
     return {"test": path} if (path := next(filter(Path.is_file, candidates), None)) else {}
 
 
+def columns_of_parts(
+    tables: Mapping[str, Table], asked: Asked, path: Path
+) -> tuple[Columns, dict[str, Columns]]:
+    """Return the columns that the first part decides, and those of each part; a split column is not read.
+
+    Raises `UserError` for a part that lacks them.
+    """
+    columns = choose_columns(next(iter(tables.values())).head(), asked, path)
+    named = Asked(columns.text, columns.label, columns.pair)
+    each = {part: choose_columns(table.head(), named, path) for part, table in tables.items()}
+    if lacking := next((part for part in tables if columns.pair and not each[part].pair), None):
+        place = tables[lacking].path
+        raise UserError(f"{place}: no column {columns.pair!r}; expected it as in the first part")
+    if columns.split:
+        note = f"column {columns.split} not read: the files are the parts"
+        columns = replace(columns, split="", notes=(*columns.notes, note))
+    return columns, each
+
+
 def simple_source(
     name: str,
     folder: Path,
@@ -93,14 +113,9 @@ def simple_source(
     if not files or ("train" not in files and not only):
         return None
     tables = {part: open_table(path) for part, path in files.items()}
-    columns = choose_columns(next(iter(tables.values())).head(), asked, folder)
-    each = {
-        part: choose_columns(table.head(), Asked(columns.text, columns.label), folder)
-        for part, table in tables.items()
-    }
+    columns, each = columns_of_parts(tables, asked, folder)
     labels_file = folder / "labels.txt"
     named = labels_file.is_file() and not scores
-    unread = [f"column {columns.split} not read: the files are the parts"] if columns.split else []
 
     def read() -> RawCorpus:
         origin = labels_file if named else next(iter(files.values()))
@@ -114,9 +129,8 @@ def simple_source(
             for part, table in tables.items()
         }
         spoken = language or guess_language(next(iter(parts.values())).texts)
-        corpus = RawCorpus(name, spoken, labels.names, parts, (*columns.notes, *unread))
+        corpus = RawCorpus(name, spoken, labels.names, parts, columns.notes)
         return corpus if only else check_parts(dev_as_test(corpus), folder)
 
     every = (*files.values(), *([labels_file] if named else []))
-    identity = "\0".join(filter(None, (columns.text, columns.label, columns.pair)))
-    return Source(name, "simple", every, read, identity=identity)
+    return Source(name, "simple", every, read, identity="\0".join(columns.wanted))
