@@ -26,6 +26,7 @@ import torch
 
 from tests.kill.rounds import COUNTED, DISTURBANCES, Round
 from tests.kill.runner import Twist
+from tests.zoo.corpora import write_films
 from zoo.studies import run
 from zoo.studies.study import Study, Where
 
@@ -42,9 +43,7 @@ def campaign(
     """Each round's kind and what was found; the kinds in turn. `twist` changes the runners' program."""
     torch.set_num_threads(1)
     place.mkdir(parents=True, exist_ok=True)
-    films = place / "films.csv"
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    films.write_text("text,label\n" + "\n".join(rows) + "\n")
+    films = write_films(place)
     sound = _round(place / "undisturbed", films, random.Random(seed))
     run.plan(sound.study)  # imports what the forks are to find
     sound.complete()

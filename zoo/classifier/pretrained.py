@@ -23,9 +23,10 @@ from zoo.pretrained.cell import check_settings, examples_info, make_run
 from zoo.pretrained.encoder import Encoder, quiet
 from zoo.pretrained.folders import folder_of
 from zoo.pretrained.run import PretrainedRun, logits_of
-from zoo.text import Examples, Part, RawCorpus
+from zoo.text import Examples, Part
 from zoo.text.encode import PROBE
 from zoo.text.examples import choose_examples
+from zoo.text.loading import refuse_pairs
 from zoo.training.device import work_of
 from zoo.training.settings import CellSettings
 
@@ -61,7 +62,7 @@ class PretrainedFamily:
 
     def train(self, order: Order) -> Made:
         """See `Family`."""
-        check_single(order.corpus)
+        refuse_pairs(order.corpus, "python -m zoo.ablate, which compares on them")
         encoder = Encoder(folder_of(order.arch))
         examples = choose_examples(order.corpus, order.settings.text, cuts=order.cuts)  # type: ignore[arg-type]
         order.prepared(len(examples.train), len(examples.validation))
@@ -78,12 +79,13 @@ class PretrainedFamily:
     ) -> Tensor:
         """See `Family`."""
         data = reader.encoder.encode(part_of(texts), reader.max_length)
+        model.to(device).eval()
         with torch.inference_mode():
-            found = logits_of(
-                model.to(device).eval(), data, lambda rows: reader.encoder.batch(data, rows, device),
+            return logits_of(
+                data,
+                lambda rows: reader.encoder.batch(data, rows, device),
                 lambda batch: model(**batch).logits,
-            )  # fmt: skip
-        return found
+            )
 
     def write(self, model: Any, reader: Pieces, labels: Sequence[str], folder: Path) -> None:
         """See `Family`."""
@@ -101,17 +103,6 @@ class PretrainedFamily:
         if type(length) is not int or length < 1:
             raise UserError(f"max_length {length!r} is not that of a reader")
         return pieces.trained_model(classes), Pieces(pieces, length)
-
-
-def check_single(corpus: RawCorpus) -> None:
-    """Raise `UserError` where texts are pairs or labels are scores."""
-    if any(rows.pairs for rows in corpus.parts.values()):
-        what = "rows are sentence pairs (text_pair); expected single texts"
-    elif not corpus.labels:
-        what = "labels are scores; expected classes"
-    else:
-        return
-    raise UserError(f"{corpus.where or corpus.name}: {what}, or python -m zoo.ablate, which compares on them")
 
 
 def part_of(texts: Sequence[str]) -> Part:

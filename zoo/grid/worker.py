@@ -19,20 +19,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zoo.classifier import own
+from zoo.classifier.families import Made
 from zoo.classifier.network import Network
-from zoo.classifier.own import made_of
 from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
-from zoo.text import Examples, load_corpus, load_examples
+from zoo.text import load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
-from zoo.training.cell import Trained, train_cell, write_weights
+from zoo.training.cell import train_cell, write_weights
 from zoo.training.environment import machine, made_by
 from zoo.training.settings import CellFailed
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from zoo.pretrained.run import PretrainedRun
 
 # (event, job number, payload): "start" {}, "epoch" {share, entry}, "done" {accuracy, seconds},
@@ -132,13 +135,17 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
     if device.index is not None:
         torch.cuda.set_device(device)
     if is_pretrained(job.model):
+        from zoo.classifier.pretrained import made_of
         from zoo.pretrained.cell import train_pretrained
 
         assert not isinstance(settings, BaselineSettings)
         examples = load_examples(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
         _check_same(job, examples.fingerprint)
-        keep_run = partial(_keep_run, job, places, examples)
-        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep_run)
+
+        def keep(run: PretrainedRun) -> None:
+            _keep(job, places, run.model, lambda: made_of(run, job.model, settings, examples))
+
+        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep)
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
     _check_same(job, corpus.fingerprint)
     if isinstance(settings, BaselineSettings):
@@ -151,7 +158,7 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
         progress,
         places.graphs,
         cache_dir=places.cache,
-        keep=partial(_keep, job, places),
+        keep=lambda trained: _keep(job, places, trained.run.model, lambda: own.made_of(trained)),
     )
 
 
@@ -164,24 +171,12 @@ def _check_same(job: Job, fingerprint: str) -> None:
         raise UserError(f"corpus {job.source} has changed since the run began; run again")
 
 
-def _keep(job: Job, places: Places, trained: Trained) -> None:
+def _keep(job: Job, places: Places, model: nn.Module, made: Callable[[], Made]) -> None:
     """Write the weights and the network of a cell where they are wanted."""
     if (path := places.weights(job.id)) is not None:
-        write_weights(trained.run.model.state_dict(), path)
+        write_weights(model.state_dict(), path)
     if (folder := places.model(job.id)) is not None:
-        Network.of(made_of(trained), job.cell.recipe).save(folder)
-
-
-def _keep_run(job: Job, places: Places, examples: Examples, run: PretrainedRun) -> None:
-    """As `_keep`, for a model of Hugging Face."""
-    from zoo.classifier import pretrained
-
-    if (path := places.weights(job.id)) is not None:
-        write_weights(run.model.state_dict(), path)
-    if (folder := places.model(job.id)) is not None:
-        assert not isinstance(job.settings, BaselineSettings)
-        made = pretrained.made_of(run, job.model, job.settings, examples)
-        Network.of(made, job.cell.recipe).save(folder)
+        Network.of(made(), job.cell.recipe).save(folder)
 
 
 def _failed(job: Job, places: Places, reason: str) -> Result:

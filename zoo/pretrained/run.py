@@ -77,12 +77,12 @@ class PretrainedRun(Loop):
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Loop`. Dropout draws from torch's own numbers, which this run keeps to itself."""
         self.method.new_epoch()
-        records, rate = list[dict[str, Tensor]](), 0.0
+        records, rate, steps = list[dict[str, Tensor]](), 0.0, steps_an_epoch(self.data, self.train)
         with self._own_random_numbers():
             for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
                 rate = float(self.schedule.get_last_lr()[0])
                 records.append(self.step(self._labelled(self.data, rows)))
-                self.stepped(epoch, len(records), steps_an_epoch(self.data, self.train))
+                self.stepped(epoch, len(records), steps)
         return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
 
     @contextmanager
@@ -146,7 +146,8 @@ class PretrainedRun(Loop):
         def batch(rows: np.ndarray) -> Inputs:
             return self._labelled(data, rows) if labelled else self.encoder.batch(data, rows, self.device)
 
-        found = logits_of(self.model.eval(), data, batch, logits)
+        self.model.eval()
+        found = logits_of(data, batch, logits)
         self.evaluate_seconds += time.perf_counter() - began
         if found.shape[1] == 1:
             return Scores(found[:, 0].double().cpu().numpy(), data.labels)
@@ -164,10 +165,7 @@ class PretrainedRun(Loop):
 
 
 def logits_of(
-    model: nn.Module,
-    data: Encoded,
-    batch: Callable[[np.ndarray], Inputs],
-    logits: Callable[[Inputs], Tensor],
+    data: Encoded, batch: Callable[[np.ndarray], Inputs], logits: Callable[[Inputs], Tensor]
 ) -> Tensor:
     """(n, C) of n >= 1 texts, in their order, in batches of texts of about one length.
 

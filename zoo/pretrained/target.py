@@ -15,11 +15,10 @@ from torch import nn
 from uegr.adapted import Adapted, adapt
 from zoo.core.batch import Batch
 from zoo.pretrained.encoder import Encoder
+from zoo.pretrained.run import logits_of
 from zoo.text.batching import batch_rows
 from zoo.text.examples import Part
 from zoo.training.words import Words
-
-_ROWS = 64
 
 
 class PretrainedTarget:
@@ -36,18 +35,22 @@ class PretrainedTarget:
 
     def logits(self, part: Part) -> np.ndarray:
         """See there."""
-        encoded = self.encoder.encode(part, self.length)
-        found = np.zeros((len(part), len(self.classes)))
+        if not len(part):
+            return np.zeros((0, len(self.classes)))
+        data, cpu = self.encoder.encode(part, self.length), torch.device("cpu")
         with torch.inference_mode():
-            for rows in self._rows(encoded.lengths, _ROWS):
-                inputs = self.encoder.batch(encoded, rows, torch.device("cpu"))
-                found[rows] = self.model(**inputs).logits.double().numpy()
+            logits = logits_of(
+                data,
+                lambda rows: self.encoder.batch(data, rows, cpu),
+                lambda batch: self.model(**batch).logits,
+            )
+        found: np.ndarray = logits.double().numpy()
         return found
 
     def words(self, part: Part, rows: int) -> Iterator[Words]:
         """See there."""
         encoded = self.encoder.encode(part, self.length)
-        for own in self._rows(encoded.lengths, rows):
+        for own in batch_rows(encoded.lengths, rows, seed=0, epoch=0, shuffle=False):
             inputs = self.encoder.batch(encoded, own, torch.device("cpu"))
             labels, index = torch.from_numpy(part.labels[own]), torch.from_numpy(own)
             batch = Batch(inputs["input_ids"], self.adapted.mask(inputs), labels, index)
@@ -73,6 +76,3 @@ class PretrainedTarget:
     def close(self) -> None:
         """See there: the hook is taken out of the model."""
         self.adapted.remove()
-
-    def _rows(self, lengths: np.ndarray, rows: int) -> list[np.ndarray]:
-        return batch_rows(lengths, rows, seed=0, epoch=0, shuffle=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.core.command import CommandParser, command, filled, status, terminal_width
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, writing
 
 if TYPE_CHECKING:
     from zoo.evidence.judged import Judged
@@ -106,13 +106,9 @@ def _write(options: argparse.Namespace, out: Path | None, what: Read, found: Seq
             print(text, end="")
     _progress("")
     for path, content in contents.items():
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror}); expected a place to write to"
-            ) from None
     return list(contents)
 
 

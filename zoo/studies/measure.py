@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.core.command import say
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, writing
 from zoo.core.identity import canonical_json, plain
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, parse_setting
@@ -171,15 +171,12 @@ def write_point(path: Path, point: Point) -> None:
     """There as a whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(
-            json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); expected a place to write to"
-        ) from None
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(
+                json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
+                encoding="utf-8",
+            )
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

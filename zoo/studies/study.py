@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from zoo.changes import as_typed, check_read, resolve, shown
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, writing
 from zoo.core.identity import canonical_json, plain
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
@@ -298,11 +298,7 @@ class Study:
         """Keep it in `folder/studies`, under a name that only the same study has."""
         text = json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n"
         path = folder / "studies" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror}); expected a place to write to"
-            ) from None
         return path

@@ -126,7 +126,7 @@ def prepare(
     """
     _check_types(settings, report)
     texts, labels = end_to_end(raw)
-    refuse_pairs(raw)
+    refuse_pairs(raw, "--arch hf:FOLDER, a model that takes them")
     chosen, notes = choose_rows(raw, texts, labels, settings, cuts)
     name = tokeniser_name(settings.tokeniser, raw.language)
     used = np.sort(np.concatenate(list(chosen.values())))
@@ -147,15 +147,15 @@ def prepare(
     )
 
 
-def refuse_pairs(raw: RawCorpus) -> None:
-    """The zoo's own models read one text and answer with a class. Raises `UserError` for other rows."""
+def refuse_pairs(raw: RawCorpus, instead: str) -> None:
+    """Raise `UserError` for rows that are not one text with a class; `instead`: what takes them."""
     if any(rows.pairs for rows in raw.parts.values()):
         what = "rows are sentence pairs (text_pair); expected single texts"
     elif raw.parts and not raw.labels:
         what = "labels are scores; expected classes"
     else:
         return
-    raise UserError(f"{raw.where or raw.name}: {what}, or --arch hf:FOLDER, a model that takes them")
+    raise UserError(f"{raw.where or raw.name}: {what}, or {instead}")
 
 
 def _tokens(

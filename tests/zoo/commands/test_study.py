@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from corpora import write_films
 
 from zoo import study
 from zoo.core.names import BASELINE
@@ -17,10 +18,9 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def asked(tmp_path: Path) -> list[str]:
     """The question of the defaults on a small corpus of our own, one model, one seed."""
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    films = write_films(tmp_path)
     return [
-        "defaults", "--corpus", str(tmp_path / "films.csv"), "--arch", "textcnn", "--seeds", "0",
+        "defaults", "--corpus", str(films), "--arch", "textcnn", "--seeds", "0",
         "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--jobs", "1",
         "--set", "embedding=8", "filters=4", "widths=1,2", "epochs=1",
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from corpora import write_films
 
 from zoo import tune
 from zoo.core.errors import UserError
@@ -24,11 +25,10 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def films(tmp_path: Path) -> list[str]:
     """The options of a search over a small corpus of our own."""
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    films = write_films(tmp_path)
     sizes = ["--set", "embedding=8", "filters=4", "widths=1,2"]
     return [
-        "--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(tmp_path / "films.csv"),
+        "--preset", "demo", "--epochs", "1", "--jobs", "1", "--corpus", str(films),
         "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--no-portable", *sizes,
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from corpora import write_rows
 
 import tiny
 from zoo.core.classes import decode_classes, decode_scores
@@ -29,21 +30,15 @@ TEXTS = part(
 )
 
 
-def rows(folder: Path, name: str, *texts: tuple[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"text": text, "label": label}) for text, label in texts]
-    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """IMDB's rewritten reviews (in another order of classes), and another corpus."""
     counter = tmp_path / "imdb_counterfactual"
-    rows(counter, "original_test", ("good film", "pos"), ("bad plot", "neg"), ("a poor film", "neg"))
-    rows(counter, "revised_test", ("bad film", "neg"), ("fine plot", "pos"), ("fine bad", "pos"))
+    write_rows(counter, "original_test", ("good film", "pos"), ("bad plot", "neg"), ("a poor film", "neg"))
+    write_rows(counter, "revised_test", ("bad film", "neg"), ("fine plot", "pos"), ("fine bad", "pos"))
     (counter / "labels.txt").write_text("pos\nneg\n")
-    rows(tmp_path / "ag_news", "train", *((f"the a {i}", str(i % 4)) for i in range(20)))
-    rows(tmp_path / "ag_news", "test", *((f"a the a {i}", str(i % 4)) for i in range(12)))
+    write_rows(tmp_path / "ag_news", "train", *((f"the a {i}", str(i % 4)) for i in range(20)))
+    write_rows(tmp_path / "ag_news", "test", *((f"a the a {i}", str(i % 4)) for i in range(12)))
     (tmp_path / "ag_news" / "labels.txt").write_text("0\n1\n2\n3\n")
     load_shifts.cache_clear()
     other_texts.cache_clear()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from corpora import write_films
 
 from zoo.studies.study import Study, Where
 
@@ -16,10 +17,7 @@ SIZES = {"embedding": 8, "filters": 4, "widths": [1, 2], "max_length": 12, "epoc
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 rows of two classes."""
-    path = tmp_path_factory.mktemp("corpora") / "films.csv"
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    path.write_text("text,label\n" + "\n".join(rows) + "\n")
-    return path
+    return write_films(tmp_path_factory.mktemp("corpora"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from corpora import write_films
 
 from zoo import study
 from zoo.core.errors import UserError
@@ -23,10 +24,9 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def asked(tmp_path: Path) -> list[str]:
     """Options of a small study: a corpus of our own, one model, one seed."""
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    films = write_films(tmp_path)
     return [
-        "--corpus", str(tmp_path / "films.csv"), "--arch", "textcnn", "--seeds", "0",
+        "--corpus", str(films), "--arch", "textcnn", "--seeds", "0",
         "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
         "--set", "embedding=8", "filters=4", "widths=1,2", "epochs=1",
     ]  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from corpora import write_rows
 
 from zoo.core.cards import Shift, load_card
 from zoo.core.errors import UserError
@@ -14,18 +14,12 @@ from zoo.text import Part
 from zoo.text.shifts import Shifted, load_shifts, other_texts, sample
 
 
-def rows(folder: Path, name: str, *texts: tuple[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"text": text, "label": label}) for text, label in texts]
-    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """IMDB's rewritten reviews (in another order of classes)."""
     counter = tmp_path / "imdb_counterfactual"
-    rows(counter, "original_test", ("good film", "pos"), ("bad plot", "neg"), ("a poor film", "neg"))
-    rows(counter, "revised_test", ("bad film", "neg"), ("fine plot", "pos"), ("a fine bad film", "pos"))
+    write_rows(counter, "original_test", ("good film", "pos"), ("bad plot", "neg"), ("a poor film", "neg"))
+    write_rows(counter, "revised_test", ("bad film", "neg"), ("fine plot", "pos"), ("a fine bad film", "pos"))
     (counter / "labels.txt").write_text("pos\nneg\n")
     load_shifts.cache_clear()
     other_texts.cache_clear()
@@ -46,11 +40,11 @@ def test_classes_that_share_one_are_summed() -> None:
 
 def test_a_set_that_does_not_fit_its_card_is_refused(data: Path) -> None:
     folder = data / "imdb_counterfactual"
-    rows(folder, "original_test", ("good film", "pos"), ("bad", "neg"))
+    write_rows(folder, "original_test", ("good film", "pos"), ("bad", "neg"))
     with pytest.raises(UserError, match="3 rows in revised_test and 2 in original_test"):
         load_shifts("imdb", data)
     (folder / "labels.txt").write_text("pos\nnegative\n")
-    rows(folder, "revised_test", ("good film", "pos"), ("bad", "negative"))
+    write_rows(folder, "revised_test", ("good film", "pos"), ("bad", "negative"))
     with pytest.raises(UserError, match="classes pos, negative; expected neg, pos, as the card of imdb says"):
         load_shifts("imdb", data)
     (folder / "revised_test.jsonl").unlink()

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from corpora import write_films
+from process import processes
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'uegr[ray]'")
 
@@ -24,19 +26,6 @@ pytestmark = pytest.mark.slow
 PORT = 6397
 CELLS = 7  # 2 recipes x 3 seeds and the reference row
 ROOT = Path(__file__).resolve().parents[4]
-
-
-def processes(word: str) -> list[int]:
-    """Those of this machine whose command line has the word."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if word in words and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("corpora") / "films.csv"
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    path.write_text("text,label\n" + "\n".join(rows) + "\n")
-    return path
+    return write_films(tmp_path_factory.mktemp("corpora"))
 
 
 def command(films: Path, out: Path, *more: str) -> list[str]:

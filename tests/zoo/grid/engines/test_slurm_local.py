@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from corpora import write_films
+from process import processes
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'uegr[slurm]'")
 
@@ -26,9 +28,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def command(place: Path, out: Path, *more: str, epochs: int = 20) -> list[str]:
-    films = place / "films.csv"
-    rows = [f"{'good' if i % 2 else 'bad'} film number {i},{'pos' if i % 2 else 'neg'}" for i in range(120)]
-    films.write_text("text,label\n" + "\n".join(rows) + "\n")
+    films = write_films(place)
     return [
         sys.executable, "-m", "zoo.ablate", "--corpus", str(films), "--arch", "textcnn",
         "--recipe", "dropout", "--seeds", "0", "1", "2", "3", "--no-portable", "--epochs", str(epochs),
@@ -49,15 +49,7 @@ def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
 
 def tasks(out: Path) -> list[int]:
     """The processes that train: the children of submitit's controllers."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if "submitit.core._submit" in words and str(out) in words:
-            found.append(int(folder.name))
-    return found
+    return processes("submitit.core._submit", str(out))
 
 
 def test_the_command_may_die_and_a_task_be_preempted(tmp_path: Path) -> None:
