@@ -292,15 +292,16 @@ def rate_attributes(module: nn.Module) -> list[str]:
 
 def random_states(model: nn.Module) -> list[Tensor]:
     """torch's own random numbers, of the CPU and of the model's GPUs."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in _gpus(model))]
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in gpus_of(model))]
 
 
 def put_random_states(model: nn.Module, states: list[Tensor]) -> None:
     """Those numbers again."""
     torch.set_rng_state(states[0])
-    for device, state in zip(_gpus(model), states[1:], strict=True):
+    for device, state in zip(gpus_of(model), states[1:], strict=True):
         torch.cuda.set_rng_state(state, device)
 
 
-def _gpus(model: nn.Module) -> list[torch.device]:
+def gpus_of(model: nn.Module) -> list[torch.device]:
+    """Where its parameters lie, of GPUs."""
     return sorted({p.device for p in model.parameters() if p.device.type == "cuda"}, key=str)

@@ -307,7 +307,7 @@ class Method:
         state = _copied(dict(state))
         if self.stage is not None:
             self.stage.load(state["update"])
-            self.trainee.generator.set_state(state["update"]["generator"])
+            self.trainee.generator.set_state(state["update"]["generator"].cpu())
         self.trainee.state = state.get("forward", {})
         self.sites.load_state_dict(state["sites"])
 

@@ -5,6 +5,7 @@
     python -m zoo.ablate show CELL             one cell in full
     python -m zoo.ablate convert DIR           bring the results of an earlier version into today's form
     python -m zoo.ablate merge A B --out C     put the results of several folders into one
+    python -m zoo.ablate pack DIR [options]    what a machine without the texts needs to run the same grid
 
 Heavy imports stand inside the functions: `--help` must not wait for torch.
 """
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.command import (
     EXIT_FAILED_CELLS,
-    EXIT_INTERRUPTED,
     CommandParser,
     command,
     duration,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    commands = {"report": _report, "show": _show, "convert": _convert, "merge": _merge}
+    commands = {"report": _report, "show": _show, "convert": _convert, "merge": _merge, "pack": _pack}
     if arguments[:1] and arguments[0] in commands:
         return command("zoo.ablate", lambda: commands[arguments[0]](arguments[1:]))
     return command("zoo.ablate", lambda: _run(parse(arguments)))
@@ -55,7 +55,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Compare the training methods of Table IV on real text. Finished cells are kept: the "
         "same command again runs only what is missing.",
         epilog="Other commands: `python -m zoo.ablate report --out DIR`, `python -m zoo.ablate show CELL`, "
-        "`python -m zoo.ablate convert DIR`, `python -m zoo.ablate merge DIR DIR --out DIR`.",
+        "`python -m zoo.ablate convert DIR`, `python -m zoo.ablate merge DIR DIR --out DIR`, "
+        "`python -m zoo.ablate pack DIR [options]`.",
     )
     add_options(parser, "demo", "texthan", "those of Table IV", "runs/PRESET and what was changed")
     add = parser.add_argument
@@ -86,15 +87,15 @@ def _run(options: argparse.Namespace) -> int:
     say(f"{len(planned.jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
     if planned.pending:
         study.write(planned.places.out)
-    interrupted = run.interrupted(planned)
+    code = run.stopped(planned)
     results = run.results_of(planned)
     seconds = time.perf_counter() - began
     _print_results(options, study, planned, results, seconds)
     if not options.json:
         kept = len(planned.jobs) - len(planned.pending)
         print(filled(_closing_line(study, kept, duration(seconds)), terminal_width()))
-    if interrupted:
-        return EXIT_INTERRUPTED
+    if code:
+        return code
     return EXIT_FAILED_CELLS if any(not result.done for result in results) else 0
 
 
@@ -278,6 +279,39 @@ def _merge(arguments: Sequence[str]) -> int:
         return 0
     mended = f", {merged.mended} of them in place of failed ones" if merged.mended else ""
     print(f"{merged.cells} cells in {options.out}/, {merged.copied} copied{mended}")
+    return 0
+
+
+def _pack(arguments: Sequence[str]) -> int:
+    parser = CommandParser(
+        prog="python -m zoo.ablate pack",
+        description="Put what a grid reads into one folder, as numbers: corpora, word vectors, the study. A "
+        "machine without the texts, tokenisers or a network then runs the same cells under the same names.",
+    )
+    parser.add_argument("folder", type=Path, help="the folder to make, or to write to again")
+    add_options(parser, "demo", "texthan", "those of Table IV", "not used here")
+    options = parser.parse_args(arguments)
+    study = study_of(options)
+
+    from dataclasses import replace
+
+    from zoo.grid.pack import CACHE, DATA, check_packable, pack
+    from zoo.studies import run
+    from zoo.studies.study import Where
+
+    check_packable(study)
+    jobs = run.jobs_of(study, say)
+    packed = pack(study, jobs, run.places_of(study), options.folder, say)
+    there = replace(study, places=Where(portable=study.places.portable)).write(options.folder)
+    folder = options.folder
+    if options.json:
+        print(json.dumps({"folder": str(folder), "study": str(there), "files": packed.files}))
+        return 0
+    for name, size in packed.files.items():
+        print(f"{size / 2**20:8.1f} MB  {name}")
+    print(f"{packed.megabytes:8.1f} MB  {len(jobs)} cells. There:")
+    print(f"  python -m zoo.ablate --study {there} \\")
+    print(f"    --data-dir {folder / DATA} --cache-dir {folder / CACHE} --out runs/there")
     return 0
 
 

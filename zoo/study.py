@@ -96,12 +96,12 @@ def _run(options: argparse.Namespace) -> int:
     say(f"{len(jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
     if options.dry_run:
         return 0
-    interrupted = run.interrupted(planned)
+    code = run.stopped(planned)
     results = {result.id: result for result in run.results_of(planned)}
 
     _print_answer(asked, options, owners, results)
-    if interrupted:
-        return EXIT_INTERRUPTED
+    if code:
+        return code
     failed = len(results) < len(jobs) or not all(result.done for result in results.values())
     return EXIT_FAILED_CELLS if failed else 0
 

@@ -104,10 +104,10 @@ def _run(study: Study) -> int:
     planned = run.plan(study)
     if planned.pending:
         study.write(planned.places.out)
-    interrupted = run.interrupted(planned)
+    code = run.stopped(planned)
     results = run.results_of(planned)
-    if interrupted:
-        return 130
+    if code:
+        return code
     return 1 if any(not result.done for result in results) or len(results) < len(planned.jobs) else 0
 
 

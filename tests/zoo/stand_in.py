@@ -1,12 +1,16 @@
-"""What takes the place of CUDA graphs where there is no GPU."""
+"""What takes the place of CUDA graphs where there is no GPU, and of a clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from zoo.core.errors import OutOfTime
+from zoo.training.turns import State, Turn
 
 
 class StandIn:
@@ -26,3 +30,17 @@ class StandIn:
             work()
 
         return replay
+
+
+class Short(Turn):
+    """A turn that is over when it has been asked so often."""
+
+    def __init__(self, path: Path, looks: int) -> None:
+        super().__init__(path)
+        self.left = looks
+
+    def keep(self, state: Callable[[], State]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.save(state())
+            raise OutOfTime("the time of this turn is over")

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from zoo.core.errors import UserError
+from zoo.core.errors import OutOfTime, UserError
 
-EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 3, 130
+_began: float | None = None  # when the present command did, by `time.monotonic`
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -36,8 +37,13 @@ class CommandParser(argparse.ArgumentParser):
 
 def command(name: str, run: Callable[[], int]) -> int:
     """Run a command: a mistake of the user is one line and exit code 2, a closed pipe is no mistake."""
+    global _began
+    _began = time.monotonic()
     try:
         return run()
+    except OutOfTime as error:
+        say(str(error))
+        return EXIT_OUT_OF_TIME
     except UserError as error:
         print(f"{name}: {one_line(str(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -47,6 +53,16 @@ def command(name: str, run: Callable[[], int]) -> int:
     except BrokenPipeError:  # `| head` closed the pipe: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        _began = None
+
+
+def end_of(minutes: float) -> float | None:
+    """When so many minutes of the present command are over, by `time.monotonic`; 0 minutes: never (None).
+
+    Outside of a command they begin now.
+    """
+    return (time.monotonic() if _began is None else _began) + 60 * minutes if minutes else None
 
 
 def one_line(text: str) -> str:

@@ -29,6 +29,11 @@ def canonical_json(value: Any) -> str:
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def short_hash(value: Any, digits: int = 8) -> str:
+    """So many hex digits that tell one content from another, the same in every process."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:digits]
+
+
 def cell_id(cell: Mapping[str, Any], named: Mapping[str, Any], fingerprint: str) -> str:
     """The name of a cell.
 
@@ -44,7 +49,7 @@ def cell_id(cell: Mapping[str, Any], named: Mapping[str, Any], fingerprint: str)
         "settings": named,
         "data": fingerprint,
     }
-    digest = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:8]
+    digest = short_hash(content)
     parts = [_file_name_part(str(cell[key])) for key in ("corpus", "arch", "recipe")]
     parts.append(f"s{int(cell['seed'])}")
     if cell.get("fold") is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Places:
         portable: bound the vector width, so that machines of several kinds compute the same.
         keep_weights: write the weights of each cell to `out/weights`.
         save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
+        resumes: keep the state of a cell that trains in `out/.begun`, to go on where it was cut off.
+        until: when to end, by `time.monotonic`; None: when all is done.
     """
 
     out: Path
@@ -46,6 +49,18 @@ class Places:
     portable: bool = False
     keep_weights: bool = False
     save_models: bool = False
+    resumes: bool = True
+    until: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return self.until is not None and time.monotonic() >= self.until
+
+    @property
+    def begun(self) -> Path | None:
+        """The folder of what is kept of cells that train; None: nothing is."""
+        return self.out / ".begun" if self.resumes else None
 
     def weights(self, cell_id: str) -> Path | None:
         """Where the weights of a cell go; None: nowhere."""

@@ -107,12 +107,15 @@ class GridProgress:
         if kind in ("done", "failed"):
             self.finished.add(number)
             self._finish(number, self._line(number, kind, payload))
+        elif kind == "paused":
+            name = self.labels[number].ljust(self.room)
+            self._say(f"{' ' * len(self._counter())} {name} goes on next time")
+            self._forget(number)
         elif self.rich is not None:
             self._bar(number, payload)
 
     def _line(self, number: int, kind: str, payload: dict[str, Any]) -> str:
-        total = str(len(self.numbers))
-        counter = f"[{len(self.finished):>{len(total)}}/{total}]"
+        counter = self._counter()
         name = self.labels[number].ljust(self.room)
         if kind == "failed":
             line = f"{counter} {name} failed: {payload['reason']}"
@@ -123,6 +126,10 @@ class GridProgress:
             return line
         return line[: self.width - 2] + "…"
 
+    def _counter(self) -> str:
+        total = str(len(self.numbers))
+        return f"[{len(self.finished):>{len(total)}}/{total}]"
+
     def _left(self) -> str:
         seconds = self.remaining.seconds()
         return "" if seconds is None else f"  left {duration(seconds)}"
@@ -131,13 +138,20 @@ class GridProgress:
         return f"{len(self.finished)}/{len(self.numbers)}{self._left()}"
 
     def _finish(self, number: int, line: str) -> None:
+        self._say(line)
+        self._forget(number)
+        if self.rich is not None:
+            self._advance()
+
+    def _say(self, line: str) -> None:
         if self.rich is None:
             print(line, file=sys.stderr, flush=True)
-            return
-        self.rich.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        else:
+            self.rich.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _forget(self, number: int) -> None:
         if number in self.bars:
             self.rich.remove_task(self.bars.pop(number))
-        self._advance()
 
     def _bar(self, number: int, payload: dict[str, Any]) -> None:
         assert self.width is not None

@@ -42,7 +42,8 @@ class Remaining:
         self.pace: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])  # seconds, units
 
     def take(self, kind: str, number: int, share: float, seconds: float = 0.0) -> None:
-        """An event of a cell: `start`, `epoch` with the share of it that is done, `done` or `failed`.
+        """An event of a cell: `start`, `resumed` or `epoch` with the share of it that is done, `done`,
+        `failed` or `paused`.
 
         Args:
             seconds: what a done cell says that it took; read where nobody saw it start.
@@ -55,6 +56,12 @@ class Remaining:
         if kind == "start":
             return
         cell = self.running[number]
+        if kind == "paused":
+            del self.running[number]
+            return
+        if kind == "resumed":  # done in another turn, which says nothing of the pace of this one
+            cell.told, cell.share = now, share
+            return
         if kind == "failed":
             share = cell.share
         elif kind == "done":

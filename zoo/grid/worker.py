@@ -7,6 +7,7 @@ for bit whatever the number of workers (and two one-thread workers are faster th
 
 from __future__ import annotations
 
+import math
 import multiprocessing.connection
 import os
 import signal
@@ -15,14 +16,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo.classifier import own
 from zoo.classifier.families import Made
 from zoo.classifier.network import Network
-from zoo.core.errors import UserError
+from zoo.core.errors import OutOfTime, UserError
+from zoo.core.identity import plain
 from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
@@ -30,16 +32,17 @@ from zoo.grid.store import Pending, Store
 from zoo.text import load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import train_cell, write_weights
-from zoo.training.environment import machine, made_by
+from zoo.training.environment import machine, made_by, versions
 from zoo.training.settings import CellFailed
+from zoo.training.turns import Turns
 
 if TYPE_CHECKING:
     from torch import nn
 
     from zoo.pretrained.run import PretrainedRun
 
-# (event, job number, payload): "start" {}, "epoch" {share, entry}, "done" {accuracy, seconds},
-# "failed" {reason}
+# (event, job number, payload): "start" {}, "resumed" {share}, "epoch" {share, entry},
+# "done" {accuracy, seconds}, "failed" {reason}, "paused" {}
 Event = tuple[str, int, dict[str, Any]]
 Send = Callable[[Event], None]
 
@@ -51,7 +54,8 @@ class DeviceLost(UserError):
 def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
     """Run every cell of `pending` that nobody has settled and that no other worker has claimed.
 
-    A cell is tried once a run, by whichever worker: a failed one is settled too.
+    A cell is tried once a run, by whichever worker: a failed one is settled too. Ends early when the time of
+    the places is over; a cell that was training goes on in another run.
     """
     import torch
 
@@ -63,10 +67,16 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
             return
         progressed = False
         for number, job in left:
+            if places.over:
+                return
             with store.claim(job.id) as mine:
                 if mine and not store.settled(job.id, pending):
                     progressed = True
-                    run_job(job, places, send, number)
+                    try:
+                        run_job(job, places, send, number)
+                    except OutOfTime:
+                        send(("paused", number, {}))
+                        return
         if not progressed:
             time.sleep(0.5)  # others hold all that is left; take over what they drop
 
@@ -76,11 +86,13 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
 
     Raises:
         DeviceLost: the cell has failed (which is written) and taken the GPU with it.
+        OutOfTime: the time of the places is over; its state is written, and no result.
         UserError: something that would fail for every cell alike, such as a full disk.
     """
     send(("start", number, {}))
     result = settle(job, places, send, number)
     Store(places.out).write(result)
+    turns_of(job, places, send, number).forget()
     if not result.done and _is_lost(places.device):
         raise DeviceLost(f"cell {job.id}: the GPU failed ({result.reason}); expected another run")
     send(outcome(number, result))
@@ -107,6 +119,8 @@ def settle(job: Job, places: Places, send: Send, number: int) -> Result:
     """
     try:
         return _result(job, places, send, number)
+    except OutOfTime:
+        raise
     except (CellFailed, MemoryError) as error:
         return _failed(job, places, str(error) or type(error).__name__)
     except UserError as error:
@@ -131,6 +145,7 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
     import torch
 
     settings, progress = job.settings, partial(_told, send, number)
+    turns = turns_of(job, places, send, number)
     device = torch.device(places.device)
     if device.index is not None:
         torch.cuda.set_device(device)
@@ -145,7 +160,7 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
         def keep(run: PretrainedRun) -> None:
             _keep(job, places, run.model, lambda: made_of(run, job.model, settings, examples))
 
-        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep)
+        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep, turns)
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
     _check_same(job, corpus.fingerprint)
     if isinstance(settings, BaselineSettings):
@@ -159,6 +174,21 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
         places.graphs,
         cache_dir=places.cache,
         keep=lambda trained: _keep(job, places, trained.run.model, lambda: own.made_of(trained)),
+        turns=turns,
+    )
+
+
+def turns_of(job: Job, places: Places, send: Send, number: int) -> Turns:
+    """Where the state of a cell is kept while it trains, and who may go on with it."""
+    import torch
+
+    who = {"made_by": made_by(), "machine": asdict(machine(torch.device(places.device))), "with": versions()}
+
+    def resumed(share: float) -> None:
+        send(("resumed", number, {"share": share}))
+
+    return Turns(
+        places.begun, job.id, plain(who), math.inf if places.until is None else places.until, resumed
     )
 
 

@@ -172,6 +172,15 @@ class DropoutSites:
         for watch in self.watches.values():
             watch.open = False
 
+    def seen(self) -> dict[str, tuple[Tensor | None, Tensor | None]]:
+        """The latest statistic of each site and the one before; its average is a buffer of the model."""
+        return {name: (watch.latest, watch.before) for name, watch in self.watches.items()}
+
+    def load_seen(self, seen: Mapping[str, tuple[Tensor | None, Tensor | None]]) -> None:
+        """Go on from a `seen`."""
+        for name, (latest, before) in seen.items():
+            self.watches[name].latest, self.watches[name].before = latest, before
+
     def uniform(self, like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) from the generator of the masks, in the shape of `like`."""
         return uniform(like.shape, like, self.generator).to(like.dtype)

@@ -173,6 +173,25 @@ class Trainee:
             logits = self.model.classify(x.repeat(passes, 1, 1), mask.repeat(passes, 1))
         return logits.unflatten(0, (passes, -1))
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a training goes on with, beside model and optimizer: tensors and plain types."""
+        return {
+            "generator": self.generator.get_state(), "sites": self.sites.seen(), "forward": self.state,
+            "backward": None if self.backward is None else self.backward.state(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same recipe and model.
+
+        Raises:
+            UserError: that of a model with other parameters.
+        """
+        if self.backward is not None:
+            self.backward.load(state["backward"])
+        self.generator.set_state(state["generator"].cpu())
+        self.sites.load_seen(state["sites"])
+        self.state = dict(state["forward"])
+
     def touched(self) -> dict[Tensor, Rows]:
         """Rows of each embedding table that have a gradient, where it pays to know them."""
         found = {}

@@ -19,6 +19,7 @@ from zoo.training.device import begin_cell, peak_memory_mb, work_of
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.loop import Progress
 from zoo.training.settings import CellSettings
+from zoo.training.turns import Turns
 
 
 def train_pretrained(
@@ -29,6 +30,7 @@ def train_pretrained(
     device: torch.device,
     progress: Progress = lambda share, entry: None,
     keep: Callable[[PretrainedRun], None] = lambda run: None,
+    turns: Turns | None = None,
 ) -> Result:
     """Train and evaluate one cell; the arguments as those of `zoo.training.cell.train_cell`.
 
@@ -38,6 +40,7 @@ def train_pretrained(
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
+        OutOfTime: the turn was too short.
     """
     started = time.perf_counter()
     begin_cell(device)
@@ -46,7 +49,7 @@ def train_pretrained(
     length = settings.text.max_length  # type: ignore[attr-defined]
     try:
         with work_of(settings.train):
-            run.fit(progress)
+            run.fit(progress, turns.of() if turns else None)
             test = encoder.encode(examples.test, length)
             answers = {"test": run.predict(test)}
             for on, part in examples.further.items():
@@ -69,7 +72,7 @@ def train_pretrained(
         parameters=sum(p.numel() for p in run.model.parameters()),
         machine=machine(device),
         seconds={
-            "total": time.perf_counter() - started,
+            "total": time.perf_counter() - started + run.earlier_seconds,
             "train": run.train_seconds,
             "evaluate": run.evaluate_seconds,
         },

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from uegr.adapted import Adapted, adapt
+from uegr.dropouts import gpus_of, put_random_states, random_states
 from uegr.method import attach
 from uegr.objective import Labelled
 from zoo.core.measures import ACCURACY, Answers, Outcome, Scores, measure
@@ -26,7 +28,8 @@ from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.robustness import ATTACK, attacked_rows, constant, shift
 from zoo.training.run import probabilities_of
 from zoo.training.settings import TrainSettings
-from zoo.training.steps import Times, steps_an_epoch
+from zoo.training.steps import Records, Times, steps_an_epoch
+from zoo.training.turns import State
 
 EVALUATION_BATCH = 64
 
@@ -64,9 +67,12 @@ class PretrainedRun(Loop):
         )
         # Streams of their own for the masks: weights and batch order do not depend on the recipe.
         self.method = attach(model, self.optimizer, recipe, seed=7_919 * seed + 1)
-        self.random = torch.Generator().manual_seed(7_919 * seed + 2).get_state()
+        self.random = [
+            torch.Generator(place).manual_seed(7_919 * seed + 2).get_state()
+            for place in [torch.device("cpu"), *gpus_of(model)]
+        ]
         self.words: Adapted = adapt(model)
-        self.times = Times()
+        self.times, self.records = Times(), Records()
 
     def begin(self) -> None:
         """See `Loop`."""
@@ -76,21 +82,41 @@ class PretrainedRun(Loop):
 
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Loop`. Dropout draws from torch's own numbers, which this run keeps to itself."""
-        self.method.new_epoch()
-        records, rate, steps = list[dict[str, Tensor]](), 0.0, steps_an_epoch(self.data, self.train)
+        if not len(self.records):
+            self.method.new_epoch()
+        rate, steps = 0.0, steps_an_epoch(self.data, self.train)
+        rows_of_batches = self._rows(self.data, self.train.batch_size, epoch, shuffle=True)
         with self._own_random_numbers():
-            for rows in self._rows(self.data, self.train.batch_size, epoch, shuffle=True):
+            for rows in islice(rows_of_batches, len(self.records), None):
                 rate = float(self.schedule.get_last_lr()[0])
-                records.append(self.step(self._labelled(self.data, rows)))
-                self.stepped(epoch, len(records), steps)
-        return rate, {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+                self.records.add(self.step(self._labelled(self.data, rows)))
+                self.random = random_states(self.model)
+                self.stepped(epoch, len(self.records), steps)
+        return rate, self.records.close()
+
+    def own_state(self) -> State:
+        """See `Loop`."""
+        return {
+            "method": self.method.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(), "random": self.random,
+            "records": self.records.state(), "times": vars(self.times),
+        }  # fmt: skip
+
+    def go_on(self, state: State) -> None:
+        """See `Loop`."""
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.random = [numbers.cpu() for numbers in state["random"]]
+        self.records.load(state["records"])
+        self.times = Times(**state["times"])
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
         with torch.random.fork_rng():
-            torch.set_rng_state(self.random)
+            put_random_states(self.model, self.random)
             yield
-            self.random = torch.get_rng_state()
+            self.random = random_states(self.model)
 
     def step(self, batch: Inputs) -> dict[str, Tensor]:
         """One training step with its timing; returns the step's record."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.core.command import say
-from zoo.core.errors import UserError, writing
-from zoo.core.identity import canonical_json, plain
+from zoo.core.errors import UserError, write_whole
+from zoo.core.identity import plain, short_hash
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
@@ -81,8 +79,7 @@ def plan(
         UserError: whatever a study of cells refuses.
     """
     found = []
-    digest = hashlib.sha256(canonical_json(probe.named()).encode()).hexdigest()[:4]
-    suffix = f"-{digest}" if probe.named() else ""
+    suffix = f"-{short_hash(probe.named(), 4)}" if probe.named() else ""
     for variant in asked.variants:
         for job in run.jobs_of(study(asked, variant, places, axes, changes)):
             if not job.is_reference:
@@ -169,14 +166,5 @@ def _subject(
 
 def write_point(path: Path, point: Point) -> None:
     """There as a whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(
-                json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
-                encoding="utf-8",
-            )
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = json.dumps(point.as_json(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    write_whole(path, content.encode())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
     "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
-    "keep_weights", "save_models", "rerun_foreign",
+    "keep_weights", "save_models", "rerun_foreign", "minutes",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
@@ -74,6 +74,10 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add(
         "--rerun-foreign", action="store_true", default=None,
         help="run cells again that were made on another kind of processor",
+    )  # fmt: skip
+    add(
+        "--minutes", type=float, metavar="N",
+        help="end after N minutes with exit code 3; the same command goes on where it was",
     )  # fmt: skip
     add("--json", action="store_true", help="print one JSON object instead of tables")
 
@@ -161,6 +165,8 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
     for option in ("jobs", "cells_per_gpu"):
         if given.get(option, 1) < 1:
             raise UserError(f"--{option.replace('_', '-')} {given[option]}: expected at least 1")
+    if not given.get("minutes", 1) > 0:
+        raise UserError(f"--minutes {given['minutes']}: expected more than 0")
     for option in ("out", "data_dir", "cache_dir"):
         if given.get(option) == "":
             raise UserError(f"--{option.replace('_', '-')}: an empty name; expected a folder")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.core.cards import is_known
-from zoo.core.command import say
-from zoo.core.errors import UserError
+from zoo.core.command import EXIT_INTERRUPTED, EXIT_OUT_OF_TIME, end_of, say
+from zoo.core.errors import OutOfTime, UserError
 from zoo.core.result import Result
 from zoo.grid.engines import engine_of
 from zoo.grid.engines.engine import Engine
@@ -19,6 +19,7 @@ from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
+from zoo.text.prepared import prepared_file
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
@@ -54,9 +55,14 @@ def places_of(study: Study) -> Places:
     where = study.places
     engine = engine_of(where.engine, where.engine_set)
     device = engine.device(where.device)
-    if engine.elsewhere and (where.cells_per_gpu or where.rerun_foreign):
-        option = f"--cells-per-gpu {where.cells_per_gpu}" if where.cells_per_gpu else "--rerun-foreign"
-        raise UserError(f"{option}: goes with --engine local alone, expected none with {where.engine}")
+    here = {
+        f"--cells-per-gpu {where.cells_per_gpu}": where.cells_per_gpu,
+        "--rerun-foreign": where.rerun_foreign,
+        f"--minutes {where.minutes:g}": where.minutes,
+    }
+    for option, given in here.items():
+        if given and engine.elsewhere:
+            raise UserError(f"{option}: goes with --engine local alone, expected none with {where.engine}")
     if device == "cpu" and where.cells_per_gpu:
         raise UserError(
             f"--cells-per-gpu {where.cells_per_gpu}: the device is cpu, expected a GPU; on a CPU use --jobs"
@@ -64,8 +70,9 @@ def places_of(study: Study) -> Places:
     folders = (Path(name).expanduser() if name else None for name in (where.data, where.cache))
     data, cache = folders
     return Places(
-        study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights, where.save_models
-    )
+        study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights, where.save_models,
+        until=end_of(where.minutes),
+    )  # fmt: skip
 
 
 def workers_of(study: Study, places: Places) -> int:
@@ -97,12 +104,14 @@ def check_here(study: Study, places: Places) -> None:
     for corpus in study.corpora:
         text = study.text(corpus, 0)
         name = corpus
-        if not is_known(corpus):
+        carried = data is not None and prepared_file(data, corpus, text).is_file()
+        if not is_known(corpus) and not carried:
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
         check_name(sources, name, corpus)
         train = study.settings(study.archs[0], study.recipes[0], text, corpus).train
         if train.vectors_file is None:
-            check_vectors(train.vectors)
+            if not carried:  # then its vectors may have been taken along as well
+                check_vectors(train.vectors)
         elif not train.vectors_file.is_file():
             raise UserError(
                 f"vectors {train.vectors!r}: no such kind or file; expected {', '.join(MADE)} "
@@ -165,7 +174,11 @@ def _processor(places: Places) -> str | None:
 
 
 def run_plan(planned: Plan) -> None:
-    """Run what is missing, with progress. Raises KeyboardInterrupt through."""
+    """Run what is missing, with progress. Raises KeyboardInterrupt through.
+
+    Raises:
+        OutOfTime: the time of the places was over before all was run.
+    """
     if planned.foreign:
         say(
             f"{planned.foreign} finished cells were made on another kind of processor than this one and are "
@@ -182,6 +195,13 @@ def run_plan(planned: Plan) -> None:
     together = planned.workers if planned.engine.elsewhere else 1
     with GridProgress(planned.jobs, planned.pending, together=together) as progress:
         planned.engine.run(planned.jobs, planned.places, planned.workers, progress.send, planned.pending)
+    store = Store(planned.places.out)
+    left = sum(not store.settled(job_id, planned.pending) for job_id in planned.pending)
+    if planned.places.over and left:
+        raise OutOfTime(
+            f"the time is over: {left} of {len(planned.jobs)} cells are left; the same command goes on, also "
+            "inside of a cell"
+        )
 
 
 def _lacks_model(planned: Plan, job: Job) -> bool:
@@ -189,14 +209,17 @@ def _lacks_model(planned: Plan, job: Job) -> bool:
     return folder is not None and not (job.is_reference or job.id in planned.pending or folder.is_dir())
 
 
-def interrupted(planned: Plan) -> bool:
-    """Run what is missing as far as the user lets it; whether it was interrupted, which is also said."""
+def stopped(planned: Plan) -> int:
+    """Run what is missing as far as the user lets it; 0, or the exit code of what ended it, which is said."""
     try:
         run_plan(planned)
     except KeyboardInterrupt:
         say("interrupted: finished cells are kept, the same command again runs the rest")
-        return True
-    return False
+        return EXIT_INTERRUPTED
+    except OutOfTime as error:
+        say(str(error))
+        return EXIT_OUT_OF_TIME
+    return 0
 
 
 def results_of(planned: Plan) -> list[Result]:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 
 from zoo.changes import as_typed, check_read, resolve, shown
 from zoo.core.errors import UserError, writing
-from zoo.core.identity import canonical_json, plain
+from zoo.core.identity import plain, short_hash
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
 from zoo.core.records import Settings, setting
@@ -78,6 +78,7 @@ class Where(Settings):
         keep_weights: write the weights of each cell beside its result.
         save_models: write each cell's network beside its result, to be loaded and used.
         rerun_foreign: run cells again here that were made on another kind of processor.
+        minutes: end after so many, and let the cells that train go on in another run; 0: run all.
         engine: what runs the cells: local, ray or slurm. engine_set: its settings, `NAME=VALUE`.
     """
 
@@ -94,6 +95,7 @@ class Where(Settings):
     keep_weights: bool = setting(False)
     save_models: bool = setting(False)
     rerun_foreign: bool = setting(False)
+    minutes: float = setting(0.0, low=0)
     engine: str = setting("local")
     engine_set: tuple[str, ...] = setting(())
 
@@ -237,9 +239,7 @@ class Study:
         parts = [f"{key}={Path(value).name or value}" for key, value in self.differences().items()]
         name = re.sub(r"[^\w.,=+-]+", "_", "+".join([self.preset, *parts]))
         if len(name) > 100:
-            name = (
-                f"{name[:90]}+{hashlib.sha256(canonical_json(self.differences()).encode()).hexdigest()[:8]}"
-            )
+            name = f"{name[:90]}+{short_hash(self.differences())}"
         return Path("runs") / name
 
     def as_json(self) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def read_arrays(path: Path, report: Report) -> tuple[dict[str, Any], dict[str, n
 _SPLIT_FIELDS = ("ids", "offsets", "labels", "starts")
 
 
-def write_corpus(path: Path, corpus: Corpus, report: Report) -> None:
-    """Write a prepared corpus."""
+def as_arrays(corpus: Corpus) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A prepared corpus as a JSON header and arrays."""
     header = {
         "name": corpus.name,
         "language": corpus.language,
@@ -92,28 +92,37 @@ def write_corpus(path: Path, corpus: Corpus, report: Report) -> None:
         for part, split in corpus.parts.items()
         for field in _SPLIT_FIELDS
     }
-    write_arrays(path, header, arrays, report)
+    return header, arrays
+
+
+def from_arrays(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Corpus:
+    """The corpus of `as_arrays`. Raises `KeyError` where a part of it is missing."""
+    parts = {
+        part: Split(**{field: arrays[f"{part}_{field}"] for field in _SPLIT_FIELDS})
+        for part in ("train", "validation", "test")
+    }
+    return Corpus(
+        name=header["name"],
+        language=header["language"],
+        fingerprint=header["fingerprint"],
+        labels=tuple(header["labels"]),
+        words=tuple(header["words"]),
+        notes=tuple(header["notes"]),
+        **parts,
+    )
+
+
+def write_corpus(path: Path, corpus: Corpus, report: Report) -> None:
+    """Write a prepared corpus."""
+    write_arrays(path, *as_arrays(corpus), report)
 
 
 def read_corpus(path: Path, report: Report) -> Corpus | None:
     """Return the prepared corpus of a cache file, or None where it is missing or damaged."""
     if (stored := read_arrays(path, report)) is None:
         return None
-    header, arrays = stored
     try:
-        parts = {
-            part: Split(**{field: arrays[f"{part}_{field}"] for field in _SPLIT_FIELDS})
-            for part in ("train", "validation", "test")
-        }
-        return Corpus(
-            name=header["name"],
-            language=header["language"],
-            fingerprint=header["fingerprint"],
-            labels=tuple(header["labels"]),
-            words=tuple(header["words"]),
-            notes=tuple(header["notes"]),
-            **parts,
-        )
+        return from_arrays(*stored)
     except KeyError as error:
         report(f"{path}: cache file without {error}; made anew")
         return None

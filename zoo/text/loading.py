@@ -18,6 +18,7 @@ from zoo.text.encode import ids_of_forms, numbered, numbers_of
 from zoo.text.near import near_duplicates
 from zoo.text.normalise import duplicate_key
 from zoo.text.parts import Cuts, choose_rows, end_to_end
+from zoo.text.prepared import read_prepared
 from zoo.text.segment import read_tokens, tokenise_rows, write_tokens
 from zoo.text.settings import Report, TextSettings, resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
@@ -37,7 +38,7 @@ def load_corpus(
     cache_dir: Path | None = None,
     report: Report = silent,
 ) -> Corpus:
-    """Return the prepared corpus, from the cache where it has been prepared before.
+    """Return the prepared corpus, from the data folder or the cache where it has been prepared before.
 
     name_or_path: a known corpus (`known_corpora`), a folder of `data_dir`, or a path of your own.
     data_dir: where the real corpora lie; else the environment variable UEGR_DATA. cache_dir: see
@@ -45,6 +46,9 @@ def load_corpus(
     Raises `UserError` for any input that cannot be used, naming file and line; `TypeError` for an argument of
     the wrong type.
     """
+    _check_types(settings, report)
+    if (carried := read_prepared(name_or_path, settings, resolve_data_dir(data_dir))) is not None:
+        return carried
     cache_folder = resolve_cache_dir(cache_dir)
     source = find(name_or_path, settings, data_dir, cache_folder, report)
     path = cache_folder / "prepared" / f"{source.name}-{corpus_key(source, settings)}.npz"

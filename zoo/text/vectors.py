@@ -54,7 +54,8 @@ def load_vectors(
     seed; `TypeError` for an argument of another type.
     """
     _check_arguments(kind, corpus, dimensions, seed, report)
-    check_vectors(kind)
+    if not isinstance(kind, str) or kind not in PACKAGED:
+        check_vectors(kind)
     if not isinstance(kind, str):
         matrix = np.asarray(kind.vectors.detach().cpu(), np.float32)
         return _of_words("torchtext", dict(kind.stoi), matrix, corpus, dimensions, seed)
@@ -62,21 +63,28 @@ def load_vectors(
         return None, {"kind": "none", "coverage": 0.0}
     if kind == "random":
         return _random(corpus, dimensions, seed), {"kind": "random", "coverage": 0.0, "scale": RANDOM_SCALE}
-    folder = resolve_cache_dir(cache_dir) / "vectors"
+    path = kept_vectors(kind, corpus, dimensions, seed, cache_dir)
     if kind == "word2vec":
-        path = folder / f"{corpus.name}-{vectors_key('word2vec', WORD2VEC, corpus, dimensions, seed)}.npz"
         return _cached(path, report, lambda: _word2vec(corpus, dimensions, seed, report))
     if kind in PACKAGED:
-        path = (
-            folder
-            / f"{corpus.name}-{vectors_key(kind, PACKAGED[kind].content, corpus, dimensions, seed)}.npz"
-        )
         return _cached(path, report, lambda: _packaged(kind, corpus, dimensions, seed, report))
     file = Path(os.path.expanduser(kind))
-    status = file.stat()
-    stamp = [str(file.resolve()), status.st_size, status.st_mtime_ns]
-    path = folder / f"{corpus.name}-{vectors_key('file', stamp, corpus, dimensions, seed)}.npz"
     return _cached(path, report, lambda: _from_file(file, corpus, dimensions, seed, report))
+
+
+def kept_vectors(kind: str, corpus: Corpus, dimensions: int, seed: int, cache_dir: Path | None) -> Path:
+    """Return where vectors that cost time are kept: word2vec's, a package's, a file's."""
+    name, made_of = kind, None  # type: tuple[str, Any]
+    if kind == "word2vec":
+        made_of = WORD2VEC
+    elif kind in PACKAGED:
+        made_of = PACKAGED[kind].content
+    else:
+        file = Path(os.path.expanduser(kind))
+        status = file.stat()
+        name, made_of = "file", [str(file.resolve()), status.st_size, status.st_mtime_ns]
+    key = vectors_key(name, made_of, corpus, dimensions, seed)
+    return resolve_cache_dir(cache_dir) / "vectors" / f"{corpus.name}-{key}.npz"
 
 
 def check_vectors(kind: str | WordVectors) -> None:
@@ -136,6 +144,7 @@ def _from_file(file: Path, corpus: Corpus, dimensions: int, seed: int, report: R
 
 
 def _packaged(kind: str, corpus: Corpus, dimensions: int, seed: int, report: Report) -> Found:
+    PACKAGED[kind].check()
     report(f"{kind}: reading vectors")
     found = PACKAGED[kind].read(corpus.words[UNK_ID + 1 :], dimensions)
     return _read(kind, found, corpus, dimensions, seed, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.core.errors import write_whole
 from zoo.core.measures import accuracy
 from zoo.core.result import DONE, CorpusInfo, Result, answers_json, measures_of
 from zoo.method.contract import TextClassifier
@@ -26,6 +26,7 @@ from zoo.training.graphs import CudaRecorder
 from zoo.training.loop import Progress
 from zoo.training.run import Run
 from zoo.training.settings import CellSettings
+from zoo.training.turns import Turns
 
 # Between the seeds of the members of one cell: far from those of other cells.
 MEMBER_SEEDS = 1_000_000
@@ -61,12 +62,14 @@ def train_networks(
     progress: Progress = lambda share, entry: None,
     graphs: bool = True,
     cache_dir: Path | None = None,
+    turns: Turns | None = None,
 ) -> Trained:
     """Train what the settings say, a cell's networks or those of a classifier to keep; see `train_cell`.
 
     Of several members each is trained by itself, with a seed of its own.
 
     Raises:
+        OutOfTime: the turn was too short.
         CellFailed: the loss is not finite, or memory runs out.
         UserError: word vectors that cannot be used, or no validation part to select by.
     """
@@ -74,14 +77,14 @@ def train_networks(
     recorder = partial(CudaRecorder, device) if graphs and device.type == "cuda" else None
     vector_info: Mapping[str, Any] = {}
     with work_of(settings.train):
-        for number in range(members):
-            own = seed + MEMBER_SEEDS * number
+        for number, own in enumerate(member_seeds(seed, settings)):
             vectors, vector_info = load_vectors(
                 settings.train.vectors, corpus, settings.model.embedding, own, cache_dir=cache_dir  # type: ignore[attr-defined]
             )  # fmt: skip
             trained.append(make_model(arch, own, settings, corpus, vectors).to(device))
             runs.append(Run(trained[-1], own, settings, corpus, device, recorder))
-            runs[-1].fit(partial(_member_progress, progress, number, members))
+            turn = turns.of(number, members) if turns else None
+            runs[-1].fit(partial(_member_progress, progress, number, members), turn)
         run, validation_accuracy = runs[0], runs[0].best_score
         if members > 1:
             run.model = Ensemble(trained)
@@ -99,6 +102,7 @@ def train_cell(
     graphs: bool = True,
     cache_dir: Path | None = None,
     keep: Callable[[Trained], None] = lambda trained: None,
+    turns: Turns | None = None,
 ) -> Result:
     """Train and evaluate one cell.
 
@@ -109,14 +113,18 @@ def train_cell(
     Args:
         head: what is known of the result before: id, cell, settings, corpus.
         keep: called with what was trained, after the evaluation, to write it where it is wanted.
+        turns: where the state is kept while it trains, to go on from.
 
     Raises:
         CellFailed: the loss is not finite, or memory runs out.
+        OutOfTime: the turn was too short.
     """
     started = time.perf_counter()
     begin_cell(device)
     cell = head.cell
-    trained = train_networks(cell.arch, cell.seed, settings, corpus, device, progress, graphs, cache_dir)
+    trained = train_networks(
+        cell.arch, cell.seed, settings, corpus, device, progress, graphs, cache_dir, turns
+    )
     run = trained.run
     with work_of(settings.train):
         test = run.predict(corpus.test)
@@ -138,7 +146,7 @@ def train_cell(
         recorded=run.steps.recorded,
         not_recorded=run.not_recorded,
         seconds={
-            "total": time.perf_counter() - started,
+            "total": time.perf_counter() - started + sum(member.earlier_seconds for member in trained.runs),
             "train": sum(member.train_seconds for member in trained.runs),
             "evaluate": sum(member.evaluate_seconds for member in trained.runs),
         },
@@ -148,6 +156,11 @@ def train_cell(
         made_by=made_by(),
         versions=versions(),
     )
+
+
+def member_seeds(seed: int, settings: CellSettings) -> list[int]:
+    """The seed of each network of a cell."""
+    return [seed + MEMBER_SEEDS * number for number in range(settings.train.members)]
 
 
 def _member_progress(progress: Progress, number: int, members: int, share: float, entry: Any) -> None:
@@ -168,17 +181,11 @@ def make_model(
 
 
 def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write a state dict under a temporary name and rename it: it is there as a whole or not at all."""
+    """Write a state dict; raises as `write_whole`."""
     from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Not its `save_file`, which lets nobody else read the file.
-        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Not its `save_file`, which lets nobody else read the file.
+    write_whole(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def corpus_info(corpus: Corpus) -> CorpusInfo:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -29,6 +30,7 @@ from zoo.training.optim import device_schedule, make_optimizer
 from zoo.training.resident import Resident
 from zoo.training.settings import TrainSettings
 from zoo.training.steps import EVALUATION_BATCH, Stepped, Times, silent, steps_an_epoch
+from zoo.training.turns import State
 
 ORDINARY = 3  # steps of a shape before it is recorded: they make what torch makes on first use
 
@@ -113,7 +115,7 @@ class GraphedSteps:
         self.index: dict[int, Tensor] = {}  # by batch size: where the row numbers of a batch are put
         self.seen: dict[tuple[int, int], int] = {}
         self.replays: dict[tuple[int, int], Callable[[], None]] = {}
-        self.done = 0
+        self.done = self.within = 0  # steps; of an epoch that was cut off
         self.times = Times()
         self.not_recorded = ""
 
@@ -124,21 +126,41 @@ class GraphedSteps:
 
     def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
         """See `Steps`; nothing waits for the device before the end."""
-        for total in self.sums.values():
-            total.zero_()
-        began, started = self.done, time.perf_counter()
+        if not self.within:
+            for total in self.sums.values():
+                total.zero_()
+        began, started, before = self.done, time.perf_counter(), self.within
         size, bucketed = self.settings.batch_size, self.settings.bucketed
+        steps = len(self.learning_rates) // self.settings.epochs
         scope = self.recorder.scope() if self.recorder else nullcontext()
         with scope, demand_fixed_shapes():
-            for index, width in self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed):
+            plan = self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed)
+            for index, width in islice(plan, before, None):
                 self.step(index, width, full=len(index) == size)
-                stepped(self.done - began, len(self.learning_rates) // self.settings.epochs)
+                self.within += 1
+                stepped(self.within, steps)
             values = torch.stack(list(self.sums.values())).tolist()  # waits for the device, once
-        steps = self.done - began
+        self.within = 0
         # Single steps cannot be timed without waiting for each.
-        self.times.wall.append((time.perf_counter() - started) / steps)
+        self.times.wall.append((time.perf_counter() - started) / (self.done - began))
         means = {key: value / steps for key, value in zip(self.sums, values, strict=True)}
         return self.learning_rates[self.done - 1], means
+
+    def state(self) -> State:
+        """See `Steps`; the schedule's step is `done`."""
+        return {
+            "optimizer": self.optimizer.state_dict(), "sums": self.sums, "done": self.done,
+            "within": self.within, "times": vars(self.times),
+        }  # fmt: skip
+
+    def load(self, state: State) -> None:
+        """See `Steps`; shapes are recorded anew."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate  # the place that recorded steps write to, and not a copy of it
+        self.sums, self.done, self.within = state["sums"], state["done"], state["within"]
+        self.number.fill_(self.done)
+        self.times = Times(**state["times"])
 
     def evaluation_batches(self, split: Split) -> Iterator[Batch]:
         """See `Steps`; from the device."""

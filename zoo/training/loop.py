@@ -12,6 +12,7 @@ from torch import nn
 
 from zoo.core.errors import UserError
 from zoo.training.settings import CellFailed, TrainSettings
+from zoo.training.turns import State, Turn
 
 # Called after every epoch with the share of the cell that is done (1 wherever it stops) and the epoch's entry
 # of the curve; in a long epoch now and then with the share alone.
@@ -27,8 +28,10 @@ class Loop:
         self.curve: list[dict[str, Any]] = []
         self.best_epoch, self.best_score, self.best_weights = 0, -math.inf, model.state_dict()
         self.train_seconds = self.evaluate_seconds = 0.0
+        self.earlier_seconds = 0.0  # what of both earlier turns took
         self._progress: Progress = lambda share, entry: None
-        self._told = 0.0
+        self._told, self._began = 0.0, 0.0
+        self._turn = Turn()
 
     def begin(self) -> None:
         """What comes before the first epoch, in training mode."""
@@ -46,49 +49,92 @@ class Loop:
         """The main measure on the validation part; higher is better."""
         raise NotImplementedError
 
-    def fit(self, progress: Progress = lambda share, entry: None) -> None:
+    def own_state(self) -> State:
+        """What a subclass goes on with after a step, beside the weights."""
+        raise NotImplementedError
+
+    def go_on(self, state: State) -> None:
+        """Go on from an `own_state`."""
+        raise NotImplementedError
+
+    def fit(self, progress: Progress = lambda share, entry: None, turn: Turn | None = None) -> None:
         """All epochs, or those until patience ends; leaves the model with the selected weights.
 
         The learning rate follows the schedule over all epochs, whether they are reached or not.
 
+        Args:
+            turn: where the state is kept, and when to end (see `Turn`); None: nowhere and never.
+
         Raises:
             CellFailed: the loss is not finite.
+            OutOfTime: the turn is over before the training is.
             UserError: there is no validation part, and the settings select by it.
         """
         train, score = self.train, math.nan
         self._progress, self._told = progress, time.monotonic()
+        self._turn = turn or Turn()
         if not self.validates and train.selection != "last":
             raise UserError("there are no validation rows to select by; expected some, or selection=last")
         self.model.train()
-        began = time.perf_counter()
-        self.begin()
-        self.train_seconds += time.perf_counter() - began
-        for epoch in range(1, train.epochs + 1):
+        if (state := self._turn.load(next(self.model.parameters()).device)) is not None:
+            self._restore(state)
+        else:
+            self._began = time.perf_counter()
+            self.begin()
+            self.train_seconds += time.perf_counter() - self._began
+        while not self._stops:
+            epoch = len(self.curve) + 1
             entry = self._epoch(epoch)
             if self.validates:
-                entry["validation_accuracy"] = score = self.validate()
+                entry["validation_accuracy"] = score = float(self.validate())
             self.curve.append(entry)
             if score > self.best_score or train.selection == "last":
                 self.best_epoch, self.best_score = epoch, score
                 self.best_weights = copy.deepcopy(self.model.state_dict())
-            stops = 0 < train.patience <= epoch - self.best_epoch
-            progress(1.0 if stops else epoch / train.epochs, entry)
+            progress(1.0 if self._stops else epoch / train.epochs, entry)
             self._told = time.monotonic()
-            if stops:
-                break
+            self._turn.keep(self._state)
         self.model.load_state_dict(self.best_weights)
+
+    @property
+    def _stops(self) -> bool:
+        """Whether the last epoch is over, or patience has ended."""
+        reached = len(self.curve)
+        return reached >= self.train.epochs or 0 < self.train.patience <= reached - self.best_epoch
 
     def stepped(self, epoch: int, done: int, steps: int) -> None:
         """A subclass calls it after each step, with how many of the epoch's steps are done."""
-        if (now := time.monotonic()) - self._told >= BEAT and done < steps:
+        if done == steps:
+            return
+        if (now := time.monotonic()) - self._told >= BEAT:
             self._told = now
             self._progress((epoch - 1 + done / steps) / self.train.epochs, {})
+        self._turn.keep(lambda: self._state(done / steps, time.perf_counter() - self._began))
+
+    def _state(self, within: float = 0.0, seconds: float = 0.0) -> State:
+        """All of it; `within` is the share of the present epoch that is done, `seconds` what it took."""
+        return {
+            "share": (len(self.curve) + within) / self.train.epochs, "curve": self.curve,
+            "best": [self.best_epoch, self.best_score], "best_weights": self.best_weights,
+            "weights": self.model.state_dict(), "own": self.own_state(),
+            "seconds": [self.train_seconds + seconds, self.evaluate_seconds],
+        }  # fmt: skip
+
+    def _restore(self, state: State) -> None:
+        self.curve, self.best_weights = state["curve"], state["best_weights"]
+        (self.best_epoch, self.best_score), (self.train_seconds, self.evaluate_seconds) = (
+            state["best"], state["seconds"]
+        )  # fmt: skip
+        self.earlier_seconds = self.train_seconds + self.evaluate_seconds
+        self.model.load_state_dict(state["weights"])
+        self.go_on(state["own"])
+        self._turn.resumed(state["share"])
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         self.model.train()
-        began = time.perf_counter()
+        self._began = time.perf_counter()
         rate, means = self.steps_of(epoch)
-        self.train_seconds += time.perf_counter() - began
+        self.train_seconds += time.perf_counter() - self._began
         entry = {"epoch": epoch, "learning_rate": rate, **by_site(means)}
         if not math.isfinite(entry["loss"]):
             raise CellFailed(f"the loss is {entry['loss']} in epoch {epoch}")

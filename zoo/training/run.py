@@ -21,6 +21,7 @@ from zoo.training.loop import Loop
 from zoo.training.robustness import ATTACK, attacked_logits, attacked_rows
 from zoo.training.settings import CellSettings
 from zoo.training.steps import OrdinarySteps, Steps
+from zoo.training.turns import State
 
 ATTACKED_BATCH = 64
 
@@ -71,9 +72,18 @@ class Run(Loop):
 
     def steps_of(self, epoch: int) -> tuple[float, dict[str, float]]:
         """See `Loop`."""
-        if self.trainee.backward is not None:
+        if self.trainee.backward is not None and not self.steps.within:
             self.trainee.backward.new_epoch()
         return self.steps.epoch(epoch, partial(self.stepped, epoch))
+
+    def own_state(self) -> State:
+        """See `Loop`."""
+        return {"trainee": self.trainee.state_dict(), "steps": self.steps.state()}
+
+    def go_on(self, state: State) -> None:
+        """See `Loop`."""
+        self.trainee.load_state_dict(state["trainee"])
+        self.steps.load(state["steps"])
 
     @property
     def validates(self) -> bool:

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from zoo.method.step import Trainee, train_step
 from zoo.text import Split, batches
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.settings import TrainSettings
+from zoo.training.turns import State
 
 EVALUATION_BATCH = 256
 Stepped = Callable[[int, int], None]
@@ -45,6 +47,34 @@ class Times:
         return wall, cpu
 
 
+class Records:
+    """The records of the steps of an epoch so far."""
+
+    def __init__(self) -> None:
+        self._kept: list[dict[str, Tensor]] = []
+
+    def __len__(self) -> int:
+        """Steps."""
+        return len(self._kept)
+
+    def add(self, record: dict[str, Tensor]) -> None:
+        """One step's scalars."""
+        self._kept.append(record)
+
+    def close(self) -> dict[str, float]:
+        """The mean of every term over the epoch's steps, which are then forgotten."""
+        kept, self._kept = self._kept, []
+        return {key: float(torch.stack([r[key] for r in kept]).mean()) for key in kept[0]}
+
+    def state(self) -> list[dict[str, Tensor]]:
+        """What `load` takes."""
+        return self._kept
+
+    def load(self, state: list[dict[str, Tensor]]) -> None:
+        """Go on from a `state`."""
+        self._kept = state
+
+
 class Steps(Protocol):
     """What the training loop asks for."""
 
@@ -63,6 +93,16 @@ class Steps(Protocol):
 
     def evaluation_batches(self, split: Split) -> Iterator[Batch]:
         """A split in large batches of similar lengths."""
+
+    @property
+    def within(self) -> int:
+        """Steps of an epoch that was cut off: the next call of `epoch` goes on behind them."""
+
+    def state(self) -> State:
+        """What a training goes on with after a step: optimizer, schedule, records, times."""
+
+    def load(self, state: State) -> None:
+        """Go on from a `state`, in a run that has done no step."""
 
 
 def steps_an_epoch(split: Sized, settings: TrainSettings) -> int:
@@ -89,16 +129,36 @@ class OrdinarySteps:
         steps = steps_an_epoch(split, settings) * settings.epochs
         self.schedule = make_schedule(self.optimizer, steps, settings.warmup)
         self.times = Times()
+        self.records = Records()
 
     def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
         """See `Steps`; one transfer from the device a term."""
         steps = steps_an_epoch(self.split, self.settings)
-        records = []
-        for batch in self.batches(self.split, self.settings.batch_size, epoch):
+        left = islice(self.batches(self.split, self.settings.batch_size, epoch), self.within, None)
+        for batch in left:
             rate = self.schedule.get_last_lr()[0]
-            records.append(self.step(batch))
-            stepped(len(records), steps)
-        return float(rate), {key: float(torch.stack([r[key] for r in records]).mean()) for key in records[0]}
+            self.records.add(self.step(batch))
+            stepped(self.within, steps)
+        return float(rate), self.records.close()
+
+    @property
+    def within(self) -> int:
+        """See `Steps`."""
+        return len(self.records)
+
+    def state(self) -> State:
+        """See `Steps`."""
+        return {
+            "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "records": self.records.state(), "times": vars(self.times),
+        }  # fmt: skip
+
+    def load(self, state: State) -> None:
+        """See `Steps`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.records.load(state["records"])
+        self.times = Times(**state["times"])
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One training step with its timing; returns the step's record without the logits."""

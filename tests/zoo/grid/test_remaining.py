@@ -198,3 +198,25 @@ def test_lines_of_a_terminal_never_wrap(made, monkeypatch, clock: Clock, columns
 
 def test_duration() -> None:
     assert [duration(s) for s in (0, 75, 3_675)] == ["0:00", "1:15", "1:01:15"]
+
+
+def test_what_an_earlier_turn_did_says_nothing_of_the_pace(remaining: Remaining, clock: Clock) -> None:
+    """A cell that goes on at 80 % and takes 10 seconds for the rest has a pace of 50 seconds a cell."""
+    remaining.take("start", 0, 0.0)
+    remaining.take("resumed", 0, 0.8)
+    clock.now += 10
+    remaining.take("done", 0, 0.0)
+    assert remaining.share() == pytest.approx(10 / 80)
+    assert remaining.seconds() == pytest.approx(50 + 2 * 150)
+
+
+def test_a_cell_that_pauses_is_not_running(
+    remaining: Remaining, made, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [job(made, "at", seed, 10) for seed in (0, 1)]
+    progress = GridProgress(jobs, [one.id for one in jobs], clock)
+    for kind in ("start", "paused"):
+        progress.send((kind, 1, {}))
+    assert capsys.readouterr().err == "      imdb texthan at s1 goes on next time\n"
+    assert not progress.remaining.running
+    assert not progress.finished

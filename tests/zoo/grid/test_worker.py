@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 
 from zoo.core.result import FAILED, Result
 from zoo.grid import worker
+from zoo.grid.engines import local
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Store
 from zoo.grid.worker import outcome, run_job, work
@@ -118,3 +120,40 @@ def test_a_worker_without_a_gpu_ends_in_silence(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SystemExit) as ended:
         worker.worker_main([], Places(Path("x")), None, Pipe())  # type: ignore[arg-type]
     assert ended.value.code == 1
+
+
+def test_a_worker_that_pauses_loses_no_cell(made: Callable[..., Result], tmp_path: Path) -> None:
+    """Its process ends with a cell that goes on in another run: no failure, and no other worker for it."""
+
+    class Pipe:
+        said: ClassVar[list[worker.Event]] = [
+            ("start", 0, {}),
+            ("resumed", 0, {"share": 0.5}),
+            ("paused", 0, {}),
+        ]
+
+        def recv(self) -> worker.Event:
+            if not self.said:
+                raise EOFError
+            return self.said.pop(0)
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    class Process:
+        exitcode = 0
+
+        def join(self) -> None:
+            """It has ended."""
+
+    job, told = Job(made(), None, "imdb", 1.0), list[worker.Event]()  # type: ignore[arg-type]
+    pool = local._Pool([job], Places(tmp_path), told.append, {job.id: None})
+    one = local._Worker(Process(), Pipe(), Places(tmp_path))  # type: ignore[arg-type]
+    pool.workers.append(one)
+    for cell in (0, 0, None):
+        pool._take(one)
+        assert one.cell == cell
+    pool._take(one)
+    assert pool.workers == []
+    assert [event[0] for event in told] == ["start", "resumed", "paused"]
+    assert Store(tmp_path).names() == []

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stand_in import Short
 
+from zoo.core.errors import OutOfTime
 from zoo.core.result import Result
 from zoo.pretrained.encoder import Encoder
 from zoo.pretrained.run import PretrainedRun
@@ -17,6 +19,7 @@ from zoo.recipes import RECIPES
 from zoo.text import load_examples
 from zoo.text.settings import OwnTokens
 from zoo.training.settings import TrainSettings
+from zoo.training.turns import Turn
 
 Cell = Callable[..., Result]
 
@@ -158,3 +161,26 @@ def test_random_weights_are_others(tiny_bert: Path) -> None:
     assert not torch.equal(own["classifier.weight"], other["classifier.weight"])
     assert not torch.equal(own[table], random[table])
     assert random[table].shape == own[table].shape
+
+
+@pytest.mark.parametrize("recipe", ["dropout", "uegr", "rec_adam"])
+def test_a_training_in_turns_ends_as_one_in_one(
+    recipe: str, tiny_bert: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    """Cut off within an epoch, behind it, and within the next one; dropout draws torch's own numbers."""
+
+    def left_by(*turns: int) -> tuple[list[Any], dict[str, torch.Tensor]]:
+        for looks in turns:
+            run = new_run(tiny_bert, data_dir, recipe)
+            with pytest.raises(OutOfTime):
+                run.fit(turn=Short(tmp_path / "it.pt", looks))
+            run.close()
+            torch.manual_seed(looks)
+        run = new_run(tiny_bert, data_dir, recipe)
+        run.fit(turn=Turn(tmp_path / "it.pt"))
+        run.close()
+        return run.curve, run.model.state_dict()
+
+    (whole, weights), (curve, cut) = left_by(), left_by(2, 3, 1)
+    assert curve == whole
+    assert all(torch.equal(weights[name], cut[name]) for name in weights)

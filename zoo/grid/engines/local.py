@@ -134,7 +134,7 @@ class _Pool:
             return
         if event[0] == "error":
             raise UserError(event[2]["reason"])
-        worker.cell = event[1] if event[0] in ("start", "epoch") else None
+        worker.cell = event[1] if event[0] in ("start", "resumed", "epoch") else None
         self.send(event)
 
     def _ended(self, worker: _Worker) -> None:

@@ -102,7 +102,7 @@ class Ray(Engine):
         return kind.options(
             name=_name(places.out), namespace=NAMESPACE, lifetime="detached", get_if_exists=True,
             num_cpus=0, max_concurrency=10_000, runtime_env={"env_vars": _variables(places)},
-        ).remote(replace(places, out=Path()), os.getcwd(), task, self.retries)  # fmt: skip
+        ).remote(replace(places, out=Path(), resumes=False), os.getcwd(), task, self.retries)  # fmt: skip
 
 
 class _Actor(Owner):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from zoo.core.command import say
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 from zoo.core.processes import environment
 from zoo.core.records import setting
 from zoo.grid.engines.engine import Engine, missing
@@ -184,9 +183,7 @@ class _Submitted:
         for job, shard in zip(queued, shards, strict=True):
             self.tasks[job.job_id] = [cell.id for cell in shard.jobs]
             self.started[job.job_id] = job
-        temporary = self.folder / f".{SUBMITTED}.{os.getpid()}.tmp"
-        temporary.write_text(json.dumps(self.tasks), encoding="utf-8")
-        os.replace(temporary, self.folder / SUBMITTED)
+        write_whole(self.folder / SUBMITTED, json.dumps(self.tasks).encode())
         say(f"{len(shards)} tasks submitted, logs in {self.places.out / FOLDER}/")
 
     def _parameters(self) -> Mapping[str, Any]:
