@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -170,6 +171,27 @@ class Result:
                 "delete its file and run again"
             )
         return truth, predictions
+
+    @cached_property
+    def without_skill(self) -> str:
+        """What is wrong with a network that does little more than name the largest classes; else empty.
+
+        It predicts one class only, or less than a tenth of the classes (with many classes of unlike size that
+        can pass for a good accuracy), or its accuracy is not above the share of the largest class, what
+        always naming that class gives (at least 1/C).
+        """
+        truth, predictions = self.classes()
+        if self.corpus is not None and self.corpus.scores:
+            return "gives one score to all" if np.ptp(predictions) == 0 < np.ptp(truth) else ""
+        classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
+        largest = np.bincount(truth).max() / len(truth)
+        if classes == 1:
+            return ""
+        if predicted == 1:
+            return "predicts one class only"
+        if predicted < classes / 10:
+            return "predicts less than a tenth of the classes"
+        return "is at chance" if float((truth == predictions).mean()) <= largest else ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types; parts that are empty are left out."""

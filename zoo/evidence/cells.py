@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoo.core.errors import UserError
 from zoo.core.names import BASELINE, NO_ARCH, display, in_order
 from zoo.core.result import Result
-from zoo.evidence.settings import by_name, differing, shown
+from zoo.evidence.settings import by_name, differing, distinct, shown
 
 __all__ = ["Cells", "Group", "Key", "Method", "Run"]
 
@@ -173,7 +173,9 @@ def _variants(results: Iterable[Result]) -> dict[str, str]:
     for corpora in places.values():
         # Settings may differ between corpora (a text's length) without making another method.
         names = dict.fromkeys(
-            name for own in corpora.values() for name in differing(by_name(r.settings) for r in own)
+            name
+            for own in corpora.values()
+            for name in differing(map(by_name, distinct(r.settings for r in own)))
         )
         for result in (result for own in corpora.values() for result in own) if names else ():
             settings = by_name(result.settings)

@@ -21,7 +21,6 @@ from zoo.evidence.statistics import holm, paired_variance, probability_of_improv
 
 __all__ = [
     "Comparison", "compare", "compare_groups", "cost", "estimate_runs", "processor", "reference_of",
-    "without_skill",
 ]  # fmt: skip
 
 REFERENCE = "dropout"
@@ -167,27 +166,6 @@ def processor(result: Result) -> str:
     """The kind of processor, which decides the last digits of training: device and vector instructions."""
     machine = result.machine
     return f"{machine.device or 'device not recorded'}, {machine.processor or 'instructions not recorded'}"
-
-
-def without_skill(result: Result) -> str:
-    """What is wrong with a network that does little more than name the largest classes; else empty.
-
-    It predicts one class only, or less than a tenth of the classes (with many classes of unlike size that
-    can pass for a good accuracy), or its accuracy is not above the share of the largest class, what always
-    naming that class gives (at least 1/C).
-    """
-    truth, predictions = result.classes()
-    if result.corpus is not None and result.corpus.scores:
-        return "gives one score to all" if np.ptp(predictions) == 0 < np.ptp(truth) else ""
-    classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
-    largest = np.bincount(truth).max() / len(truth)
-    if classes == 1:
-        return ""
-    if predicted == 1:
-        return "predicts one class only"
-    if predicted < classes / 10:
-        return "predicts less than a tenth of the classes"
-    return "is at chance" if float((truth == predictions).mean()) <= largest else ""
 
 
 def _partners(runs: Group, against: Group) -> tuple[dict[Run, tuple[Result, Result]], int]:

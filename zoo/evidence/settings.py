@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ABSENT", "UNSAID", "by_name", "differing", "shown"]
+__all__ = ["ABSENT", "UNSAID", "by_name", "differing", "distinct", "shown"]
 
 ABSENT = "–"
 # What older results do not say and newer ones do, at the value that both were run with.
@@ -33,6 +33,11 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
                 found[name] = value
     found.pop("fold", None)
     return {name: value for name, value in found.items() if name not in UNSAID or value != UNSAID[name]}
+
+
+def distinct(settings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that are not the same text: few, however many results there are. Equal ones may be left twice."""
+    return list({repr(own): own for own in settings}.values())
 
 
 def differing(settings: Iterable[Mapping[str, Any]]) -> list[str]:

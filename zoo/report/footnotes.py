@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from zoo.core.names import AVERAGE, BASELINE, display
 from zoo.core.result import Result
-from zoo.evidence.compare import without_skill
 from zoo.evidence.intervals import EXAMPLES
 from zoo.evidence.paper import paper
-from zoo.evidence.settings import by_name, differing
+from zoo.evidence.settings import by_name, differing, distinct
 from zoo.evidence.statistics import smallest_sign_flip
 from zoo.report.origin import counted, processors, programs
 from zoo.report.panels import NO_SKILL
@@ -109,7 +108,7 @@ def _without_skill(table: ArchTable) -> Iterable[Note]:
     found: Counter[str] = Counter()
     for key, runs in table.cells.groups.items():
         for result in runs.done.values() if key.method.recipe != BASELINE else ():
-            if what := without_skill(result):
+            if what := result.without_skill:
                 found[f"{key.method.name} on {display(key.corpus)} {what}"] += 1
     if found:
         named = [f"{what} ({n} run{'s' if n > 1 else ''})" for what, n in found.most_common(MOST_NAMED)]
@@ -167,7 +166,8 @@ def _mixed(table: ArchTable) -> Iterable[Note]:
 
 
 def _common(results: Iterable[Result], corpus: str) -> list[dict[str, object]]:
-    return [by_name(r.settings, "text", "model", "train") for r in results if r.cell.corpus == corpus]
+    own = distinct(result.settings for result in results if result.cell.corpus == corpus)
+    return [by_name(settings, "text", "model", "train") for settings in own]
 
 
 def _paper(table: ArchTable) -> Iterable[Note]:

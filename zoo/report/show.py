@@ -9,7 +9,7 @@ from typing import Any
 from zoo.core import measures
 from zoo.core.names import display
 from zoo.core.result import NO_ARCH, Result
-from zoo.evidence.compare import processor, without_skill
+from zoo.evidence.compare import processor
 from zoo.evidence.settings import ABSENT, by_name, shown
 from zoo.evidence.statistics import Spread
 from zoo.report.blocks import MISSING, Block, Heading, List, Table, Text, terminal
@@ -65,7 +65,7 @@ def _outcome(result: Result) -> Iterator[Block]:
         title = measures.measure(result.measure).title.replace("Test ", "Validation ")
         rows.append((f"{title}, %{epoch}", f"{100 * result.validation_accuracy:.2f}"))
     yield Table(("Result", ""), tuple(rows))
-    if result.cell.arch != NO_ARCH and (what := without_skill(result)):
+    if result.cell.arch != NO_ARCH and (what := result.without_skill):
         yield Text(f"Caution: it {what}.")
 
 

@@ -16,7 +16,7 @@ from zoo.core.measures import ACCURACY, Measure
 from zoo.core.names import AVERAGE, NO_ARCH, display, in_order, is_pretrained
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Key, Method
-from zoo.evidence.compare import REFERENCE, Comparison, compare, cost, without_skill
+from zoo.evidence.compare import REFERENCE, Comparison, compare, cost
 from zoo.evidence.intervals import Estimate, average
 from zoo.evidence.paper import paper
 from zoo.evidence.statistics import Spread, mean_and_spread, mean_if_all
@@ -203,7 +203,7 @@ def _row(table: ArchTable, method: Method) -> Row:
             Score(
                 values=_spreads(done),
                 failed=len(runs.failed),
-                without_skill=sum(bool(without_skill(r)) for r in done if r.cell.arch != NO_ARCH),
+                without_skill=sum(bool(r.without_skill) for r in done if r.cell.arch != NO_ARCH),
                 estimate=comparison.estimate if comparison else None,
                 comparison=comparison,
                 cost=cost(runs, table.cells.get(table.arch, corpus, unit_of_cost(table))),

@@ -6,7 +6,7 @@ import pytest
 from zoo.core.errors import UserError
 from zoo.core.result import Machine, encode_classes
 from zoo.evidence.cells import Cells, Key, Method, Run
-from zoo.evidence.compare import compare, compare_groups, cost, reference_of, without_skill
+from zoo.evidence.compare import compare, compare_groups, cost, reference_of
 from zoo.evidence.intervals import (
     EXAMPLES,
     FOLDS,
@@ -244,21 +244,21 @@ def test_attacked_texts_are_paired_where_their_classes_were_kept(result):
 def test_a_network_without_skill_is_known(result, predictions, said):
     truth = encode_classes(np.array([0, 0, 0, 0, 1, 1, 1, 2]))
     cell = result("uegr", truth=truth, predictions=encode_classes(np.array(predictions)))
-    assert without_skill(cell) == said
+    assert cell.without_skill == said
 
 
 def test_few_of_many_classes_are_no_skill_whatever_the_accuracy(result):
     """30 classes, the two largest with 60 % of the texts: naming these two alone gives 60 % right."""
     truth = np.concatenate([np.zeros(40, dtype=int), np.ones(20, dtype=int), np.arange(40) % 28 + 2])
     cell = result("uegr", truth=encode_classes(truth), predictions=encode_classes(truth * (truth < 2)))
-    assert without_skill(cell) == "predicts less than a tenth of the classes"
+    assert cell.without_skill == "predicts less than a tenth of the classes"
     three = encode_classes(truth * (truth < 3))
-    assert without_skill(result("uegr", truth=encode_classes(truth), predictions=three)) == ""
+    assert result("uegr", truth=encode_classes(truth), predictions=three).without_skill == ""
 
 
 def test_one_class_of_texts_says_nothing_of_skill(result):
     only = encode_classes(np.zeros(8, dtype=int))
-    assert without_skill(result("uegr", truth=only, predictions=only)) == ""
+    assert result("uegr", truth=only, predictions=only).without_skill == ""
 
 
 @pytest.mark.parametrize(
