@@ -103,6 +103,7 @@ class Slurm(Engine):
             for cell_id in [cell_id for cell_id in left if store.settled(cell_id, pending)]:
                 send(outcome(left.pop(cell_id), store.read(cell_id)))
             if not left:
+                grid.drop(store)
                 return
             if not in_hand & set(left):
                 raise UserError(
@@ -213,6 +214,12 @@ class _Submitted:
         for job in self.started.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 job._process.wait(20)
+
+    def drop(self, store: Store) -> None:
+        """Take tasks out of SLURM's queue that would find nothing to do, as one that was requeued late."""
+        idle = [task for task, cells in self.tasks.items() if all(map(store.stamp, cells))]
+        if idle and self.engine.cluster == "slurm":
+            subprocess.run(["scancel", *idle], check=False, capture_output=True)
 
     def why(self) -> str:
         """The last line that one of the ended tasks has written to its log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -118,3 +119,19 @@ def test_a_queue_that_does_not_answer_is_one_line(queue: Path, tmp_path: Path) -
     )
     with pytest.raises(UserError, match=r"squeue does not answer \(Unable to contact"):
         _queued({"7"})
+
+
+def test_a_task_that_would_find_nothing_to_do_leaves_the_queue(made, queue: Path, tmp_path: Path) -> None:
+    """A task that was requeued late waits while others finish its cells; one of other cells stays."""
+    store, result = Store(tmp_path / "out"), made()
+    store.write(result)
+    folder = tmp_path / "out" / FOLDER
+    folder.mkdir(parents=True)
+    (folder / SUBMITTED).write_text(json.dumps({"7_0": [result.id], "7_1": [result.id, "another"]}))
+    queue.write_text("7_0 7\n7_1 7\n")
+    cancelled = tmp_path / "cancelled"
+    program = tmp_path / "bin" / "scancel"
+    program.write_text(f'#!/bin/sh\necho "$@" > {cancelled}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    _Submitted(Slurm(), Places(tmp_path / "out")).drop(store)
+    assert cancelled.read_text() == "7_0\n"
