@@ -364,12 +364,13 @@ def test_saved_networks_are_ordinary_ones(
     films.write_text("\n".join(["text,label", *rows]) + "\n")
     line = [part for part in command if part != "uegr"]
     line += ["--corpus", "glue_sst2", str(films), "--save-models", "--set", "learning_rate=0.01"]
+    del line[line.index("--seeds") + 2]
     assert main(line) == 0
     capsys.readouterr()
     from zoo.classifier.estimator import TextClassifier
 
     results = [result for result in Store(tmp_path / "out").cells() if result.cell.arch != "-"]
-    assert len(results) == 4
+    assert len(results) == 2
     for result in results:
         model = TextClassifier.load(tmp_path / "out" / "models" / result.id)
         source = "glue_sst2" if result.cell.corpus == "glue_sst2" else films
