@@ -8,14 +8,14 @@ from functools import cache
 from typing import Any
 
 from zoo.core.errors import UserError
-from zoo.core.names import PRETRAINED, is_pretrained
+from zoo.core.names import PRETRAINED, is_multitask, is_pretrained
 from zoo.core.options import lookup, one_of, parse_setting
 from zoo.core.records import Settings
 from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
 from zoo.models import ARCHS, MODELS
-from zoo.pretrained.settings import Pretrained
+from zoo.pretrained.settings import MultiTask, Pretrained
 from zoo.recipes import recipe_fields, resolve_recipe
 from zoo.settings import PRESETS, PRETRAINED_TRAIN
 from zoo.text import TextSettings
@@ -27,7 +27,7 @@ SWITCHES = {
     "dropout": ("none", *next(f for f in fields(Dropout) if f.name == "kind").metadata["choices"]),
     "update": ("all", Selective.kind),
 }
-NOT_CHANGES = ("folds", "fold")  # an axis
+NOT_CHANGES = ("folds", "fold", "tasks")  # axes
 
 
 @cache
@@ -112,6 +112,8 @@ def resolve(
 
 def sizes_of(arch: str) -> type[Settings]:
     """The record of a model's own settings."""
+    if is_multitask(arch):
+        return MultiTask
     return Pretrained if is_pretrained(arch) else MODELS[arch].Sizes
 
 

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from zoo.classifier.families import Made, Order
 from zoo.core.errors import UserError
-from zoo.pretrained.cell import check_settings, examples_info, make_run
+from zoo.core.names import is_multitask
+from zoo.pretrained.answers import logits_of
+from zoo.pretrained.cell import Fitted, check_settings, examples_info, make_run
 from zoo.pretrained.encoder import Encoder, quiet
 from zoo.pretrained.folders import folder_of
-from zoo.pretrained.run import PretrainedRun, logits_of
+from zoo.pretrained.run import PretrainedRun
 from zoo.text import Examples, Part
 from zoo.text.encode import PROBE
 from zoo.text.examples import choose_examples
@@ -58,6 +60,11 @@ class PretrainedFamily:
     def check(self, arch: str, settings: CellSettings) -> None:
         """See `Family`."""
         check_settings(arch, settings)
+        if is_multitask(arch):
+            raise UserError(
+                f"arch {arch}: trains one model on several corpora; expected hf: and where it is, or "
+                "python -m zoo.ablate"
+            )
         folder_of(arch)
 
     def train(self, order: Order) -> Made:
@@ -110,7 +117,7 @@ def part_of(texts: Sequence[str]) -> Part:
     return Part(list(texts), [], np.zeros(len(texts), np.int64))
 
 
-def made_of(run: PretrainedRun, arch: str, settings: CellSettings, examples: Examples) -> Made:
+def made_of(run: PretrainedRun | Fitted, arch: str, settings: CellSettings, examples: Examples) -> Made:
     """What is left of a training whose hooks have been taken out (`run.close()`)."""
     reader = Pieces(run.encoder, settings.text.max_length)  # type: ignore[attr-defined]
     return Made(

@@ -55,8 +55,8 @@ class Measure:
     Args:
         name: key of a result's `measures`.
         title: as a table heads it.
-        on: which texts: `test`, `attacked` (a sample of the test part under FGSM), or `advglue` (a further
-            test set of texts that were changed to mislead).
+        on: which texts: `test`, `attacked` (a sample of the test part under FGSM), or a further test set of a
+            card, as `advglue` (texts that were changed to mislead).
         compute: from the outcome on those texts; a fraction of 1 where `unit` is %.
         unit: "%" (printed times 100) or "" (printed as it is).
         higher_is_better: which way.
@@ -173,6 +173,10 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "advglue_accuracy", "AdvGLUE accuracy", "advglue", accuracy,
         text="On the public texts of AdvGLUE, which were changed to mislead other models.",
+    ),
+    Measure(
+        "advglue_mm_accuracy", "AdvGLUE accuracy, mismatched", "advglue_mm", accuracy,
+        text="On AdvGLUE's texts of MNLI's mismatched part, whose genres are not those of training.",
     ),
 )  # fmt: skip
 

@@ -8,14 +8,15 @@ from functools import cache
 from zoo.core.cards import known_corpora, load_card
 
 __all__ = [
-    "ARCHS", "AVERAGE", "BASELINE", "NO_ARCH", "PRETRAINED", "RECIPES", "corpora", "display", "in_order",
-    "is_pretrained",
+    "ARCHS", "AVERAGE", "BASELINE", "MULTITASK", "NO_ARCH", "PRETRAINED", "RECIPES", "corpora", "display",
+    "in_order", "is_multitask", "is_pretrained",
 ]  # fmt: skip
 
 AVERAGE = "AVG"
 BASELINE = "tfidf_svm"
 NO_ARCH = "-"  # the arch of a cell that is no neural network
 PRETRAINED = "hf:"  # what the archs of Hugging Face begin with
+MULTITASK = "mtdnn:"  # what those begin with that are trained on all corpora of a run at once
 
 # The order of each table is the order of the rows (and columns) in print: Table IV first.
 RECIPES = {
@@ -47,6 +48,7 @@ ARCHS = {
     "texthan": "TextHAN",
     "han": "HAN (two-level)",
     "hf:minilm": "MiniLM",
+    "mtdnn:minilm": "MT-DNN (MiniLM)",
     NO_ARCH: "no neural network",
 }
 _BASELINE_NAME = "TF-IDF + linear SVM"
@@ -54,7 +56,12 @@ _BASELINE_NAME = "TF-IDF + linear SVM"
 
 def is_pretrained(arch: str) -> bool:
     """Whether an arch is a model of Hugging Face, with weights and a tokeniser of its own."""
-    return arch.startswith(PRETRAINED)
+    return arch.startswith((PRETRAINED, MULTITASK))
+
+
+def is_multitask(arch: str) -> bool:
+    """Whether an arch is such a model that is trained on all corpora of a run at once, a head for each."""
+    return arch.startswith(MULTITASK)
 
 
 @cache

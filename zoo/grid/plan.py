@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from zoo.core.errors import UserError
-from zoo.core.identity import cell_id
-from zoo.core.names import BASELINE, NO_ARCH, is_pretrained
+from zoo.core.identity import canonical_json, cell_id
+from zoo.core.names import BASELINE, NO_ARCH, is_multitask, is_pretrained
 from zoo.core.result import FAILED, Cell, CorpusInfo, Result
 from zoo.grid.fits import check_fits
-from zoo.text import Corpus, Examples, TextSettings, load_corpus, load_examples, load_vectors
-from zoo.text.vectors import MADE
+from zoo.grid.vectors import VectorFiles
+from zoo.text import Corpus, Examples, TextSettings, load_corpus, load_examples
+from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
 from zoo.training.settings import CellSettings
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Job:
         model: the arch as it was asked for, with the folder of a model that has one.
         units: cost in passes x tokens x epochs, for the remaining time; 0 for the reference row.
         variant: how it differs from cells of the same names in one run, for the lines of progress.
+        together: the cells of one training of several corpora, this one among them; empty: it has its own.
     """
 
     head: Result
@@ -90,6 +91,17 @@ class Job:
     units: float
     variant: str = ""
     model: str = ""
+    together: tuple[Job, ...] = ()
+
+    @property
+    def training(self) -> tuple[Job, ...]:
+        """The cells that its training gives a result to: all that are trained with it, or this one alone."""
+        return self.together or (self,)
+
+    @property
+    def claim(self) -> str:
+        """The name under which its training is claimed."""
+        return self.training[0].id
 
     @property
     def id(self) -> str:
@@ -151,8 +163,9 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
     """
     jobs: list[Job] = []
     sources: dict[str, str] = {}
-    vectors = _Vectors(places)
+    vectors = VectorFiles(places.cache)
     own, brought = ([a for a in study.archs if is_pretrained(a) == kind] for kind in (False, True))
+    tasks: dict[int | None, list[_Source]] = {}
     for source in study.corpora:
         for fold in range(max(1, study.folds)):
             text = study.text(source, fold)
@@ -172,7 +185,11 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
                 check_name(sources, corpus.name, source)
                 jobs += _jobs_of(study, source, corpus, text, where, vectors, own)
             if brought:
-                jobs += _jobs_of_pretrained(study, source, examples, text, where, brought)
+                jobs += _jobs_of_pretrained(study, _Source(source, examples, text), where, brought)
+                tasks.setdefault(where, []).append(_Source(source, examples, text))
+    for arch in filter(is_multitask, study.archs):
+        for where, sources_of_fold in tasks.items():
+            jobs += _jobs_together(study, sources_of_fold, where, arch)
     return jobs
 
 
@@ -195,7 +212,7 @@ def _jobs_of(
     corpus: Corpus,
     text: TextSettings,
     fold: int | None,
-    vectors: _Vectors,
+    vectors: VectorFiles,
     archs: Sequence[str],
 ) -> Iterator[Job]:
     """The reference row, and the cells of the zoo's own models."""
@@ -214,29 +231,84 @@ def _jobs_of(
             yield Job(head, settings, source, units, model=arch)
 
 
-def _jobs_of_pretrained(
-    study: Grid, source: str, examples: Examples, text: TextSettings, fold: int | None, archs: Sequence[str]
-) -> Iterator[Job]:
+def _jobs_of_pretrained(study: Grid, own: _Source, fold: int | None, archs: Sequence[str]) -> Iterator[Job]:
     """The cells of models that bring weights and a tokeniser; their content names a cell as the texts do."""
-    from zoo.pretrained.cell import examples_info
     from zoo.pretrained.folders import fingerprint, folder_of, short_name
 
     names: dict[str, str] = {}
-    texts = [*examples.train.texts, *examples.train.pairs]
-    words = sum(min(len(one.split()), text.max_length) for one in texts)
-    for arch, recipe in itertools.product(archs, study.recipes):
+    for arch in archs:
         if names.setdefault(name := short_name(arch), arch) != arch:
             raise UserError(
                 f"archs {names[name]} and {arch} have one name, {name}: expected folders of different names"
             )
-        settings = study.settings(arch, recipe, text, source)
-        check_fits(arch, settings, 0, examples.outputs)
-        data = f"{examples.fingerprint}+{fingerprint(folder_of(arch))}"
-        info = examples_info(examples, arch)
-        units = float(settings.recipe.passes * words * settings.train.epochs)
+        if is_multitask(arch):
+            continue
+        data = f"{own.examples.fingerprint}+{fingerprint(folder_of(arch))}"
+        for recipe in study.recipes:
+            settings = study.settings(arch, recipe, own.text, own.source)
+            check_fits(arch, settings, 0, own.examples.outputs)
+            for seed in study.seeds:
+                yield _job(own, settings, data, arch, Cell(own.examples.name, name, recipe, seed, fold))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A corpus as it was asked for, and as it is."""
+
+    source: str
+    examples: Examples
+    text: TextSettings
+
+    @cached_property
+    def words(self) -> int:
+        """Of the training texts, as far as they are read."""
+        texts = [*self.examples.train.texts, *self.examples.train.pairs]
+        return sum(min(len(one.split()), self.text.max_length) for one in texts)
+
+
+def _jobs_together(study: Grid, sources: Sequence[_Source], fold: int | None, arch: str) -> Iterator[Job]:
+    """The cells of a model that is trained on all corpora at once: those of one training stand together.
+
+    What is trained beside it decides a cell's result, so it names it: rows, settings and names of all.
+
+    Raises:
+        UserError: one corpus alone, or corpora that the preset trains otherwise than the first one.
+    """
+    from zoo.pretrained.folders import fingerprint, folder_of, short_name
+
+    if len(sources) < 2:
+        raise UserError(
+            f"arch {arch}: trains one model on all corpora of a run; expected two or more, here is "
+            f"{sources[0].examples.name} alone"
+        )
+    tasks = sorted(sources, key=lambda own: own.examples.name)
+    names = tuple(own.examples.name for own in tasks)
+    for recipe in study.recipes:
+        found = [study.settings(arch, recipe, own.text, own.source) for own in tasks]
+        check_fits(arch, found[0], 0, 1)
+        for own, settings in zip(names, found, strict=True):
+            if settings.train != found[0].train:
+                raise UserError(
+                    f"arch {arch}: the preset trains {own} otherwise than {names[0]}; expected one training"
+                )
+        found = [replace(s, model=replace(s.model, tasks=names)) for s in found]  # type: ignore[call-arg]
+        rows = [(own.examples.fingerprint, own.text.named()) for own in tasks]
+        digest = hashlib.sha256(canonical_json(rows).encode()).hexdigest()[:16]
+        data = f"{digest}+{fingerprint(folder_of(arch))}"
         for seed in study.seeds:
-            head = _head(Cell(examples.name, name, recipe, seed, fold), settings, info, data)
-            yield Job(head, settings, source, units, model=arch)
+            jobs = tuple(
+                _job(own, s, data, arch, Cell(own.examples.name, short_name(arch), recipe, seed, fold))
+                for own, s in zip(tasks, found, strict=True)
+            )
+            yield from (replace(job, together=jobs) for job in jobs)
+
+
+def _job(own: _Source, settings: CellSettings, data: str, arch: str, cell: Cell) -> Job:
+    from zoo.pretrained.cell import examples_info
+
+    units = float(settings.recipe.passes * own.words * settings.train.epochs)
+    head = _head(cell, settings, examples_info(own.examples, arch), data)
+    return Job(head, settings, own.source, units, model=arch)
 
 
 def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInfo, data: str) -> Result:
@@ -247,36 +319,6 @@ def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInf
         settings=settings.as_json(),
         corpus=info,
     )
-
-
-class _Vectors:
-    """The content of vectors files, each read once a plan: it names a cell as its corpus does."""
-
-    def __init__(self, places: Places) -> None:
-        self.places = places
-        self._known: dict[str, str] = {}
-        self._tried: set[tuple[str, int]] = set()
-
-    def fingerprint(self, settings: CellSettings, corpus: Corpus, seed: int) -> str:
-        """'' for vectors that are made; '+' and 16 hex digits for a file's, which is tried on the corpus."""
-        vectors, path = settings.train.vectors, settings.train.vectors_file
-        if path is None:
-            return ""
-        size: int = settings.model.embedding  # type: ignore[attr-defined]
-        if (corpus.fingerprint, size) not in self._tried:
-            load_vectors(vectors, corpus, size, seed, self.places.cache)
-            self._tried.add((corpus.fingerprint, size))
-        if vectors not in self._known:
-            try:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                raise UserError(
-                    f"vectors {vectors!r}: cannot be read ({error.strerror}); expected "
-                    f"{', '.join(MADE)} or a file of vectors"
-                ) from None
-            self._known[vectors] = f"+{digest[:16]}"
-        return self._known[vectors]
 
 
 def by_kind(jobs: Sequence[Job]) -> Mapping[tuple[str, str, str], list[Job]]:

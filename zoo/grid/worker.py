@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,16 +29,18 @@ from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.plan import Job, Places
 from zoo.grid.store import Pending, Store
-from zoo.text import load_corpus, load_examples
+from zoo.text import Examples, load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import train_cell, write_weights
 from zoo.training.environment import machine, made_by, versions
-from zoo.training.settings import CellFailed
+from zoo.training.settings import CellFailed, CellSettings
 from zoo.training.turns import Turns
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
+    from zoo.pretrained.cell import Fitted
     from zoo.pretrained.run import PretrainedRun
 
 # (event, job number, payload): "start" {}, "resumed" {share}, "epoch" {share, entry},
@@ -61,6 +63,7 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
 
     torch.set_num_threads(1)
     store = Store(places.out)
+    numbers = {job.id: n for n, job in enumerate(jobs)}
     while True:
         left = [(n, job) for n, job in enumerate(jobs) if not store.settled(job.id, pending)]
         if not left:
@@ -69,13 +72,19 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
         for number, job in left:
             if places.over:
                 return
-            with store.claim(job.id) as mine:
+            with store.claim(job.claim) as mine:
                 if mine and not store.settled(job.id, pending):
                     progressed = True
+                    together = [one for one in job.together if not store.settled(one.id, pending)]
+                    own = [numbers[one.id] for one in together] or [number]
                     try:
-                        run_job(job, places, send, number)
+                        if job.together:
+                            run_together(together, job, places, send, own)
+                        else:
+                            run_job(job, places, send, number)
                     except OutOfTime:
-                        send(("paused", number, {}))
+                        for each in own:
+                            send(("paused", each, {}))
                         return
         if not progressed:
             time.sleep(0.5)  # others hold all that is left; take over what they drop
@@ -92,10 +101,39 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
     send(("start", number, {}))
     result = settle(job, places, send, number)
     Store(places.out).write(result)
-    turns_of(job, places, send, number).forget()
-    if not result.done and _is_lost(places.device):
-        raise DeviceLost(f"cell {job.id}: the GPU failed ({result.reason}); expected another run")
+    turns_of(job, places).forget()
+    _check_device(result, places)
     send(outcome(number, result))
+
+
+def run_together(
+    missing: Sequence[Job], job: Job, places: Places, send: Send, numbers: Sequence[int]
+) -> None:
+    """Train the claimed cells of one training, and write the results of those that have none.
+
+    Args:
+        numbers: of the missing cells in the list of jobs.
+
+    Raises:
+        DeviceLost, UserError: as `run_job`.
+    """
+    for number in numbers:
+        send(("start", number, {}))
+    tell = {one.id: number for one, number in zip(missing, numbers, strict=True)}
+    results = _tried(job.together, places, lambda: _results_together(job.together, places, send, tell))
+    for result in results:
+        if result.id in tell:
+            Store(places.out).write(result)
+    turns_of(job, places).forget()
+    _check_device(results[0], places)
+    for result in results:
+        if result.id in tell:
+            send(outcome(tell[result.id], result))
+
+
+def _check_device(result: Result, places: Places) -> None:
+    if not result.done and _is_lost(places.device):
+        raise DeviceLost(f"cell {result.id}: the GPU failed ({result.reason}); expected another run")
 
 
 def _is_lost(device: str) -> bool:
@@ -117,17 +155,23 @@ def settle(job: Job, places: Places, send: Send, number: int) -> Result:
     Raises:
         UserError: something that would fail for every cell alike, such as a full disk.
     """
+    (result,) = _tried([job], places, lambda: [_result(job, places, send, number)])
+    return result
+
+
+def _tried(jobs: Sequence[Job], places: Places, run: Callable[[], list[Result]]) -> list[Result]:
+    """The results that `run` gives to the cells of one training, or a failure of each."""
     try:
-        return _result(job, places, send, number)
+        return run()
     except OutOfTime:
         raise
     except (CellFailed, MemoryError) as error:
-        return _failed(job, places, str(error) or type(error).__name__)
+        return [_failed(job, places, str(error) or type(error).__name__) for job in jobs]
     except UserError as error:
-        raise UserError(f"cell {job.id}: {error}") from error
+        raise UserError(f"cell {jobs[0].id}: {error}") from error
     except Exception as error:  # a bug in one cell must not take the grid with it
-        reason = f"{type(error).__name__}: {error}"
-        return replace(_failed(job, places, reason), traceback=traceback.format_exc())
+        reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+        return [replace(_failed(job, places, reason), traceback=trace) for job in jobs]
 
 
 def outcome(number: int, result: Result) -> Event:
@@ -142,20 +186,15 @@ def outcome(number: int, result: Result) -> Event:
 
 
 def _result(job: Job, places: Places, send: Send, number: int) -> Result:
-    import torch
-
     settings, progress = job.settings, partial(_told, send, number)
-    turns = turns_of(job, places, send, number)
-    device = torch.device(places.device)
-    if device.index is not None:
-        torch.cuda.set_device(device)
+    turns = turns_of(job, places, lambda share: send(("resumed", number, {"share": share})))
+    device = _device(places)
     if is_pretrained(job.model):
         from zoo.classifier.pretrained import made_of
         from zoo.pretrained.cell import train_pretrained
 
         assert not isinstance(settings, BaselineSettings)
-        examples = load_examples(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
-        _check_same(job, examples.fingerprint)
+        examples = _examples(job, places)
 
         def keep(run: PretrainedRun) -> None:
             _keep(job, places, run.model, lambda: made_of(run, job.model, settings, examples))
@@ -178,18 +217,59 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
     )
 
 
-def turns_of(job: Job, places: Places, send: Send, number: int) -> Turns:
-    """Where the state of a cell is kept while it trains, and who may go on with it."""
+def _results_together(
+    jobs: Sequence[Job], places: Places, send: Send, tell: Mapping[str, int]
+) -> list[Result]:
+    """The results of one training of all these cells; of its progress those in `tell` are told."""
+    from zoo.classifier.pretrained import made_of
+    from zoo.pretrained.cell import train_together
+
+    parts = [_examples(job, places) for job in jobs]
+    settings = [job.settings for job in jobs if isinstance(job.settings, CellSettings)]
+
+    def progress(share: float, entries: Sequence[dict[str, Any]]) -> None:
+        for job, entry in zip(jobs, entries, strict=True):
+            if job.id in tell:
+                _told(send, tell[job.id], share, entry)
+
+    def keep(number: int, fitted: Fitted) -> None:
+        job, own, examples = jobs[number], settings[number], parts[number]
+        if job.id in tell:
+            _keep(job, places, fitted.model, lambda: made_of(fitted, job.model, own, examples))
+
+    def resumed(share: float) -> None:
+        for number in tell.values():
+            send(("resumed", number, {"share": share}))
+
+    heads = [job.head for job in jobs]
+    turns = turns_of(jobs[0], places, resumed)
+    return train_together(heads, settings, jobs[0].model, parts, _device(places), progress, keep, turns)
+
+
+def _device(places: Places) -> torch.device:
+    import torch
+
+    device = torch.device(places.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    return device
+
+
+def _examples(job: Job, places: Places) -> Examples:
+    """The labelled texts of a cell of a model of Hugging Face, as they were when the run began."""
+    assert isinstance(job.settings, CellSettings)
+    examples = load_examples(job.source, job.settings.text, places.data, places.cache)  # type: ignore[arg-type]
+    _check_same(job, examples.fingerprint)
+    return examples
+
+
+def turns_of(job: Job, places: Places, resumed: Callable[[float], None] = lambda share: None) -> Turns:
+    """Where the state of a training is kept, and who may go on with it; `resumed`: see `Turns`."""
     import torch
 
     who = {"made_by": made_by(), "machine": asdict(machine(torch.device(places.device))), "with": versions()}
-
-    def resumed(share: float) -> None:
-        send(("resumed", number, {"share": share}))
-
-    return Turns(
-        places.begun, job.id, plain(who), math.inf if places.until is None else places.until, resumed
-    )
+    until = math.inf if places.until is None else places.until
+    return Turns(places.begun, job.claim, plain(who), until, resumed)
 
 
 def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:

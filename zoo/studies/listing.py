@@ -11,7 +11,7 @@ from zoo.changes import NOT_CHANGES, SWITCHES, shown
 from zoo.core.identity import plain
 from zoo.core.names import display
 from zoo.models import ARCHS, MODELS
-from zoo.pretrained.settings import Pretrained
+from zoo.pretrained.settings import MultiTask, Pretrained
 from zoo.recipes import RECIPE_PRESETS, RECIPES, parts_of_recipes
 from zoo.settings import PRESETS
 from zoo.text import TextSettings, known_corpora, load_card
@@ -42,6 +42,7 @@ def _corpus(name: str) -> dict[str, Any]:
 def _records() -> dict[str, type]:
     models: dict[str, type] = {f"model {name}": MODELS[name].Sizes for name in ARCHS}
     models["model hf:NAME or hf:FOLDER"] = Pretrained
+    models["model mtdnn:NAME or mtdnn:FOLDER"] = MultiTask
     return {**parts_of_recipes(), **models, "training": TrainSettings, "text": TextSettings}
 
 
@@ -63,6 +64,7 @@ def as_text() -> str:
     there = listed()
     lines = ["models (--arch)", *(f"  {name:<18}{title}" for name, title in there["archs"].items())]
     lines.append("  hf:minilm         MiniLM; hf:FOLDER or hf:OWNER/NAME: any of Hugging Face")
+    lines.append("  mtdnn:minilm      MT-DNN: such a model on all corpora at once, a head each")
     lines += ["", "methods (--recipe)"]
     lines += [f"  {name:<18}{row['title']}" for name, row in there["recipes"].items()]
     lines += ["", "corpora (--corpus; or a file or folder of your own)"]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from zoo.core.command import say
 from zoo.core.errors import UserError, write_whole
 from zoo.core.identity import plain, short_hash
-from zoo.core.names import is_pretrained
+from zoo.core.names import is_multitask, is_pretrained
 from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
@@ -156,6 +156,8 @@ def _subject(
     job: Job, settings: CellSettings, probe: Settings, places: Where, kept: Path | None
 ) -> Subject | PretrainedSubject:
     data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
+    if is_multitask(job.model):
+        raise UserError(f"arch {job.model}: this study trains each network alone; expected hf: in its place")
     if is_pretrained(job.model):
         if not isinstance(probe, RobustProbe):
             raise UserError(f"arch {job.model}: this study looks into the zoo's models; expected one of them")

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--study", type=Path, metavar="FILE.json", help="a study from a file (see --dry-run --json)")
     add("--preset", help=f"sizes and corpora, see --list (default {preset})")
-    models = f"models: {', '.join(ARCHS)}, all of these, hf:minilm or hf:FOLDER"
+    models = f"models: {', '.join(ARCHS)}, all of these, hf:minilm or hf:FOLDER, mtdnn:minilm or mtdnn:FOLDER"
     add("--arch", **several, help=f"{models} (default {archs})")
     add(
         "--corpus", **several, help="corpora by name, or a folder or file of your own (default: the preset's)"

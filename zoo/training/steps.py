@@ -62,9 +62,10 @@ class Records:
         self._kept.append(record)
 
     def close(self) -> dict[str, float]:
-        """The mean of every term over the epoch's steps, which are then forgotten."""
+        """The mean of every term over the steps of the epoch that have it; they are then forgotten."""
         kept, self._kept = self._kept, []
-        return {key: float(torch.stack([r[key] for r in kept]).mean()) for key in kept[0]}
+        names = dict.fromkeys(name for record in kept for name in record)
+        return {key: float(torch.stack([r[key] for r in kept if key in r]).mean()) for key in names}
 
     def state(self) -> list[dict[str, Tensor]]:
         """What `load` takes."""

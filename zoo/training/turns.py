@@ -21,6 +21,7 @@ from zoo.core.errors import OutOfTime, write_whole
 
 FORMAT = 1
 SAVE_EVERY = 60.0  # seconds: what a killed training loses at most, beside the step it was in
+SHARE = 0.05  # of the time, at most, is spent on writing
 State = dict[str, Any]  # tensors and plain types, in lists and dictionaries
 
 
@@ -40,6 +41,7 @@ class Turn:
     until: float = math.inf
     resumed: Callable[[float], None] = lambda share: None
     saved: float = field(default_factory=lambda: time.monotonic())
+    took: float = 0.0  # to write the last one
 
     @property
     def over(self) -> bool:
@@ -49,7 +51,8 @@ class Turn:
     @property
     def due(self) -> bool:
         """Whether the state should be written now."""
-        return self.path is not None and (self.over or time.monotonic() - self.saved >= SAVE_EVERY)
+        pause = max(SAVE_EVERY, self.took / SHARE)
+        return self.path is not None and (self.over or time.monotonic() - self.saved >= pause)
 
     def load(self, device: torch.device) -> State | None:
         """What an earlier turn has left, its tensors on the device.
@@ -75,10 +78,12 @@ class Turn:
         """
         if self.path is None:
             return
+        began = time.monotonic()
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, "who": dict(self.who), "state": state}, buffer)
         write_whole(self.path, buffer.getvalue())
         self.saved = time.monotonic()
+        self.took = self.saved - began
 
     def keep(self, state: Callable[[], State]) -> None:
         """Write the state where it is due, and end where the time is over.

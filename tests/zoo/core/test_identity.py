@@ -16,7 +16,7 @@ from zoo.core.identity import SCHEMA, cell_id
 from zoo.core.records import Settings, setting
 from zoo.method.step import prepare, train_step
 from zoo.models import ARCHS, MODELS
-from zoo.pretrained.settings import Pretrained
+from zoo.pretrained.settings import MultiTask, Pretrained
 from zoo.recipes import RECIPES, parts_of_recipes
 from zoo.text import TextSettings
 from zoo.training.optim import make_optimizer
@@ -40,6 +40,7 @@ def records() -> dict[str, type[Settings]]:
         **parts_of_recipes(),
         **{f"sizes of {arch}": MODELS[arch].Sizes for arch in ARCHS},
         "pretrained": Pretrained,
+        "multitask": MultiTask,
         "train": TrainSettings,
         "text": TextSettings,
     }
@@ -99,8 +100,9 @@ def test_every_field_that_is_read_moves_the_name(label: str) -> None:
     fields = {f.name for f in dataclasses.fields(records()[label])}
     moved: set[str] = set()
     for recipe in reading:
-        for arch in (*ARCHS, "pretrained"):
-            sizes = Pretrained if arch == "pretrained" else MODELS[arch].Sizes
+        for arch in (*ARCHS, "pretrained", "multitask"):
+            brought = {"pretrained": Pretrained, "multitask": MultiTask}
+            sizes = brought.get(arch) or MODELS[arch].Sizes
             for text in (TextSettings(), TextSettings(folds=5, fold=1)):
                 settings = CellSettings(recipe, sizes(), TrainSettings(), text)
                 before = name(settings)

@@ -14,7 +14,7 @@ from stand_in import Short
 from zoo.core.errors import OutOfTime
 from zoo.core.result import Result
 from zoo.pretrained.encoder import Encoder
-from zoo.pretrained.run import PretrainedRun
+from zoo.pretrained.run import PretrainedRun, rows_of
 from zoo.recipes import RECIPES
 from zoo.text import load_examples
 from zoo.text.settings import OwnTokens
@@ -71,7 +71,7 @@ def test_recipes_of_a_seed_share_weights_and_batches(tiny_bert: Path, data_dir: 
     first, second = (dict(run.model.named_parameters()) for run in runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
     orders = [
-        [list(rows) for rows in run._rows(run.data, 16, epoch, shuffle=True)]
+        [list(rows) for rows in rows_of(run.data, run.train, run.seed, epoch)]
         for run in runs
         for epoch in (1, 2)
     ]
@@ -88,8 +88,8 @@ def test_a_step_of_the_plain_recipe_is_that_of_a_plain_loop(tiny_bert: Path, dat
     plain = Encoder(tiny_bert).model(2, seed=5).eval()  # as all rates are 0
     optimizer = make_optimizer(plain, run.train)
     schedule = make_schedule(optimizer, 2 * 6, run.train.warmup)
-    for rows in run._rows(run.data, 16, 1, shuffle=True):
-        plain(**run._labelled(run.data, rows)).loss.backward()
+    for batch in run.batches(1):
+        plain(**batch).loss.backward()
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
@@ -133,7 +133,7 @@ def test_the_attack_is_one_step_of_fgsm(tiny_bert: Path, data_dir: Path) -> None
     assert len(set(data.lengths)) > 1, "some rows are padded"
     answers, how = run.attacked(data)
     run.close()
-    model, batch = run.model.eval(), run._labelled(data, np.arange(len(data)))
+    model, batch = run.model.eval(), run.answering.labelled(data, np.arange(len(data)))
     ids, mask = batch.pop("input_ids"), batch["attention_mask"].bool()
     x = model.get_input_embeddings()(ids).detach().requires_grad_()
     loss = model(inputs_embeds=x, **batch).loss

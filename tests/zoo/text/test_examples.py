@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.core.errors import UserError
+from zoo.core.measures import Outcome
+from zoo.core.result import measures_of
 from zoo.text import RawCorpus, Rows, TextSettings, load_corpus, load_examples, load_texts
 from zoo.text.examples import choose_examples
 from zoo.text.settings import OwnTokens
@@ -124,3 +126,22 @@ def test_texts_of_pairs_that_repeat_are_counted_and_stay_on_one_side(tmp_path: P
     assert not set(found.train.texts) & set(found.validation.texts)
     shared = [note for note in found.notes if note.startswith("test: ")]
     assert shared == (["test: 1 of 2 texts are in train too"] if "premise 0" in found.train.texts else [])
+
+
+def test_both_parts_of_advglues_mnli_are_read_as_far_as_they_are_there(tmp_path: Path) -> None:
+    classes = ("entailment", "neutral", "contradiction")
+    rows = [{**pair(i), "label": classes[i % 3]} for i in range(60)]
+    for folder, part, own in (
+        ("glue_mnli", "train", rows), ("glue_mnli", "dev", rows[:9]), ("advglue/mnli_mm", "dev", rows[:5]),
+    ):  # fmt: skip
+        write(tmp_path / folder, part, own)
+        (tmp_path / folder / "labels.txt").write_text("\n".join(classes) + "\n")
+    assert {
+        name: len(part) for name, part in load_examples("glue_mnli", OwnTokens(), tmp_path).further.items()
+    } == {"advglue_mm": 5}
+    write(tmp_path / "advglue/mnli", "dev", rows[:4])
+    (tmp_path / "advglue/mnli/labels.txt").write_text("\n".join(classes) + "\n")
+    found = load_examples("glue_mnli", OwnTokens(), tmp_path)
+    assert {name: len(part) for name, part in found.further.items()} == {"advglue": 4, "advglue_mm": 5}
+    answers = {on: Outcome(np.eye(3)[part.labels], part.labels) for on, part in found.parts.items()}
+    assert {"advglue_accuracy", "advglue_mm_accuracy"} <= set(measures_of(answers))

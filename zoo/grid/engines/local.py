@@ -155,11 +155,17 @@ class _Pool:
         self.workers.append(self._start(worker.place))
 
     def _record_lost(self, number: int) -> None:
-        """Settle the cell of a dead worker, unless it was finished, or another worker has taken it over."""
-        job = self.jobs[number]
-        with self.store.claim(job.id) as mine:
+        """Settle the cell of a dead worker, unless it was finished, or another worker has taken it over.
+
+        With it those that it was training together with this one.
+        """
+        numbers = {job.id: n for n, job in enumerate(self.jobs) if job.id in self.pending}
+        with self.store.claim(self.jobs[number].claim) as mine:
             if not mine:
                 return
-            if not self.store.settled(job.id, self.pending):
-                self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
-            self.send(outcome(number, self.store.read(job.id)))
+            for job in self.jobs[number].training:
+                if job.id not in numbers:
+                    continue
+                if not self.store.settled(job.id, self.pending):
+                    self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
+                self.send(outcome(numbers[job.id], self.store.read(job.id)))

@@ -73,6 +73,11 @@ class Ray(Engine):
         """See `Engine.run`."""
         if not pending:
             return
+        if joint := next((job for job in jobs if job.together and job.id in pending), None):
+            raise UserError(
+                f"arch {joint.model}: one training gives several results, and a task of --engine ray one; "
+                "expected --engine local or slurm"
+            )
         ray, store = _connect(self.address), Store(places.out)
         with alone(store, self.name), _lost_cluster(ray):
             owner = self._owner(ray, places)

@@ -137,14 +137,21 @@ class Shard:
 
 
 def divide(jobs: Sequence[Job], shares: int) -> list[list[Job]]:
-    """At most so many shares of about the same cost, the dearest cells first; none is empty."""
-    found: list[list[Job]] = [[] for _ in range(min(shares, len(jobs)))]
+    """At most so many shares of about the same cost, the dearest trainings first; none is empty."""
+    trainings: dict[str, list[Job]] = {}
+    for job in jobs:
+        trainings.setdefault(job.claim, []).append(job)
+    found: list[list[Job]] = [[] for _ in range(min(shares, len(trainings)))]
     loads = [(0.0, 0, i) for i in range(len(found))]  # cost, cells, share
-    for job in sorted(jobs, key=lambda job: -job.units):
+    for own in sorted(trainings.values(), key=_cost, reverse=True):
         cost, cells, i = heapq.heappop(loads)
-        found[i].append(job)
-        heapq.heappush(loads, (cost + job.units, cells + 1, i))
+        found[i] += own
+        heapq.heappush(loads, (cost + _cost(own), cells + len(own), i))
     return found
+
+
+def _cost(jobs: Sequence[Job]) -> float:
+    return sum(job.units for job in jobs)
 
 
 class _Submitted:
