@@ -7,6 +7,7 @@
     python -m zoo.bench grid [--out F]     what a grid costs beside its cells, up to 100,000 of them
     python -m zoo.bench portable [--out F] the same weights on this processor and on emulated ones
     python -m zoo.bench gpu [--out F]      steps on a GPU, ordinary and replayed
+    python -m zoo.bench launches [--out F] what a step launches on a GPU, counted without one
     python -m zoo.bench families [--out F] uegr on tiny models of Hugging Face's families
     python -m zoo.bench report             rebuild docs/performance.md from results/performance/
 
@@ -43,6 +44,7 @@ STUDIES = {
     "grid": "What a grid costs beside its cells: planning, claiming, resuming, reading, reporting.",
     "portable": "Whether training is the same bit for bit on this processor and on emulated ones.",
     "gpu": "Steps on a GPU: ordinary and as CUDA graphs, several cells at once, and Table IV from that.",
+    "launches": "How many operators a step launches on a GPU, by model and recipe; counted without one.",
 }
 # Bounds of the numbers: (least, largest).
 BOUNDS = {
@@ -74,8 +76,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m zoo.bench",
         description="Time of a training step, its parts, and its ratio to a plain step and to a "
         "straightforward implementation.",
-        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `grid`, "
-        "`families`, `away`, `report`.",
+        epilog="Other commands: `zoo.bench levers`, `growth`, `waits`, `portable`, `gpu`, `launches`, "
+        "`grid`, `families`, `away`, `report`.",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="few recipes, lengths and rounds: about two minutes")
@@ -188,8 +190,13 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
 
 def _study(name: str, arguments: Sequence[str]) -> int:
     parser = CommandParser(prog=f"python -m zoo.bench {name}", description=STUDIES[name])
-    parser.add_argument("--rounds", type=int, default=9, help="measured runs of each variant (default 9)")
+    if name != "launches":  # a count is the same every time
+        parser.add_argument("--rounds", type=int, default=9, help="measured runs of each variant (default 9)")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+    if name == "launches":
+        parser.add_argument("--arch", nargs="+", default=["all"], help="models by name, or all (default)")
+        parser.add_argument("--length", type=int, default=64, help="words of a text (default 64)")
+        parser.add_argument("--sizes", default="paper", help="model sizes: paper (default), targets, demo")
     if name == "waits":
         parser.add_argument("--data-dir", type=Path, help="folder with the corpora (default: UEGR_DATA)")
         parser.add_argument("--corpus", nargs="+", default=["bbc_news", "zh_reviews"], help="corpora by name")
@@ -238,6 +245,12 @@ def _measure_study(name: str, options: argparse.Namespace, progress: Progress) -
             progress,
             options.minutes,
         )
+    if name == "launches":
+        from bench.launches import measure_launches
+        from zoo.models import MODELS
+
+        archs = tuple(MODELS) if "all" in options.arch else options.arch
+        return measure_launches(archs, options.length, options.sizes, progress)
     if name == "portable":
         from bench.portable import measure_portable
 

@@ -7,6 +7,7 @@ levers.json      python -m zoo.bench levers --out ...
 growth.json      python -m zoo.bench growth --out ...
 waits.json       python -m zoo.bench waits --out ...
 gpu.json         python -m zoo.bench gpu --out ..., where there has been a GPU
+launches.json    python -m zoo.bench launches --out ...; launches_before.json: by an earlier commit
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from bench.files import read
 from bench.growth import by_series, fit
+from bench.report_launches import launches
 from bench.report_waits import on_a_gpu, same_weights, waiting
 from bench.table import number, shown, table
 from zoo.core.errors import UserError
@@ -32,6 +34,8 @@ SPEED_GOALS = {
 }  # fmt: skip
 PART_LENGTHS = (32, 64, 256)  # of the table of parts
 SHARED_GOAL, UNSHARED_GOAL = 2.2, 3.1  # UEGR / plain: one trunk pass for the K sub-models, or K
+
+STUDIES = ("levers", "growth", "waits", "portable", "gpu", "launches")  # what has a file of its own
 
 # Options that a command need not name.
 DEFAULTS: tuple[tuple[str, Any], ...] = (
@@ -77,6 +81,7 @@ def build_page(results: Path) -> str:
         **waiting(waits),
         "portable": same_weights(read(results / "portable.json")["portable"]),
         "gpu": on_a_gpu(results / "gpu.json"),
+        "launches": launches(results),
     }
     return TEMPLATE.read_text(encoding="utf-8").format(
         **{name: paper["machine"][name] for name in ("processor", "system", "python", "torch", "threads")},
@@ -94,7 +99,7 @@ def build_page(results: Path) -> str:
 def _command(path: Path) -> str:
     """The command line that made a file, from the settings in it."""
     found = read(path)
-    study = next((name for name in ("levers", "growth", "waits", "portable", "gpu") if name in found), "")
+    study = next((name for name in STUDIES if name in found), "")
     words = ["python -m zoo.bench", study]
     for name, value in found["settings"].items():
         if value in (None, False, []) or (name, value) in DEFAULTS or (study and name == "threads"):

@@ -84,6 +84,14 @@ LONG_SALIENCIES: dict[str, Make] = {
     "infinity": saliency(60_000, _infinite),
 }
 
+WELL_SPREAD = (
+    "normal",
+    "heavy tails",
+    "log-normal, wide",
+    "many zeros",
+    "denormal",
+)  # no bin of them is full
+
 
 # --- tables of words, and the ids of a batch --------------------------------------------------------------
 

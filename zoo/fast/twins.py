@@ -134,6 +134,11 @@ TWINS: dict[str, Twins] = {
         trials.SALIENCIES, (EXACT, EXACT, EXACT),
         {"Exact ranks of 800,000 saliencies": trials.saliency(800_000)},
     ),
+    "ranks in fixed shapes": Twins(
+        {"two searches": ranks.searched_ranks, "histogram that cannot decline": ranks.fixed_histogram_ranks,
+         "histogram of their bits": ranks.rank_normalise},
+        {kind: trials.LONG_SALIENCIES[kind] for kind in trials.WELL_SPREAD}, (ranks.HISTOGRAM_ERROR,), {},
+    ),
     "count of non-zeros": Twins(
         {"comparison with 0": lambda saliency: (saliency > 0).sum(), "sum of the signs": _count},
         trials.SALIENCIES | trials.LONG_SALIENCIES, (EXACT, EXACT),

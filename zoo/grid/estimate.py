@@ -17,9 +17,10 @@ from zoo.core.names import is_pretrained
 from zoo.core.processes import environment
 from zoo.core.result import CorpusInfo
 from zoo.grid.engines.local import worker_variables
-from zoo.grid.plan import Job, Places, Report, by_kind
+from zoo.grid.plan import Job, Places, by_kind
 from zoo.method.step import prepare
 from zoo.text import TextSettings, load_corpus, load_examples
+from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
 from zoo.training.environment import is_portable

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from zoo.core.errors import UserError, writing
 from zoo.core.names import is_pretrained
-from zoo.grid.plan import Grid, Job, Places, Report
+from zoo.grid.plan import Grid, Job, Places
 from zoo.text import load_corpus, load_vectors
 from zoo.text.prepared import write_prepared
+from zoo.text.settings import Report
 from zoo.text.vectors import kept_vectors
 from zoo.training.cell import member_seeds
 from zoo.training.settings import CellSettings

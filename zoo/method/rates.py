@@ -73,7 +73,8 @@ def drop_rates(
     flat = target.expand(-1, *norms.shape)
     if kind == "uniform" or gamma == 0 or norms.shape[-1] == 1:
         return flat
-    usable = torch.isfinite(norms).all(-1, keepdim=True) & (norms > 0).any(-1, keepdim=True)
+    largest = norms.amax(-1, keepdim=True)  # not a number, where one is none
+    usable = (largest > 0) & (largest < torch.inf)
     norms = torch.where(usable, norms, 1.0)
     if kind == "logistic":
         rates = _solve_logistic(norms, target, gamma, q_min, q_max)
@@ -85,6 +86,8 @@ def drop_rates(
 def _activity(norms: Tensor, kind: str, gamma: float) -> Tensor:
     """What the rates are proportional to, largest 1: n^gamma, the rank, or (control) their opposite."""
     power = (norms / norms.amax(-1, keepdim=True)) ** gamma
+    if kind == "mean":
+        return power  # the largest is 1 already
     if kind == "rank":
         power = mid_ranks(norms)
     elif kind == "inverse":
@@ -109,6 +112,8 @@ def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float)
         rates = activity * (target / activity.mean(-1, keepdim=True))
         if bool((rates >= q_min).all() & (rates <= q_max).all()):
             return rates  # nothing to clip: the usual case
+    elif q_min == 0:
+        return _solve_without_floor(activity, target, q_max)
     c = _scale_at_mean(activity, target, q_min, q_max)
     rates = (c * activity).clamp(q_min, q_max)
     units, positive = activity.shape[-1], activity > 0
@@ -118,6 +123,25 @@ def _solve_clipped(activity: Tensor, target: Tensor, q_min: float, q_max: float)
     # torch.where takes a Python number as float32, so give it a tensor.
     at_the_limit = torch.where(positive, torch.full_like(rest, q_max), rest.clamp(q_min, q_max))
     return torch.where(out_of_reach, at_the_limit, rates)
+
+
+def _solve_without_floor(activity: Tensor, target: Tensor, q_max: float) -> Tensor:
+    """`_solve_clipped` for q_min = 0 in a fifth of the launches, without a search.
+
+    With the k largest at q_max, the mean is met by c_k = (U r - k q_max) / sum of the other activities. At a
+    given c, clipping the right units gives the smallest sum that clipping any k largest can give, so the c
+    wanted is the largest of the c_k.
+    """
+    units = activity.shape[-1]
+    total = target * units
+    others = activity.sort(-1).values.cumsum_(-1).clamp_min_(1e-300)  # of the units but the k largest
+    clipped = torch.arange(units - 1, -1, -1, device=activity.device, dtype=activity.dtype) * q_max
+    c = ((total - clipped) / others).amax(-1, keepdim=True)
+    # Units with a_u = 0 share what the others, all at q_max, leave of the mean.
+    positive = activity > 0
+    many = positive.sum(-1, keepdim=True, dtype=activity.dtype)
+    rest = ((total - many * q_max) / (units - many).clamp_min_(1)).clamp_min_(0)
+    return torch.where(positive, (c * activity).clamp_(0, q_max), rest)
 
 
 def _scale_at_mean(activity: Tensor, target: Tensor, q_min: float, q_max: float) -> Tensor:

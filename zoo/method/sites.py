@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
+from zoo.fast.shapes import fixed_shapes
 from zoo.method.dropout import AdaptiveDropout, Pass
 from zoo.method.rates import KINDS, drop_rates, gradient_norm, uniform
 
@@ -201,13 +202,11 @@ class DropoutSites:
     ) -> None:
         """`passes`: the numbers of those that come as one batch (0 = clean)."""
         assert self.settings is not None
-        by_layer = self._layer_rates(passes, statistics) if self.settings.kind == "layer" else {}
+        found = self._rates(passes, statistics)
         for number, (name, site) in enumerate(self.active.items()):
-            norms = statistics.get(name)
-            if name in by_layer:
-                rates = by_layer[name][:, None].expand(-1, site.units)
-            else:
-                rates = self._site_rates(name, site, passes, norms)
+            rates = found.get(name)
+            if rates is None:
+                rates = self._site_rates(name, site, passes, statistics.get(name))
             observed = watch and self.settings.kind != "uniform"
             self.watches[name].open = watch
             site.coming = Pass(
@@ -217,6 +216,28 @@ class DropoutSites:
                 keep_noise=keep_mask,
                 observe=self.watches[name].observe if observed else None,
             )
+
+    def _rates(self, passes: list[int], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """(K, U) or (K, B, U) rates of the sites that get them together."""
+        assert self.settings is not None
+        s = self.settings
+        if s.kind == "layer":
+            shares = self._layer_rates(passes, statistics)
+            return {name: rate[:, None].expand(-1, self.active[name].units) for name, rate in shares.items()}
+        found: dict[str, Tensor] = {}
+        if s.kind == "uniform" or not any(map(fixed_shapes, statistics.values())):
+            return found
+        # A call costs a GPU its launches, however many sites it serves: those of one size share it.
+        groups: dict[Any, list[str]] = {}
+        for name, norms in statistics.items():
+            bases = tuple(self.base_rate(name, k) for k in passes)
+            groups.setdefault((bases, norms.shape, norms.dtype, norms.device), []).append(name)
+        for (bases, _, _, device), names in groups.items():
+            stacked = torch.stack([statistics[name] for name in names])
+            targets = self._constant(bases, device)
+            rates = drop_rates(stacked, targets, s.kind, s.gamma, s.q_min, s.q_max)
+            found |= zip(names, rates.unbind(1), strict=True)
+        return found
 
     def _site_rates(
         self, name: str, site: AdaptiveDropout, passes: list[int], norms: Tensor | None

@@ -15,6 +15,7 @@ from zoo.grid.engines import engine_of
 from zoo.grid.engines.engine import Engine
 from zoo.grid.fits import check_fits
 from zoo.grid.index import Facts
+from zoo.grid.mps import how_shared
 from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
@@ -141,6 +142,8 @@ def jobs_of(study: Study, report: Report = say) -> list[Job]:
     places = places_of(study)
     engine_of(study.places.engine, study.places.engine_set).check(places)
     check_here(study, places)
+    if study.places.cells_per_gpu > 1:
+        report(how_shared(study.places.cells_per_gpu))
     return plan_jobs(study, places, report)
 
 

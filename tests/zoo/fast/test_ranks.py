@@ -12,12 +12,14 @@ from zoo.fast import ranks
 from zoo.fast.ranks import (
     HISTOGRAM_ERROR,
     count_nonzero,
+    fixed_histogram_ranks,
     histogram_ranks,
     plain_ranks,
     rank_normalise,
     sorted_ranks,
 )
-from zoo.fast.trials import LONG_SALIENCIES
+from zoo.fast.shapes import demand_fixed_shapes
+from zoo.fast.trials import LONG_SALIENCIES, WELL_SPREAD
 
 FEW = st.sampled_from([0.0, 1.0, 2.0, 1e-35, 1e35])
 SALIENCIES = st.lists(st.one_of(FEW, st.floats(1e-35, 1e35)), max_size=40)
@@ -86,6 +88,47 @@ def test_the_histogram_keeps_its_bound_however_full_a_bin_is(share: float) -> No
     assert (found is None) == (share > HISTOGRAM_ERROR)
     if found is not None:
         assert (found - plain_ranks(saliency)).abs().max() <= HISTOGRAM_ERROR / 2 + 1e-6
+
+
+@pytest.mark.parametrize("tiny", [0, 20])
+@pytest.mark.parametrize("kind", WELL_SPREAD)
+def test_in_fixed_shapes_it_is_the_same_bit_for_bit(kind: str, tiny: int) -> None:
+    """Also where some entries are so small that they share the first bin."""
+    saliency = spread(kind)
+    saliency[:tiny] = 1e-44
+    wanted = histogram_ranks(saliency)
+    assert wanted is not None
+    found = fixed_histogram_ranks(saliency)
+    if kind == "denormal":  # zeros, which have no rank, lie in another bin than the first
+        found, wanted = found[saliency > 0], wanted[saliency > 0]
+    assert torch.equal(found, wanted)
+
+
+def test_in_fixed_shapes_equal_values_have_the_rank_that_they_share() -> None:
+    """A full bin of one value is no error; what lies beside it in the bin is off by half its share."""
+    saliency = spread("few values")
+    assert torch.equal(fixed_histogram_ranks(saliency), plain_ranks(saliency))
+    saliency[0] = torch.nextafter(torch.tensor(1.0), torch.tensor(2.0))
+    share = (saliency == 1).sum() / (saliency > 0).sum()
+    error = (fixed_histogram_ranks(saliency) - plain_ranks(saliency)).abs()
+    assert error[0] == pytest.approx(share.item() / 2, rel=1e-3)
+    assert error[1:].max() < 1e-4
+
+
+def test_in_fixed_shapes_one_entry_is_in_the_middle_and_none_is_nowhere() -> None:
+    one = torch.zeros(9).index_fill(0, torch.tensor([4]), 3.0)
+    assert fixed_histogram_ranks(one).tolist() == [0.0] * 4 + [0.5] + [0.0] * 4
+    assert fixed_histogram_ranks(0 * one).tolist() == [0.0] * 9
+
+
+def test_which_ranks_are_taken_in_fixed_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    for name in ("fixed_histogram_ranks", "searched_ranks"):
+        monkeypatch.setattr(ranks, name, lambda saliency, name=name: taken.append(name) or saliency)
+    with demand_fixed_shapes():
+        for saliency in (spread("normal"), spread("normal").double(), spread("normal")[:40_000]):
+            rank_normalise(saliency)
+    assert taken == ["fixed_histogram_ranks", "searched_ranks", "searched_ranks"]
 
 
 def test_more_entries_than_single_precision_can_count() -> None:

@@ -11,6 +11,7 @@ import torch
 from zoo.core.errors import UserError
 from zoo.core.names import NO_ARCH
 from zoo.grid import worker
+from zoo.grid.engines.local import Local
 from zoo.grid.plan import Job, Places, plan_jobs
 from zoo.grid.store import Store
 from zoo.settings import PRESETS
@@ -130,6 +131,18 @@ def test_places_are_those_of_the_study(small, tmp_path: Path, monkeypatch) -> No
     cuda = replace(places, device="cuda")
     for cells, workers in ((0, 2), (3, 6)):
         assert run.workers_of(small(jobs=0, cells_per_gpu=cells), cuda) == workers
+
+
+@pytest.mark.parametrize(("cells", "said"), [(0, []), (1, []), (2, ["2 at once"])])
+def test_how_cells_share_a_gpu_is_said(
+    cells: int, said: list[str], small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Local, "device", lambda self, asked: "cuda")
+    monkeypatch.setattr(run, "how_shared", lambda cells: f"{cells} at once")
+    monkeypatch.setattr(run, "plan_jobs", lambda *_: [])
+    lines: list[str] = []
+    run.jobs_of(small(jobs=0, cells_per_gpu=cells), lines.append)
+    assert lines == said
 
 
 def test_a_result_that_no_report_could_read_is_found_out_first(small, tmp_path: Path, monkeypatch) -> None:

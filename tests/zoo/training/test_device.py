@@ -21,6 +21,7 @@ import tiny
 from zoo.classifier.network import Network
 from zoo.classifier.own import made_of
 from zoo.core.result import Cell, Result
+from zoo.fast.ranks import HISTOGRAM_ENTRIES, rank_normalise
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.step import prepare
@@ -95,6 +96,12 @@ def test_so_does_one_with_options(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_so_does_one_with_every_site(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     a_step(arch, RECIPES["uegr"].changed(sites=tuple(tiny.model(arch).sites)), monkeypatch)
+
+
+def test_so_do_the_ranks_of_many_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    saliency = torch.empty(HISTOGRAM_ENTRIES, device=META)
+    with watched(monkeypatch):
+        assert rank_normalise(saliency).shape == saliency.shape
 
 
 def test_evaluation_and_the_attack_on_it_stay_there(arch: str, monkeypatch: pytest.MonkeyPatch) -> None:
