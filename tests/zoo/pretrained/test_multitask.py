@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stand_in import Short
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ from uegr.method import attach
 from uegr_ref import mask
 from uegr_ref.saliency import rank_normalise
 from zoo.ablate import main
-from zoo.core.errors import UserError
+from zoo.core.errors import OutOfTime, UserError
 from zoo.core.result import Cell, Result
 from zoo.grid import worker
 from zoo.grid.engines.local import _Pool
@@ -38,6 +39,7 @@ from zoo.text import load_examples
 from zoo.text.settings import OwnTokens
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.settings import CellSettings, TrainSettings
+from zoo.training.turns import Turn
 
 TASKS = ("glue_rte", "glue_sst2", "glue_stsb")  # pairs, single texts, scores
 
@@ -194,7 +196,7 @@ def test_each_task_answers_with_its_own_weights(
 ) -> None:
     """In the weights that a task selects its own head says class 0 to everything, and others' class 1."""
 
-    def fit(self: MultiTaskRun, progress: Any) -> None:
+    def fit(self: MultiTaskRun, progress: Any, turn: Any = None) -> None:
         for number in range(3):
             weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             for other in range(3):
@@ -223,6 +225,29 @@ def test_each_task_answers_with_its_own_weights(
 
 
 # --- from the command line --------------------------------------------------------------------------------
+
+
+def test_a_training_in_turns_ends_as_one_in_one(tiny_bert: Path, data_dir: Path, tmp_path: Path) -> None:
+    """Cut off within the first epoch, behind it, and within the second; what each task has selected too."""
+
+    def left_by(*turns: int) -> MultiTaskRun:
+        for looks in turns:
+            cut = new_run(tiny_bert, data_dir)
+            with pytest.raises(OutOfTime):
+                cut.fit(turn=Short(tmp_path / "it.pt", looks))
+            cut.close()
+        run = new_run(tiny_bert, data_dir)
+        run.fit(turn=Turn(tmp_path / "it.pt"))
+        run.close()
+        return run
+
+    whole = left_by()
+    cut = left_by(2, whole.steps - 2, 1)
+    assert (cut.curve, cut.scores) == (whole.curve, whole.scores)
+    assert all(own.seconds > 0 for own in cut.answering)
+    for ours, theirs in zip(cut.best, whole.best, strict=True):
+        assert (ours.epoch, ours.score) == (theirs.epoch, theirs.score)
+        assert all(torch.equal(ours.weights[name], value) for name, value in theirs.weights.items())
 
 
 @pytest.fixture
