@@ -4,6 +4,7 @@
     python tests/mutants.py --json          one object: planted, caught, seconds, mutants
     python tests/mutants.py --part method   only the errors of tests/planted/method.txt
     python tests/mutants.py fgsm js         only the errors whose name contains one of the words
+    python tests/mutants.py --since main    only those whose file, or a file of whose tests, has changed since
     python tests/mutants.py --sample 150 --seed X   so many, drawn by X: what CI does with the commit
 
 Each copy runs the tests named beside its error, up to the first failure. Before that every test named
@@ -27,6 +28,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -122,6 +124,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("words", nargs="*", help="only the errors whose name contains one of these")
     parser.add_argument("--part", nargs="+", choices=parts, default=parts, help="only these files of errors")
+    parser.add_argument("--since", metavar="COMMIT", help="only those that changes since can have touched")
     parser.add_argument("--sample", type=int, help="only so many of them, drawn by --seed")
     parser.add_argument("--seed", default="", help="of the sample: any text")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="at a time")
@@ -138,6 +141,9 @@ def main() -> int:
         if problem := misplaced(mutant):
             print(f"{mutant.part}: {mutant.name}: {problem}", file=sys.stderr)
             return 2
+    if options.since is not None:
+        files = changed_since(options.since)
+        chosen = [m for m in chosen if files & {m.file, *(test.split("::")[0] for test in m.tests)}]
     if options.sample is not None:
         drawn = set(sorted(chosen, key=lambda m: drawn_by(options.seed, m))[: options.sample])
         chosen = [mutant for mutant in chosen if mutant in drawn]
@@ -165,6 +171,12 @@ def main() -> int:
         rows = rows_of(chosen, ((jobs[job], outcome) for job, outcome in tried), say)
     seconds = round(time.monotonic() - start, 1)
     return report(rows, seconds, options.json)
+
+
+def changed_since(commit: str) -> set[str]:
+    """Files of the repository that are not as they were at a commit."""
+    line = ["git", "-C", str(REPOSITORY), "diff", "--name-only", commit]
+    return set(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
 
 
 def drawn_by(seed: str, mutant: Mutant) -> bytes:

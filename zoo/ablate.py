@@ -115,6 +115,8 @@ def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
         head += " or less, as replayed steps are faster"
     if may_stop(planned.missing):
         head += " or less, as cells may stop early"
+    if planned.missing:
+        head += "; word vectors and reference rows come on top"
     if found.timed < len(found.seconds):
         head += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
     print(filled(head, terminal_width()))
