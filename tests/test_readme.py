@@ -93,6 +93,8 @@ def test_every_command_of_the_table_is_understood(command: str, tmp_path: Path) 
         folders = {name: str(ROOT / "results" / "demo") for name in "AB"} | {"C": str(tmp_path / "C")}
         assert ablate.main([folders.get(word, word) for word in arguments]) == 0
         return
+    if arguments[:1] == ["pack"]:  # a folder, then the options of a run
+        arguments = arguments[2:]
     if module == "zoo.bench" and arguments[0] in bench.STUDIES:
         assert arguments[1:] == []
         return

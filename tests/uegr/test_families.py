@@ -80,7 +80,7 @@ def test_a_model_that_drops_nothing_is_told_once() -> None:
         " adaptive dropout does nothing",
         " the divergence is 0",
     ]
-    assert method.record["divergence"] < 1e-9
+    assert method.record["divergence"] < 1e-7, "rounding alone"
     method.backward(texts("modernbert"))  # no second time
     words = " ".join(method.describe().split())
     assert all(text.split(": ", 1)[1] in words for text in said)

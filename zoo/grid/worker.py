@@ -34,7 +34,7 @@ from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import train_cell, write_weights
 from zoo.training.environment import machine, made_by, versions
 from zoo.training.settings import CellFailed, CellSettings
-from zoo.training.turns import Turns
+from zoo.training.turns import Turns, forget
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +101,7 @@ def run_job(job: Job, places: Places, send: Send, number: int) -> None:
     send(("start", number, {}))
     result = settle(job, places, send, number)
     Store(places.out).write(result)
-    turns_of(job, places).forget()
+    forget(places.begun, job.claim)
     _check_device(result, places)
     send(outcome(number, result))
 
@@ -124,7 +124,7 @@ def run_together(
     for result in results:
         if result.id in tell:
             Store(places.out).write(result)
-    turns_of(job, places).forget()
+    forget(places.begun, job.claim)
     _check_device(results[0], places)
     for result in results:
         if result.id in tell:

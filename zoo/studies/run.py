@@ -20,7 +20,7 @@ from zoo.grid.plan import Job, Places, check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
-from zoo.text.prepared import prepared_file
+from zoo.text.prepared import is_prepared
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir, silent
 from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
@@ -105,7 +105,7 @@ def check_here(study: Study, places: Places) -> None:
     for corpus in study.corpora:
         text = study.text(corpus, 0)
         name = corpus
-        carried = data is not None and prepared_file(data, corpus, text).is_file()
+        carried = is_prepared(data, corpus, text)
         if not is_known(corpus) and not carried:
             name = find_source(corpus, Asked(text.text_column, text.label_column), data, cache, silent).name
         check_name(sources, name, corpus)

@@ -27,6 +27,13 @@ def prepared_file(folder: Path, name: str, settings: TextSettings) -> Path:
     return folder / FOLDER / f"{name}-{short_hash(settings.named())}.npz"
 
 
+def is_prepared(folder: Path | None, name: str | os.PathLike[str], settings: TextSettings) -> bool:
+    """Whether a data folder has it; never for a path."""
+    if folder is None or not isinstance(name, str) or Path(name).name != name:
+        return False
+    return os.path.isfile(prepared_file(folder, name, settings))  # False too for a name that is too long
+
+
 def write_prepared(folder: Path, name: str, settings: TextSettings, corpus: Corpus) -> Path:
     """Put a corpus into the data folder; `name`: what a study calls it.
 
@@ -49,11 +56,10 @@ def read_prepared(name: str | os.PathLike[str], settings: TextSettings, folder: 
     Raises:
         UserError: the file is damaged.
     """
-    if folder is None or not isinstance(name, str) or Path(name).name != name:
+    if not is_prepared(folder, name, settings):
         return None
-    path = prepared_file(folder, name, settings)
-    if not path.is_file():
-        return None
+    assert folder is not None
+    path = prepared_file(folder, str(name), settings)
     said: list[str] = []
     stored = read_arrays(path, said.append)
     try:

@@ -117,11 +117,12 @@ class Turns:
         path = None if self.folder is None else self.folder / f"{self.name}.{member}.pt"
         return Turn(path, self.who, self.until, lambda share: self.resumed((member + share) / members))
 
-    def forget(self) -> None:
-        """The cell is settled: remove its states."""
-        if self.folder is None:
-            return
-        for path in (*self.folder.glob(f"{self.name}.*.pt"), *self.folder.glob(f".{self.name}.*.tmp")):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # others lie in it
-            self.folder.rmdir()
+
+def forget(folder: Path | None, name: str) -> None:
+    """A cell is settled: remove its states, and the folder if they were the last."""
+    if folder is None:
+        return
+    for path in (*folder.glob(f"{name}.*.pt"), *folder.glob(f".{name}.*.tmp")):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # others lie in it, or it was never made
+        folder.rmdir()

@@ -27,6 +27,7 @@ PLACES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "--keep-weights": ([], {"keep_weights": True}),
     "--save-models": ([], {"save_models": True}),
     "--rerun-foreign": ([], {"rerun_foreign": True}),
+    "--minutes": (["9"], {"minutes": 9.0}),
     "--engine": (["slurm"], {"engine": "slurm"}),
     "--engine-set": (["gpus=0.5", "--engine", "ray"], {"engine": "ray", "engine_set": ["gpus=0.5"]}),
     "--address": (["h:1", "--engine", "ray"], {"engine": "ray", "engine_set": ["address=h:1"]}),

@@ -48,7 +48,8 @@ def compare(row: Twins, name: str, inputs: tuple[Any, ...], dtype: torch.dtype, 
         found.append(first)
     (ours, *gradients), (theirs, *expected) = found
     tolerance = row.tolerance[TYPES.index(dtype)]
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
+    # Numbers far from 1 have the last place of their own; which of two it is differs between processors.
+    torch.testing.assert_close(ours, theirs, rtol=2 * torch.finfo(dtype).eps, atol=tolerance)
     torch.testing.assert_close(gradients, expected, rtol=10 * tolerance, atol=10 * tolerance)
 
 

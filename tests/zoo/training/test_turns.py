@@ -21,7 +21,7 @@ from zoo.method.recipe import Recipe
 from zoo.recipes import RECIPES
 from zoo.training import cell, loop
 from zoo.training.run import Run
-from zoo.training.turns import SAVE_EVERY, State, Turn, Turns
+from zoo.training.turns import SAVE_EVERY, State, Turn, Turns, forget
 
 CPU = torch.device("cpu")
 A_TURN = 8  # looks at the clock in an epoch: behind each of 7 steps of 8, and behind the epoch
@@ -207,7 +207,7 @@ def test_a_cell_in_turns_has_the_result_of_one_in_one(
     assert list((tmp_path / ".begun").iterdir())
     (tmp_path / ".begun" / ".name.0.pt.77.tmp").write_text("half a state")
     (tmp_path / ".begun" / "name2.0.pt").write_text("another cell's")
-    turns.forget()
+    forget(turns.folder, turns.name)
     assert [path.name for path in (tmp_path / ".begun").iterdir()] == ["name2.0.pt"]
 
 
