@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoo.core.errors import UserError
 from zoo.core.names import BASELINE, NO_ARCH, display, in_order
 from zoo.core.result import Result
-from zoo.evidence.settings import by_name, differing, distinct, shown
+from zoo.evidence.settings import as_read, differing, distinct, shown
 
 __all__ = ["Cells", "Group", "Key", "Method", "Run"]
 
@@ -175,9 +175,9 @@ def _variants(results: Iterable[Result]) -> dict[str, str]:
         names = dict.fromkeys(
             name
             for own in corpora.values()
-            for name in differing(map(by_name, distinct(r.settings for r in own)))
+            for name in differing(map(as_read, distinct(r.settings for r in own)))
         )
         for result in (result for own in corpora.values() for result in own) if names else ():
-            settings = by_name(result.settings)
+            settings = as_read(result.settings)
             found[result.id] = ", ".join(f"{name} {shown(settings.get(name))}" for name in names)
     return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ABSENT", "UNSAID", "by_name", "differing", "distinct", "shown"]
+__all__ = ["ABSENT", "UNSAID", "as_read", "by_name", "differing", "distinct", "shown"]
 
 ABSENT = "–"
-# What older results do not say and newer ones do, at the value that both were run with.
-UNSAID = {"patience": 0}
+# What older results do not say and newer ones do, at the value that both were run with (a test finds more).
+UNSAID = {"patience": 0, "tf32": False}
+# What no clean pass reads.
+_ATTACK = ("attack", "attack_scope", "attack_steps", "epsilon", "epsilon_unit")
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
 
@@ -33,6 +35,15 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
                 found[name] = value
     found.pop("fold", None)
     return {name: value for name, value in found.items() if name not in UNSAID or value != UNSAID[name]}
+
+
+def as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`by_name` without the attack's settings where a recipe has no adversarial pass.
+
+    The default attack is another one since 0.2: methods without it are the same as before.
+    """
+    own = by_name(settings)
+    return own if own.get("adversarial", 1) else {n: value for n, value in own.items() if n not in _ATTACK}
 
 
 def distinct(settings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

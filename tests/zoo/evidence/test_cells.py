@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from zoo.core.errors import UserError
 from zoo.core.names import NO_ARCH
 from zoo.evidence.cells import Cells, Key, Method, Run
 from zoo.evidence.compare import compare
-from zoo.evidence.settings import by_name, differing, shown
+from zoo.evidence.settings import UNSAID, by_name, differing, shown
+from zoo.training.settings import TrainSettings
 
 
 def test_results_are_grouped_in_the_order_of_print(result, failed):
@@ -108,3 +113,30 @@ def test_settings_by_name():
     assert differing([]) == []
     texts = {"x": "x", 4.0: "4", True: "on", None: "–", (2, 3): "2 3", (): "(default)", "": "–"}
     assert {shown(value) for value in texts} == set(texts.values())
+
+
+def test_what_older_results_do_not_say_is_known() -> None:
+    """A setting of training that is new makes no other method of results from before it (`UNSAID`)."""
+    committed = Path(__file__).parents[3] / "results"
+    lacking = {
+        name
+        for path in committed.glob("full/*.json")
+        if "train" in (settings := json.loads(path.read_text(encoding="utf-8"))["settings"])
+        for name in TrainSettings().as_json()
+        if name not in settings["train"]
+    }
+    assert lacking <= set(UNSAID)
+    assert {name: TrainSettings().as_json()[name] for name in UNSAID} == UNSAID
+
+
+def test_a_method_without_an_attack_is_the_same_under_any(result):
+    """Plain methods of before and after the default attack changed are one method; attacking ones are two."""
+
+    def cell(seed: int, adversarial: int, epsilon: float):
+        forward = {"kind": "bi_stage", "adversarial": adversarial, "attack": "fgm", "epsilon": epsilon}
+        made = result("mine", seed=seed)
+        return replace(made, settings={**made.settings, "recipe": {"forward": forward}})
+
+    for adversarial, methods in ((0, 1), (2, 2)):
+        cells = Cells.of([cell(0, adversarial, 0.05), cell(1, adversarial, 0.5)])
+        assert len(cells.methods()) == methods
