@@ -31,6 +31,9 @@ def test_each_part_has_its_share_and_the_last_what_is_left(
 
     found = away.run_away(packed, tmp_path / "out", "cuda", 10.0, away.PARTS, lambda line: None, run)
     assert asked == [("tests", 180.0), ("gpu", 240.0), ("cells", 480.0)]
+    asked.clear()
+    away.run_away(packed, tmp_path / "out", "cuda", 10.0, ["gpu"], lambda line: None, run)
+    assert asked == [("gpu", 600.0)], "alone it has all of it"
     assert [(part["code"], part["seconds"]) for part in found["parts"]] == [(1, 60.0), (0, 60.0), (3, 60.0)]
     assert away.exit_code(found) == 1, "a part failed"
     text = away.as_text(found)
