@@ -31,7 +31,7 @@ from zoo.core.command import (
 )
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
-from zoo.studies.options import add_engine, engine_places
+from zoo.studies.options import add_engine, add_minutes, engine_places, minutes_given
 
 if TYPE_CHECKING:
     from zoo.core.result import Result
@@ -62,6 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--out", default="", metavar="DIR", help="folder for the results (default: runs/study-NAME)")
     add("--jobs", type=int, default=0, help="cells at a time (default: one a core)")
     add_engine(parser)
+    add_minutes(parser)
     add("--dry-run", action="store_true", help="say what would be run, and stop")
     add("--test", action="store_true", help="the test part of the same networks too; choose nothing by it")
     add("--measure", **several, metavar="NAME=VALUE", help="a setting of the measurement")
@@ -123,7 +124,13 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
         )
     probe = measure.probe_of(asked.name, assignments(options.measure or (), "--measure"))
     out = options.out or str(Path("runs") / f"study-{asked.name}")
-    places = Where(out, options.data_dir, options.cache_dir, "cpu")
+    places = Where(
+        out,
+        options.data_dir,
+        options.cache_dir,
+        "cpu",
+        minutes=minutes_given(vars(options)).get("minutes", 0.0),
+    )
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
     axes = {key: tuple(value) for key, value in named.items() if value}
     planned = measure.plan(asked, probe, places, axes, from_text(assignments(options.set or ())))
@@ -177,6 +184,7 @@ def _jobs(
         "cache": options.cache_dir,
         "jobs": options.jobs,
         **engine_places(vars(options)),
+        **minutes_given(vars(options)),
     }
     places: Where = places_of_preset(asked.preset, given)
     studies: list[Study] = []

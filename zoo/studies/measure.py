@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.core.command import say
-from zoo.core.errors import UserError, write_whole
+from zoo.core.command import end_of, say
+from zoo.core.errors import OutOfTime, UserError, write_whole
 from zoo.core.identity import plain, short_hash
 from zoo.core.names import is_multitask, is_pretrained
 from zoo.core.options import lookup, parse_setting
@@ -111,6 +111,9 @@ def measure_all(
 
     Args:
         weights: folder of kept weights, `<cell>.safetensors`, to be measured in place of a training.
+
+    Raises:
+        OutOfTime: the minutes of the places are over; looked at before each network.
     """
     import torch
 
@@ -118,8 +121,11 @@ def measure_all(
     folder = Path(places.out)
     store = Store(folder)
     points: list[Point] = []
+    until = end_of(places.minutes)
     for number, one in enumerate(planned, 1):
         path = folder / f"{one.id}.json"
+        if until is not None and not path.exists() and time.monotonic() >= until:
+            raise OutOfTime(f"the time is over: {path.name} is next; the same command goes on with it")
         with store.claim(one.id) as mine:
             if not path.exists() and mine:
                 began = time.perf_counter()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
     "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
-    "keep_weights", "save_models", "rerun_foreign", "minutes",
+    "keep_weights", "save_models", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
@@ -75,11 +75,30 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         "--rerun-foreign", action="store_true", default=None,
         help="run cells again that were made on another kind of processor",
     )  # fmt: skip
-    add(
+    add_minutes(parser)
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def add_minutes(parser: argparse.ArgumentParser) -> None:
+    """Add the time limit."""
+    parser.add_argument(
         "--minutes", type=float, metavar="N",
         help="end after N minutes with exit code 3; the same command goes on where it was",
     )  # fmt: skip
-    add("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def minutes_given(given: Mapping[str, Any]) -> dict[str, float]:
+    """What the option of `add_minutes` says of the places of a study.
+
+    Raises:
+        UserError: no time at all.
+    """
+    minutes = given.get("minutes")
+    if minutes is None:
+        return {}
+    if not minutes > 0:
+        raise UserError(f"--minutes {minutes}: expected more than 0")
+    return {"minutes": minutes}
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -165,14 +184,13 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
     for option in ("jobs", "cells_per_gpu"):
         if given.get(option, 1) < 1:
             raise UserError(f"--{option.replace('_', '-')} {given[option]}: expected at least 1")
-    if not given.get("minutes", 1) > 0:
-        raise UserError(f"--minutes {given['minutes']}: expected more than 0")
     for option in ("out", "data_dir", "cache_dir"):
         if given.get(option) == "":
             raise UserError(f"--{option.replace('_', '-')}: an empty name; expected a folder")
     if "jobs" in given and "cells_per_gpu" in given:
         raise UserError("--jobs and --cells-per-gpu: expected one of them")
-    chosen = {key: given[key] for key in _PLACES if key in given} | engine_places(given)
+    chosen = {key: given[key] for key in _PLACES if key in given}
+    chosen |= engine_places(given) | minutes_given(given)
     for option, name in (("data_dir", "data"), ("cache_dir", "cache")):
         if option in chosen:
             chosen[name] = chosen.pop(option)

@@ -149,3 +149,15 @@ def test_studies_that_look_inside_refuse_models_of_hugging_face() -> None:
     job = SimpleNamespace(model="hf:minilm")
     with pytest.raises(UserError, match="arch hf:minilm: this study looks into the zoo's models"):
         measure._subject(job, None, Drift(), Where(), None)  # type: ignore[arg-type]
+
+
+def test_a_turn_ends_before_a_network_and_the_next_goes_on(
+    asked: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    line = ["drift", *asked, "--measure", "rows=20"]
+    assert study.main([*line, "--minutes", "0.0001"]) == 3
+    assert "is next; the same command goes on with it" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("[!.]*.json"))
+    assert study.main([*line, "--minutes", "600"]) == 0
+    assert study.main([*line, "--minutes", "0.0001"]) == 0, "nothing is left to measure"
+    assert study.main([*line, "--minutes", "0"]) == 2
