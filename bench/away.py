@@ -20,6 +20,7 @@ from bench import files
 from zoo.core.command import CommandParser, say
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
+from zoo.grid.mps import CONTROL
 from zoo.grid.pack import CACHE, DATA
 
 # Shares of the time; the cells get what is left of it.
@@ -41,7 +42,7 @@ def machine() -> dict[str, Any]:
         "torch": str(torch.__version__),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if gpu else None,
-        "mps": shutil.which("nvidia-cuda-mps-control") is not None,
+        "mps": shutil.which(CONTROL) is not None,
         "missing": [name for name in NEEDED if importlib.util.find_spec(name) is None],
     }
 
@@ -80,7 +81,7 @@ def run_away(
     Args:
         minutes: of all parts together, from the call on.
         run: runs a command line, its output into a file, for at most so many seconds; gives its exit code.
-    """  # fmt: skip
+    """
     out.mkdir(parents=True, exist_ok=True)
     found: list[dict[str, Any]] = []
     began = time.monotonic()
@@ -109,7 +110,7 @@ def _run(line: Sequence[str], said: Path, seconds: float) -> int:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """What was run, a line each, and the end of what a part said that did not end well."""
+    """The machine, then what was run, a line a part."""
     here = found["machine"]
     lines = [
         f"{here['gpu'] or 'no GPU'}, torch {here['torch']}, CUDA {here['cuda']}, cuDNN {here['cudnn']}, MPS "
@@ -118,13 +119,7 @@ def as_text(found: dict[str, Any]) -> str:
     if here["missing"]:
         lines.append(f"not installed: {', '.join(here['missing'])}")
     for part in found["parts"]:
-        meaning = {
-            0: "done",
-            3: "goes on with the same command",
-            124: "ended by the clock",
-            None: "no time left",
-        }
-        what = meaning.get(part["code"], f"failed, exit code {part['code']}")
+        what = MEANING.get(part["code"], f"failed, exit code {part['code']}")
         lines.append(f"{part['part']:6} {part['seconds']:6.0f} s  {what}")
     return "\n".join(lines)
 

@@ -40,7 +40,7 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
 def as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
     """`by_name` without the attack's settings where a recipe has no adversarial pass.
 
-    The default attack is another one since 0.2: methods without it are the same as before.
+    The default attack has changed between results; methods without an attack are the same as before.
     """
     own = by_name(settings)
     return own if own.get("adversarial", 1) else {n: value for n, value in own.items() if n not in _ATTACK}

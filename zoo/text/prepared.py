@@ -41,7 +41,6 @@ def write_prepared(folder: Path, name: str, settings: TextSettings, corpus: Corp
         UserError: it cannot be written.
     """
     header, arrays = as_arrays(corpus)
-    header["text"] = settings.as_json()
     buffer = io.BytesIO()
     encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez_compressed(buffer, allow_pickle=False, header=encoded, **arrays)
