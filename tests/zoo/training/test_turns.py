@@ -226,3 +226,18 @@ def test_the_loop_counts_what_the_steps_of_a_cut_epoch_took(
     state = Turn(tmp_path / "it.pt").load(CPU)
     assert state is not None
     assert state["seconds"][0] > 3
+
+
+def test_a_state_that_takes_long_to_write_is_written_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing costs at most a twentieth of the time: 10 seconds are worth a pause of 200."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    turn = Turn(tmp_path / "it.pt")
+    monkeypatch.setattr(torch, "save", lambda *_: now.__setitem__(0, now[0] + 10))
+    turn.save({})
+    now[0] += 199
+    assert not turn.due
+    now[0] += 1
+    assert turn.due
