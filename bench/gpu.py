@@ -18,7 +18,7 @@ import torch
 
 from bench.cases import Case, check
 from bench.replayed import MakeRecorder, Replayed
-from bench.together import steps_a_second
+from bench.together import lane_steps_a_second, steps_a_second
 from zoo.core.errors import UserError
 from zoo.recipes import TABLE_IV
 from zoo.training.graphs import CudaRecorder
@@ -123,11 +123,14 @@ def measure_shape(
 
 
 def _together(case: Case, cells: Sequence[int], report: Report) -> dict[str, Any]:
-    """Steps a second of all cells together, by how many processes share the card."""
-    rates = {}
+    """Steps a second of all cells together, by how many share the card: in lanes, and in processes."""
+    device, rates = torch.device("cuda"), dict[str, dict[int, float]]()
     for count in sorted({1, *cells}):
         report(f"{case.arch}: {count} cells at once")
-        rates[count] = steps_a_second(case, count, 1, 4 * STEPS, device="cuda")
+        lanes = lane_steps_a_second(case, count, 4 * STEPS, device)
+        rates.setdefault("lanes", {})[count] = lanes
+        processes = steps_a_second(case, count, 1, 4 * STEPS, device="cuda")
+        rates.setdefault("processes", {})[count] = processes
     return {"arch": case.arch, "length": case.length, "steps_a_second": rates}
 
 
@@ -151,13 +154,17 @@ def estimate(rows: list[dict[str, Any]], together: list[dict[str, Any]]) -> list
             for recipe in TABLE_IV
         )
         rates = entry["steps_a_second"]
-        best = max(rates, key=rates.__getitem__)
-        gain = rates[best] / rates[1]
+        how, best = max(
+            ((how, count) for how, counts in rates.items() for count in counts),
+            key=lambda one: rates[one[0]][one[1]],
+        )
+        gain = rates[how][best] / rates[how][1]
         found.append(
             {
                 "arch": entry["arch"],
                 "minutes_one_at_a_time": seconds / 60,
                 "cells_at_once": best,
+                "in": how,
                 "minutes": seconds / 60 / gain,
             }
         )

@@ -19,7 +19,8 @@ import numpy as np
 
 from zoo.core.classes import encode_classes
 from zoo.core.result import DONE, Result
-from zoo.grid.plan import Job, Places, plan_jobs
+from zoo.grid.jobs import Job, Places
+from zoo.grid.plan import plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Store, as_text
 from zoo.report.files import write_report

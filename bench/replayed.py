@@ -11,6 +11,7 @@ import torch
 from bench.cases import Case, make_split, make_trainee
 from zoo.fast.shapes import demand_fixed_shapes
 from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
+from zoo.training.lanes import switch
 from zoo.training.settings import TrainSettings
 
 MakeRecorder = Callable[[torch.device, torch.Generator], Recorder]
@@ -40,6 +41,7 @@ class Replayed:
         with scope, demand_fixed_shapes():
             for i in range(count):
                 self.steps.step(*self.batches[i % len(self.batches)])
+                switch()
         self._wait()
         return time.perf_counter() - began
 

@@ -93,14 +93,15 @@ def on_a_gpu(path: Path) -> list[Block]:
         for row in found["steps"]
     ]
     together = [
-        [row["arch"], " ".join(f"{n}: {rate:.0f}" for n, rate in row["steps_a_second"].items())]
+        [row["arch"], how, " ".join(f"{n}: {rate:.0f}" for n, rate in counts.items())]
         for row in found["together"]
+        for how, counts in row["steps_a_second"].items()
     ]
     whole = [
         [
             row["arch"],
             f"{row['minutes_one_at_a_time']:.0f}",
-            str(row["cells_at_once"]),
+            f"{row['cells_at_once']} {row['in']}",
             f"{row['minutes']:.0f}",
         ]
         for row in found["table_iv"]
@@ -111,7 +112,7 @@ def on_a_gpu(path: Path) -> list[Block]:
         Text(f"Measured on {found['device']}, wall time of 50 steps with one wait for the device, medians."),
         table(step_header, steps),
         Text("UEGR steps a second of all cells together, by cells at once:"),
-        table(("arch", "cells: steps a second"), together),
+        table(("arch", "in", "cells: steps a second"), together),
         Text("Table IV from that, 28 cells an arch, steps alone:"),
         table(("arch", "one at a time, minutes", "cells at once", "minutes"), whole),
         Text(f"In all {minutes:.0f} minutes."),

@@ -1,13 +1,19 @@
-"""Several processes that train at once: how many steps a second they make in all."""
+"""Several trainings at once, in processes or in lanes of one: how many steps a second they make in all."""
 
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.cases import Case
 from zoo.core.processes import environment
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.replayed import MakeRecorder
 
 WARM_UP = 6
 
@@ -66,3 +72,26 @@ def _train(case: Case, threads: int, steps: int, device: str, barrier: Any, resu
     for _ in range(steps):
         train_step(trainee, feed(), optimizer)
     results.put(time.perf_counter() - began)
+
+
+def lane_steps_a_second(
+    case: Case, lanes: int, steps: int, device: torch.device, recorder: MakeRecorder | None = None
+) -> float:
+    """The same of so many lanes of this process (`zoo.training.lanes`), whose steps are replayed."""
+    from bench.replayed import Replayed
+    from zoo.training.graphs import CudaRecorder
+    from zoo.training.lanes import aside, run_lanes
+
+    ready, marks = threading.Barrier(lanes), list[float]()
+
+    def lane() -> None:
+        replayed = Replayed(case, device, True, recorder or CudaRecorder)
+        replayed.run(WARM_UP)
+        with aside():
+            ready.wait()
+        marks.append(time.perf_counter())
+        replayed.run(steps)
+        marks.append(time.perf_counter())
+
+    run_lanes(lanes, lane, device)
+    return lanes * steps / (max(marks) - min(marks))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from zoo.core.result import Result
     from zoo.evidence.measurements import Measurement
     from zoo.evidence.questions import Question
-    from zoo.grid.plan import Job
+    from zoo.grid.jobs import Job
     from zoo.studies.study import Study
 
 

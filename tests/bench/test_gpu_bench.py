@@ -10,8 +10,9 @@ from bench import command as bench
 from bench.cases import Case
 from bench.gpu import TABLE_IV_STEPS, estimate, in_time, measure_shape
 from bench.replayed import Replayed
-from bench.together import steps_a_second
+from bench.together import WARM_UP, lane_steps_a_second, steps_a_second
 from zoo.recipes import TABLE_IV
+from zoo.training.graphs import ORDINARY
 
 SMALL = Case("textcnn", "uegr", 8, batch=4, vocabulary=50, sizes="demo")
 
@@ -46,6 +47,18 @@ def test_a_row_for_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row["step_ms"] > 0 and row["ordinary_to_replayed"] > 0 for row in rows)
 
 
+def test_lanes_make_their_steps_together() -> None:
+    recorders: list[StandIn] = []
+
+    def noted(device: torch.device, generator: torch.Generator) -> StandIn:
+        recorders.append(StandIn(generator))
+        return recorders[-1]
+
+    rate = lane_steps_a_second(SMALL, 3, 5, torch.device("cpu"), noted)
+    assert rate > 0
+    assert [recorder.replayed for recorder in recorders] == [WARM_UP + 5 - ORDINARY] * 3
+
+
 def test_the_estimate_adds_up() -> None:
     """A millisecond a step: all steps of 28 cells, and twice as fast with the best use of the card."""
     rows = [
@@ -53,10 +66,11 @@ def test_the_estimate_adds_up() -> None:
         for r in TABLE_IV
         for length in (32, 256)
     ]
-    together = [{"arch": "textcnn", "length": 64, "steps_a_second": {1: 100.0, 4: 200.0, 8: 150.0}}]
+    rates = {"lanes": {1: 100.0, 4: 200.0, 8: 150.0}, "processes": {1: 100.0, 4: 110.0}}
+    together = [{"arch": "textcnn", "length": 64, "steps_a_second": rates}]
     (found,) = estimate(rows, together)
     assert found["minutes_one_at_a_time"] == pytest.approx(123_010 * 7 / 1e3 / 60)
-    assert found["cells_at_once"] == 4
+    assert (found["cells_at_once"], found["in"]) == (4, "lanes")
     assert found["minutes"] == pytest.approx(found["minutes_one_at_a_time"] / 2)
     assert estimate(rows[:3], together) == []
     assert estimate(rows[::2], together) == [], "one length says nothing of the others"
@@ -69,7 +83,8 @@ def test_the_estimate_is_read_between_two_lengths() -> None:
         for r in TABLE_IV
         for length in (32, 64, 256)
     ]
-    (found,) = estimate(rows, [{"arch": "textcnn", "length": 64, "steps_a_second": {1: 1.0}}])
+    one = {"arch": "textcnn", "length": 64, "steps_a_second": {"lanes": {1: 1.0}}}
+    (found,) = estimate(rows, [one])
     words = sum(steps * max(32, width) for steps, width in TABLE_IV_STEPS.values())
     assert found["minutes_one_at_a_time"] == pytest.approx(7 * words / 1e6 / 60)
 

@@ -32,7 +32,8 @@ def at_once(first: Work, second: Work, device: torch.device) -> tuple[Tensor, Te
     """
     if not has_streams(device):
         return first(), second()
-    here, beside = torch.cuda.current_stream(device), side_stream(device)
+    here = torch.cuda.current_stream(device)
+    beside = side_stream(here)
     beside.wait_stream(here)
     with torch.cuda.stream(beside):
         other = second()
@@ -43,6 +44,6 @@ def at_once(first: Work, second: Work, device: torch.device) -> tuple[Tensor, Te
 
 
 @cache
-def side_stream(device: torch.device) -> Any:
-    """One a device for a whole process: torch keeps workspaces for each that there ever was."""
-    return torch.cuda.Stream(device)
+def side_stream(of: Any) -> Any:
+    """The one beside a stream, for a whole process: torch keeps workspaces for each that there ever was."""
+    return torch.cuda.Stream(of.device)

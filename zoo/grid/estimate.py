@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,17 @@ from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.processes import environment
 from zoo.core.result import CorpusInfo
+from zoo.fast.shapes import demand_fixed_shapes
 from zoo.grid.engines.local import worker_variables
-from zoo.grid.plan import Job, Places, by_kind
+from zoo.grid.jobs import Job, Places
+from zoo.grid.plan import by_kind
 from zoo.method.step import prepare
 from zoo.text import TextSettings, load_corpus, load_examples
 from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
 from zoo.training.environment import is_portable
+from zoo.training.graphs import ORDINARY, CudaRecorder, GraphedSteps, why_not_recorded
 from zoo.training.steps import OrdinarySteps
 
 WARM, TIMED = 2, 4
@@ -138,15 +142,44 @@ def _step_seconds(job: Job, places: Places) -> float:
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)
     device = torch.device(places.device)
     model = make_model(job.cell.arch, job.cell.seed, settings, corpus, vectors=None).to(device)
-    trainee = prepare(model, settings.recipe, torch.Generator(device).manual_seed(0))
-    steps = OrdinarySteps(trainee, settings.train, corpus.train, job.cell.seed, device)
+    generator = torch.Generator(device).manual_seed(0)
+    trainee = prepare(model, settings.recipe, generator)
+    parts = (trainee, settings.train, corpus.train, job.cell.seed, device)
     model.train()
+    if device.type == "cuda" and places.graphs and why_not_recorded(settings.recipe) is None:
+        return replayed_seconds(GraphedSteps(*parts, CudaRecorder(device, generator)))
+    steps = OrdinarySteps(*parts)
     began = 0.0
     batches = steps.batches(corpus.train, settings.train.batch_size, epoch=1)
     for i, batch in enumerate(itertools.islice(itertools.cycle(batches), WARM + TIMED)):
         if i == WARM:
             began = time.perf_counter()
         steps.step(batch)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    _wait(device)
     return (time.perf_counter() - began) / TIMED
+
+
+def replayed_seconds(steps: GraphedSteps) -> float:
+    """Of a step where steps are replayed, over a few batches of an epoch, each recorded before."""
+    size, bucketed = steps.settings.batch_size, steps.settings.bucketed
+    batches = list(steps.split.plan(size, seed=steps.seed, epoch=1, bucketed=bucketed))
+    spread = batches[:: -(-len(batches) // TIMED)]
+
+    def once() -> None:
+        steps.number.zero_()  # the schedule has no step behind its last one
+        for index, width in spread:
+            steps.step(index, width, full=len(index) == size)
+
+    with steps.recorder.scope() if steps.recorder else nullcontext(), demand_fixed_shapes():
+        for _ in range(ORDINARY + 1):
+            once()
+        _wait(steps.device)
+        began = time.perf_counter()
+        once()
+        _wait(steps.device)
+    return (time.perf_counter() - began) / len(spread)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

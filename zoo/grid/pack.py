@@ -13,7 +13,8 @@ from pathlib import Path
 
 from zoo.core.errors import UserError, writing
 from zoo.core.names import is_pretrained
-from zoo.grid.plan import Grid, Job, Places
+from zoo.grid.jobs import Job, Places
+from zoo.grid.plan import Grid
 from zoo.text import load_corpus, load_vectors
 from zoo.text.prepared import write_prepared
 from zoo.text.settings import Report

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from zoo.core.errors import UserError
@@ -16,113 +14,13 @@ from zoo.core.identity import canonical_json, cell_id
 from zoo.core.names import BASELINE, NO_ARCH, is_multitask, is_pretrained
 from zoo.core.result import FAILED, Cell, CorpusInfo, Result
 from zoo.grid.fits import check_fits
+from zoo.grid.jobs import Job, Places
 from zoo.grid.vectors import VectorFiles
 from zoo.text import Corpus, Examples, TextSettings, load_corpus, load_examples
 from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
 from zoo.training.settings import CellSettings
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where things are found and put, and how a cell is run; nothing of it enters a cell's name.
-
-    Args:
-        out: folder of the results.
-        data: folder of the corpora; None: the variable UEGR_DATA.
-        cache: folder of prepared text and vectors; None: UEGR_CACHE or the user's cache folder.
-        device: `cpu`, `cuda` or `cuda:N`.
-        graphs: on a GPU: replay steps as CUDA graphs.
-        portable: bound the vector width, so that machines of several kinds compute the same.
-        keep_weights: write the weights of each cell to `out/weights`.
-        save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
-        resumes: keep the state of a cell that trains in `out/.begun`, to go on where it was cut off.
-        until: when to end, by `time.monotonic`; None: when all is done.
-    """
-
-    out: Path
-    data: Path | None = None
-    cache: Path | None = None
-    device: str = "cpu"
-    graphs: bool = True
-    portable: bool = False
-    keep_weights: bool = False
-    save_models: bool = False
-    resumes: bool = True
-    until: float | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is over."""
-        return self.until is not None and time.monotonic() >= self.until
-
-    @property
-    def begun(self) -> Path | None:
-        """The folder of what is kept of cells that train; None: nothing is."""
-        return self.out / ".begun" if self.resumes else None
-
-    def weights(self, cell_id: str) -> Path | None:
-        """Where the weights of a cell go; None: nowhere."""
-        return self.out / "weights" / f"{cell_id}.safetensors" if self.keep_weights else None
-
-    def model(self, cell_id: str) -> Path | None:
-        """The folder of a cell's network; None: it is not saved."""
-        return self.out / "models" / cell_id if self.save_models else None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell with all that a worker needs to run it. The reference row has one too, without a network.
-
-    Args:
-        head: what is known of the result before: id, cell, settings, corpus.
-        settings: what decides the result.
-        source: what load_corpus takes: a name or a path.
-        model: the arch as it was asked for, with the folder of a model that has one.
-        units: cost in passes x tokens x epochs, for the remaining time; 0 for the reference row.
-        variant: how it differs from cells of the same names in one run, for the lines of progress.
-        together: the cells of one training of several corpora, this one among them; empty: it has its own.
-    """
-
-    head: Result
-    settings: CellSettings | BaselineSettings
-    source: str
-    units: float
-    variant: str = ""
-    model: str = ""
-    together: tuple[Job, ...] = ()
-
-    @property
-    def training(self) -> tuple[Job, ...]:
-        """The cells that its training gives a result to: all that are trained with it, or this one alone."""
-        return self.together or (self,)
-
-    @property
-    def claim(self) -> str:
-        """The name under which its training is claimed."""
-        return self.training[0].id
-
-    @property
-    def id(self) -> str:
-        """The cell's name."""
-        return self.head.id
-
-    @property
-    def cell(self) -> Cell:
-        """The cell."""
-        return self.head.cell
-
-    @property
-    def corpus(self) -> CorpusInfo:
-        """Sizes of the cell's corpus."""
-        assert self.head.corpus is not None
-        return self.head.corpus
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether this is the row that is no network."""
-        return self.cell.recipe == BASELINE
 
 
 class Grid(Protocol):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from zoo.core.command import duration
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 from zoo.grid.remaining import Remaining
 from zoo.grid.worker import Event
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 
 Kind = tuple[str, str]  # arch, recipe
 

@@ -27,12 +27,13 @@ from zoo.core.errors import OutOfTime, UserError
 from zoo.core.identity import plain
 from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Pending, Store
 from zoo.text import Examples, load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import train_cell, write_weights
 from zoo.training.environment import machine, made_by, versions
+from zoo.training.lanes import aside, run_lanes
 from zoo.training.settings import CellFailed, CellSettings
 from zoo.training.turns import Turns, forget
 
@@ -62,6 +63,14 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
     import torch
 
     torch.set_num_threads(1)
+    walk = partial(_walk, jobs, places, send, pending)
+    if places.lanes == 1:
+        walk()
+    else:
+        run_lanes(places.lanes, walk, _device(places))
+
+
+def _walk(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
     store = Store(places.out)
     numbers = {job.id: n for n, job in enumerate(jobs)}
     while True:
@@ -87,7 +96,8 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
                             send(("paused", each, {}))
                         return
         if not progressed:
-            time.sleep(0.5)  # others hold all that is left; take over what they drop
+            with aside():
+                time.sleep(0.5)  # others hold all that is left; take over what they drop
 
 
 def run_job(job: Job, places: Places, send: Send, number: int) -> None:
@@ -203,7 +213,8 @@ def _result(job: Job, places: Places, send: Send, number: int) -> Result:
     corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
     _check_same(job, corpus.fingerprint)
     if isinstance(settings, BaselineSettings):
-        return run_baseline(job.head, corpus, settings)
+        with aside():
+            return run_baseline(job.head, corpus, settings)
     return train_cell(
         job.head,
         settings,

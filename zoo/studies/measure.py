@@ -17,7 +17,7 @@ from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
 from zoo.evidence.questions import Variant
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 from zoo.grid.store import Store
 from zoo.probes.drift import Drift
 from zoo.probes.drop import Drop

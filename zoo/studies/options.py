@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
-    "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "no_graphs", "portable",
-    "keep_weights", "save_models", "rerun_foreign",
+    "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "mps", "no_graphs",
+    "portable", "keep_weights", "save_models", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
@@ -60,7 +60,8 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add_engine(parser)
     add("--device", help="auto, cpu or cuda (default: cuda if there is one)")
     add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
-    add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU (default 1)")
+    add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU, in turn (default 1)")
+    add("--mps", action="store_true", default=None, help="these in processes, with NVIDIA's MPS started")
     add("--no-graphs", action="store_true", default=None, help="on a GPU: no step replayed as a CUDA graph")
     add(
         "--portable", action=argparse.BooleanOptionalAction,

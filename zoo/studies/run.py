@@ -15,8 +15,9 @@ from zoo.grid.engines import engine_of
 from zoo.grid.engines.engine import Engine
 from zoo.grid.fits import check_fits
 from zoo.grid.index import Facts
+from zoo.grid.jobs import Job, Places
 from zoo.grid.mps import how_shared
-from zoo.grid.plan import Job, Places, check_name, plan_jobs
+from zoo.grid.plan import check_name, plan_jobs
 from zoo.grid.progress import GridProgress
 from zoo.grid.store import Pending, Store
 from zoo.studies.study import Study
@@ -58,6 +59,7 @@ def places_of(study: Study) -> Places:
     device = engine.device(where.device)
     here = {
         f"--cells-per-gpu {where.cells_per_gpu}": where.cells_per_gpu,
+        "--mps": where.mps,
         "--rerun-foreign": where.rerun_foreign,
         f"--minutes {where.minutes:g}": where.minutes,
     }
@@ -68,18 +70,21 @@ def places_of(study: Study) -> Places:
         raise UserError(
             f"--cells-per-gpu {where.cells_per_gpu}: the device is cpu, expected a GPU; on a CPU use --jobs"
         )
+    if where.mps and where.cells_per_gpu < 2:
+        raise UserError("--mps: one cell at a time shares no GPU; expected --cells-per-gpu 2 or more too")
     folders = (Path(name).expanduser() if name else None for name in (where.data, where.cache))
     data, cache = folders
     return Places(
-        study.out(), data, cache, device, where.graphs, where.portable, where.keep_weights, where.save_models,
-        until=end_of(where.minutes),
+        study.out(), data, cache, device, where.graphs, 1 if where.mps else max(1, where.cells_per_gpu),
+        where.mps, where.portable, where.keep_weights, where.save_models, until=end_of(where.minutes),
     )  # fmt: skip
 
 
 def workers_of(study: Study, places: Places) -> int:
-    """Cells at a time."""
+    """Processes, each with so many cells at a time as its places have lanes."""
     where = study.places
-    return where.jobs or engine_of(where.engine, where.engine_set).slots(places.device, where.cells_per_gpu)
+    of_gpu = where.cells_per_gpu if where.mps else 1
+    return where.jobs or engine_of(where.engine, where.engine_set).slots(places.device, of_gpu)
 
 
 def check_folder(places: Places) -> None:
@@ -143,7 +148,7 @@ def jobs_of(study: Study, report: Report = say) -> list[Job]:
     engine_of(study.places.engine, study.places.engine_set).check(places)
     check_here(study, places)
     if study.places.cells_per_gpu > 1:
-        report(how_shared(study.places.cells_per_gpu))
+        report(how_shared(study.places.cells_per_gpu, study.places.mps))
     return plan_jobs(study, places, report)
 
 

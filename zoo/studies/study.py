@@ -73,7 +73,9 @@ class Where(Settings):
         out: folder of the results; empty: `runs/` and the study's own name.
         data: folder of the corpora. cache: folder of prepared text and vectors.
         device: auto, cpu or cuda. graphs: on a GPU, replay steps as CUDA graphs.
-        jobs: cells at a time; 0: one a core on a CPU, `cells_per_gpu` (or 1) on each GPU.
+        jobs: processes; 0: one a core on a CPU, one a GPU.
+        cells_per_gpu: cells at a time on each GPU; 0: one. In turn in one process, or
+        mps: in processes that share it through NVIDIA's MPS, which is started for them.
         portable: bound the vector width, so that several kinds of processor compute the same.
         keep_weights: write the weights of each cell beside its result.
         save_models: write each cell's network beside its result, to be loaded and used.
@@ -91,6 +93,7 @@ class Where(Settings):
     graphs: bool = setting(True)
     jobs: int = setting(0, low=0, high=10_000)
     cells_per_gpu: int = setting(0, low=0, high=1_000)
+    mps: bool = setting(False)
     portable: bool = setting(False)
     keep_weights: bool = setting(False)
     save_models: bool = setting(False)

@@ -27,13 +27,22 @@ def arithmetic(tf32: bool) -> Iterator[None]:
 
     torch's own is TF32 (10 bits of mantissa) in convolutions and recurrent layers, and float32 in products.
     """
-    products, layers = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, layers.allow_tf32
-    products.allow_tf32 = layers.allow_tf32 = tf32
+    before = chosen()
+    choose((tf32, tf32))
     try:
         yield
     finally:
-        products.allow_tf32, layers.allow_tf32 = before
+        choose(before)
+
+
+def chosen() -> tuple[bool, bool]:
+    """Whether products and layers of a GPU are in TF32."""
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def choose(tf32: tuple[bool, bool]) -> None:
+    """Have them as `chosen` says."""
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
 
 
 @contextmanager

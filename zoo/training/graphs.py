@@ -26,6 +26,7 @@ from zoo.fast.shapes import demand_fixed_shapes
 from zoo.method.recipe import Recipe
 from zoo.method.step import Trainee, train_step
 from zoo.text import Split
+from zoo.training.lanes import in_lane
 from zoo.training.optim import device_schedule, make_optimizer
 from zoo.training.resident import Resident
 from zoo.training.settings import TrainSettings
@@ -49,7 +50,7 @@ class CudaRecorder:
     """Records on a stream of its own; all graphs share one pool of memory, as they never run at once."""
 
     def __init__(self, device: torch.device, generator: torch.Generator) -> None:
-        self.stream = _stream(device)
+        self.stream = _stream(torch.cuda.current_stream(device))
         self.generator = generator
         self.pool = torch.cuda.graph_pool_handle()
 
@@ -69,9 +70,9 @@ class CudaRecorder:
 
 
 @cache
-def _stream(device: torch.device) -> Any:
-    """One stream a device for all runs of a process: torch keeps workspaces for each that there ever was."""
-    return torch.cuda.Stream(device)
+def _stream(of: Any) -> Any:
+    """One for all runs that begin on a stream: torch keeps workspaces for each that there ever was."""
+    return torch.cuda.Stream(of.device)
 
 
 def why_not_recorded(recipe: Recipe) -> str | None:
@@ -141,8 +142,8 @@ class GraphedSteps:
                 stepped(self.within, steps)
             values = torch.stack(list(self.sums.values())).tolist()  # waits for the device, once
         self.within = 0
-        # Single steps cannot be timed without waiting for each.
-        self.times.wall.append((time.perf_counter() - started) / (self.done - began))
+        if not in_lane():  # single steps cannot be timed without waiting for each
+            self.times.wall.append((time.perf_counter() - started) / (self.done - began))
         means = {key: value / steps for key, value in zip(self.sums, values, strict=True)}
         return self.learning_rates[self.done - 1], means
 

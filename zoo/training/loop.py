@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from zoo.core.errors import UserError
+from zoo.training.lanes import switch
 from zoo.training.settings import CellFailed, TrainSettings
 from zoo.training.turns import State, Turn
 
@@ -103,7 +104,12 @@ class Loop:
         return reached >= self.train.epochs or 0 < self.train.patience <= reached - self.best_epoch
 
     def stepped(self, epoch: int, done: int, steps: int) -> None:
-        """A subclass calls it after each step, with how many of the epoch's steps are done."""
+        """A subclass calls it after each step, with how many of the epoch's steps are done.
+
+        Raises:
+            OutOfTime: the turn is over.
+        """
+        switch()
         if done == steps:
             return
         if (now := time.monotonic()) - self._told >= BEAT:

@@ -110,6 +110,7 @@ ROWS = [
     ("ablate", "--cells-per-gpu 0", "--cells-per-gpu 0: expected at least 1"),
     ("ablate", "--cells-per-gpu 2 --device cpu", "--cells-per-gpu 2: the device is cpu, expected a GPU"),
     ("ablate", "--cells-per-gpu 2 --jobs 2", "--jobs and --cells-per-gpu: expected one of them"),
+    ("ablate", "--mps --device cpu", "--mps: one cell at a time shares no GPU; expected --cells-per-gpu 2"),
     # settings
     ("ablate", "--set alhpa=1", "unknown setting 'alhpa'.*did you mean 'alpha'"),
     ("ablate", "--set alpha", "--set alpha: expected NAME=VALUE"),

@@ -26,7 +26,7 @@ class Streams:
         self.told: list[str] = []
         self.current = "main"
         monkeypatch.setattr(streams, "has_streams", lambda device: True)
-        monkeypatch.setattr(streams, "side_stream", lambda device: Stream("side", self))
+        monkeypatch.setattr(streams, "side_stream", lambda here: Stream("side", self))
         monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream(self.current, self))
         monkeypatch.setattr(torch.cuda, "stream", self.on)
         monkeypatch.setattr(

@@ -7,15 +7,22 @@ from dataclasses import replace
 from multiprocessing.context import SpawnContext
 
 import pytest
+import torch
+from recorded import SETTINGS, split
+from stand_in import StandIn
 
+import tiny
 from zoo.core.errors import UserError
 from zoo.grid import estimate as module
 from zoo.grid.estimate import estimate
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.method.recipe import Recipe
+from zoo.method.step import prepare
 from zoo.models import MODELS
+from zoo.recipes import RECIPES
 from zoo.text import TextSettings
 from zoo.training.environment import PORTABLE
+from zoo.training.graphs import GraphedSteps
 from zoo.training.settings import CellSettings, TrainSettings
 
 
@@ -134,3 +141,31 @@ def test_nothing_to_run_takes_no_time(jobs: list[Job], tmp_path) -> None:
     found = estimate([], Places(tmp_path), lambda line: None)
     assert (found.total([], 1), found.timed) == (0, 0)
     assert estimate(jobs[-1:], Places(tmp_path), lambda line: None).total(jobs[-1:], 1) == 0
+
+
+def test_replayed_steps_are_timed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU: texts of several lengths of an epoch, each recorded before the clock is looked at."""
+    generator = torch.Generator().manual_seed(0)
+    recorder = StandIn(generator)
+    trainee = prepare(tiny.model("textcnn"), RECIPES["r_at"], generator)
+    long = split(120)
+    steps = GraphedSteps(trainee, SETTINGS, long, 0, torch.device("cpu"), recorder)
+    looks, widths = list[tuple[int, int]](), list[int]()
+    own = steps.step
+
+    def step(index: torch.Tensor, width: int, full: bool = True) -> None:
+        widths.append(width)
+        own(index, width, full)
+
+    def clock() -> float:
+        looks.append((recorder.recorded, recorder.replayed))
+        return float(len(looks))
+
+    monkeypatch.setattr(steps, "step", step)
+    monkeypatch.setattr(module.time, "perf_counter", clock)
+    assert module.replayed_seconds(steps) == pytest.approx(1 / module.TIMED)
+    (recorded, before), (recorded_then, after) = looks
+    timed = widths[-module.TIMED :]
+    assert recorded == recorded_then == len(set(timed)) > 1
+    assert after - before == module.TIMED
+    assert max(timed) - min(timed) > 5

@@ -9,7 +9,7 @@ import pytest
 
 from zoo.core.command import duration
 from zoo.core.result import Result
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 from zoo.grid.progress import BAR, GridProgress, cell_labels
 from zoo.grid.remaining import Remaining
 

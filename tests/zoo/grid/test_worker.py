@@ -14,7 +14,7 @@ import torch
 from zoo.core.result import FAILED, Result
 from zoo.grid import worker
 from zoo.grid.engines import local
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 from zoo.grid.worker import outcome, run_job, work
 from zoo.training.settings import CellFailed
@@ -150,9 +150,9 @@ def test_a_worker_that_pauses_loses_no_cell(made: Callable[..., Result], tmp_pat
     pool = local._Pool([job], Places(tmp_path), told.append, {job.id: None})
     one = local._Worker(Process(), Pipe(), Places(tmp_path))  # type: ignore[arg-type]
     pool.workers.append(one)
-    for cell in (0, 0, None):
+    for cells in ({0}, {0}, set()):
         pool._take(one)
-        assert one.cell == cell
+        assert one.cells == cells
     pool._take(one)
     assert pool.workers == []
     assert [event[0] for event in told] == ["start", "resumed", "paused"]

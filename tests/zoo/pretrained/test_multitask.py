@@ -26,7 +26,7 @@ from zoo.core.result import Cell, Result
 from zoo.grid import worker
 from zoo.grid.engines.local import _Pool
 from zoo.grid.engines.on_slurm import divide
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 from zoo.pretrained.cell import examples_info, make_run_together, train_together
 from zoo.pretrained.encoder import Encoder

@@ -15,7 +15,8 @@ from zoo.core.command import one_line
 from zoo.core.errors import UserError
 from zoo.core.result import Cell, Result
 from zoo.grid.engines.local import run_grid
-from zoo.grid.plan import Places, plan_jobs
+from zoo.grid.jobs import Places
+from zoo.grid.plan import plan_jobs
 from zoo.grid.store import Store
 from zoo.studies import run
 from zoo.studies.options import assignments
@@ -64,6 +65,7 @@ ROWS: list[tuple[Callable[[Path], Any], str]] = [
     (lambda p: run.plan(replace(DEMO, places=Where(out=str(p / "file")))), "is a file; expected a folder"),
     (lambda p: run.plan(replace(DEMO, places=Where(data=str(p / "file")))), "is a file; expected a folder"),
     (lambda p: run.plan(replace(DEMO, places=Where(device="cpu", cells_per_gpu=2))), "the device is cpu"),
+    (lambda p: run.plan(replace(DEMO, places=Where(device="cpu", mps=True))), "--mps: .* --cells-per-gpu 2"),
     (lambda p: plan_jobs(DEMO.changed({"corpora": ("none.csv",)}), Places(p), print), "none.csv"),
     (lambda p: run.plan(DEMO.changed(vectors="none")), "vectors.*none"),
 ]

@@ -12,7 +12,8 @@ from zoo.core.errors import UserError
 from zoo.core.names import NO_ARCH
 from zoo.grid import worker
 from zoo.grid.engines.local import Local
-from zoo.grid.plan import Job, Places, plan_jobs
+from zoo.grid.jobs import Job, Places
+from zoo.grid.plan import plan_jobs
 from zoo.grid.store import Store
 from zoo.settings import PRESETS
 from zoo.studies import run
@@ -129,8 +130,11 @@ def test_places_are_those_of_the_study(small, tmp_path: Path, monkeypatch) -> No
     assert run.workers_of(small(jobs=3), places) == 3
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     cuda = replace(places, device="cuda")
-    for cells, workers in ((0, 2), (3, 6)):
-        assert run.workers_of(small(jobs=0, cells_per_gpu=cells), cuda) == workers
+    for given, workers in (({}, 2), ({"cells_per_gpu": 3}, 2), ({"cells_per_gpu": 3, "mps": True}, 6)):
+        assert run.workers_of(small(jobs=0, **given), cuda) == workers
+    monkeypatch.setattr(Local, "device", lambda self, asked: "cuda")
+    for given, lanes in (({}, 1), ({"cells_per_gpu": 3}, 3), ({"cells_per_gpu": 3, "mps": True}, 1)):
+        assert run.places_of(small(jobs=0, **given)).lanes == lanes
 
 
 @pytest.mark.parametrize(("cells", "said"), [(0, []), (1, []), (2, ["2 at once"])])
@@ -138,7 +142,7 @@ def test_how_cells_share_a_gpu_is_said(
     cells: int, said: list[str], small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Local, "device", lambda self, asked: "cuda")
-    monkeypatch.setattr(run, "how_shared", lambda cells: f"{cells} at once")
+    monkeypatch.setattr(run, "how_shared", lambda cells, mps: f"{cells} at once")
     monkeypatch.setattr(run, "plan_jobs", lambda *_: [])
     lines: list[str] = []
     run.jobs_of(small(jobs=0, cells_per_gpu=cells), lines.append)

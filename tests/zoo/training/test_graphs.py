@@ -332,14 +332,18 @@ def test_a_cuda_graph_is_made_in_the_order_that_torch_wants(monkeypatch: pytest.
         def __init__(self, device: torch.device) -> None:
             self.device = device
 
+    here = [Stream(CPU), Stream(CPU)]
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: here[0])
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     generator = torch.Generator()
     _stream.cache_clear()
     recorder = CudaRecorder(CPU, generator)
-    assert CudaRecorder(CPU, generator).stream is recorder.stream, "one for the process"
+    assert CudaRecorder(CPU, generator).stream is recorder.stream, "one for all cells of a lane"
+    here.reverse()
+    assert CudaRecorder(CPU, generator).stream is not recorder.stream, "another lane, another stream"
     _stream.cache_clear()
     replay = recorder.record(lambda: calls.append("work"))
     assert calls == [("register", generator), ("capture", "pool", recorder.stream), "work", "captured"]

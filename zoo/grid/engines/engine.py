@@ -9,7 +9,7 @@ from typing import ClassVar
 from zoo.core.errors import UserError
 from zoo.core.records import Settings
 from zoo.core.result import FAILED, Result
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Pending
 from zoo.grid.worker import Send
 from zoo.training.environment import made_by
@@ -41,8 +41,8 @@ class Engine(Settings):
         """
         raise NotImplementedError
 
-    def slots(self, device: str, cells_per_gpu: int) -> int:
-        """Cells at a time where the user names no number."""
+    def slots(self, device: str, of_gpu: int) -> int:
+        """Processes where the user names no number; `of_gpu` on each GPU."""
         raise NotImplementedError
 
     def run(self, jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from zoo.core.errors import UserError
 from zoo.grid.engines.engine import lost
 from zoo.grid.engines.owner import News
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 from zoo.grid.store import Pending, Store, from_text
 from zoo.grid.worker import Send, outcome
 

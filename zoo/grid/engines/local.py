@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from zoo.core.errors import UserError
 from zoo.core.processes import cores, environment
 from zoo.grid.engines.engine import Engine, lost
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
+from zoo.grid.mps import served
 from zoo.grid.store import Pending, Store
 from zoo.grid.worker import Send, outcome, work, worker_main
 from zoo.training.environment import PORTABLE, is_portable
@@ -32,11 +34,11 @@ class Local(Engine):
             raise UserError("--device cuda: torch sees no GPU here; expected cpu or auto")
         return ("cuda" if there else "cpu") if asked == "auto" else asked
 
-    def slots(self, device: str, cells_per_gpu: int) -> int:
-        """One a core, or `cells_per_gpu` on each GPU."""
+    def slots(self, device: str, of_gpu: int) -> int:
+        """One a core, or `of_gpu` on each GPU."""
         import torch
 
-        return max(1, cells_per_gpu) * torch.cuda.device_count() if device == "cuda" else cores()
+        return of_gpu * torch.cuda.device_count() if device == "cuda" else cores()
 
     def run(self, jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:
         """See `run_grid`."""
@@ -46,21 +48,23 @@ class Local(Engine):
 def run_grid(jobs: Sequence[Job], places: Places, workers: int, send: Send, pending: Pending) -> None:
     """Run the cells of `pending` with so many workers; events go to `send`.
 
-    One worker runs in this process, unless the vector width is to be bounded: that is decided when torch is
-    imported. Raises KeyboardInterrupt through; finished cells are on disk then.
+    One worker runs in this process, unless the vector width is to be bounded (that is decided when torch is
+    imported) or it has lanes. Raises KeyboardInterrupt through; finished cells are on disk then.
 
     Raises:
-        UserError: fewer than one worker, or what stops all cells alike, such as a full disk.
+        UserError: fewer than one worker, what stops all cells alike, such as a full disk, or an MPS that does
+            not start.
     """
     if workers < 1:
         raise UserError(f"workers is {workers}: expected at least 1")
     workers = min(workers, len(pending))
     if workers == 0:
         return
-    if workers == 1 and places.portable <= is_portable():
+    if workers == 1 and places.lanes == 1 and places.portable <= is_portable():
         work(jobs, places, send, pending)
         return
-    _Pool(jobs, places, send, pending).run(workers)
+    with served() if places.mps else nullcontext():
+        _Pool(jobs, places, send, pending).run(workers)
 
 
 def worker_variables(places: Places) -> dict[str, str]:
@@ -86,7 +90,7 @@ class _Worker:
     process: Any
     pipe: multiprocessing.connection.Connection
     place: Places
-    cell: int | None = None  # the number of the job that it is in
+    cells: set[int] = field(default_factory=set)  # the numbers of the jobs that it is in
 
 
 class _Pool:
@@ -134,16 +138,20 @@ class _Pool:
             return
         if event[0] == "error":
             raise UserError(event[2]["reason"])
-        worker.cell = event[1] if event[0] in ("start", "resumed", "epoch") else None
+        if event[0] in ("start", "resumed", "epoch"):
+            worker.cells.add(event[1])
+        else:
+            worker.cells.discard(event[1])
         self.send(event)
 
     def _ended(self, worker: _Worker) -> None:
-        """A worker that was killed costs its cell, and another one goes on in its place."""
+        """A worker that was killed costs its cells, and another one goes on in its place."""
         worker.process.join()
         worker.pipe.close()
         self.workers.remove(worker)
-        if worker.cell is not None:
-            self._record_lost(worker.cell)
+        if worker.cells:
+            for number in {self.jobs[number].claim: number for number in sorted(worker.cells)}.values():
+                self._record_lost(number)
         elif worker.process.exitcode == 0:
             return
         elif self.spare == 0 or worker.process.exitcode > 0:

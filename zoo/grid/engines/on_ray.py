@@ -21,7 +21,7 @@ from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import Stopped, alone, follow
 from zoo.grid.engines.local import worker_variables
 from zoo.grid.engines.owner import News, Owner
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Pending, Store, as_text
 from zoo.grid.worker import Send, settle
 
@@ -63,7 +63,7 @@ class Ray(Engine):
             return asked
         return "cuda" if _connect(self.address).cluster_resources().get("GPU", 0) else "cpu"
 
-    def slots(self, device: str, cells_per_gpu: int) -> int:
+    def slots(self, device: str, of_gpu: int) -> int:
         """As many as the cluster holds now, and at least one."""
         there = _connect(self.address).cluster_resources()
         most = there.get("CPU", 0) / self.cores

@@ -26,7 +26,7 @@ from zoo.core.records import setting
 from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import alone
 from zoo.grid.engines.local import worker_variables
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Pending, Store
 from zoo.grid.worker import Event, Send, outcome, work
 
@@ -74,7 +74,7 @@ class Slurm(Engine):
         """A GPU where one is asked for by name: this machine cannot see those of the cluster."""
         return "cpu" if asked == "auto" else asked
 
-    def slots(self, device: str, cells_per_gpu: int) -> int:
+    def slots(self, device: str, of_gpu: int) -> int:
         """Tasks of the array."""
         return 8
 

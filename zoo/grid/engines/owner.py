@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from zoo.core.errors import UserError
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 
 A_PORTION = 200  # results handed over at once
 MOST_EVENTS = 10_000  # kept while nobody follows

@@ -17,7 +17,7 @@ from zoo.core.errors import UserError
 from zoo.core.result import Cell, Result
 from zoo.grid.engines import ENGINES, engine_of
 from zoo.grid.engines.on_slurm import FOLDER, SUBMITTED, Shard, Slurm, _queued, _Submitted, divide
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 
 

@@ -13,7 +13,7 @@ import torch
 from zoo.core.errors import UserError
 from zoo.core.result import Result
 from zoo.grid.engines import local
-from zoo.grid.plan import Job, Places
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 
 

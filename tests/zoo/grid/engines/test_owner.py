@@ -16,7 +16,7 @@ from zoo.core.result import Result
 from zoo.grid.engines import owner as owners
 from zoo.grid.engines.follow import alone, follow
 from zoo.grid.engines.owner import News, Owner
-from zoo.grid.plan import Job
+from zoo.grid.jobs import Job
 from zoo.grid.store import Store, as_text
 
 
