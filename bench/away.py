@@ -26,6 +26,7 @@ from zoo.grid.pack import CACHE, DATA
 # Shares of the time; the cells get what is left of it.
 SHARES = {"tests": 0.3, "gpu": 0.4}
 PARTS = (*SHARES, "cells")
+CELLS = 4  # at a time on the card, each with its state kept: a guess, until `zoo.bench gpu` has said
 GRACE = 20.0  # seconds beyond its minutes, after which a part is ended
 NEEDED = ("torch", "numpy", "sklearn", "scipy", "filelock", "rich", "pytest", "hypothesis")
 MEANING = {0: "done", 3: "goes on with the same command", 124: "ended by the clock", None: "no time left"}
@@ -57,12 +58,13 @@ def commands(pack: Path, out: Path, device: str, minutes: float) -> dict[str, li
     if len(studies) != 1:
         raise UserError(f"{pack}: {len(studies)} studies; expected the folder of one `zoo.ablate pack`")
     most = f"{minutes:.2f}"
+    shared = ["--cells-per-gpu", str(CELLS)] if device == "cuda" else []
     return {
         "tests": ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/zoo/training/test_graphs.py"],
         "gpu": ["-m", "zoo.bench", "gpu", "--minutes", most, "--out", str(out / "gpu.json")],
         "cells": [
             "-m", "zoo.ablate", "--study", str(studies[0]), "--data-dir", str(pack / DATA), "--cache-dir",
-            str(pack / CACHE), "--out", str(out / "results"), "--device", device, "--minutes", most,
+            str(pack / CACHE), "--out", str(out / "results"), "--device", device, *shared, "--minutes", most,
         ],
     }  # fmt: skip
 

@@ -5,7 +5,7 @@
     python tests/mutants.py --part method   only the errors of tests/planted/method.txt
     python tests/mutants.py fgsm js         only the errors whose name contains one of the words
     python tests/mutants.py --since main    only those whose file, or a file of whose tests, has changed since
-    python tests/mutants.py --sample 150 --seed X   so many, drawn by X: what CI does with the commit
+    python tests/mutants.py --sample 100 --seed X   so many, drawn by X: what CI does with the commit
 
 Each copy runs the tests named beside its error, up to the first failure. Before that every test named
 anywhere runs once on the code as it is, where it must pass. The errors stand in tests/planted/<part>.txt, one

@@ -62,6 +62,12 @@ def test_a_part_that_does_not_end_is_ended(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_text() == "on\n"
 
 
+def test_cells_share_the_card(packed: Path, tmp_path: Path) -> None:
+    line = away.commands(packed, tmp_path, "cuda", 1.0)["cells"]
+    assert line[line.index("--cells-per-gpu") + 1] == str(away.CELLS)
+    assert "--cells-per-gpu" not in away.commands(packed, tmp_path, "cpu", 1.0)["cells"]
+
+
 def test_a_folder_that_is_no_pack_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"0 studies; expected the folder of one `zoo.ablate pack`"):
         away.commands(tmp_path, tmp_path, "cuda", 1.0)

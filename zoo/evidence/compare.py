@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from zoo.core import measures
-from zoo.core.measures import ACCURACY
+from zoo.core.measures import ACCURACY, Measure, Scores
 from zoo.core.names import BASELINE, NO_ARCH
 from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
@@ -126,7 +127,8 @@ def compare_groups(
         if any(pair is None for pair in whole):
             return None
         said = [pair for pair in whole if pair is not None]
-        estimate = by_groups(said, len({run.seed for run in block}), row, confidence)
+        compute = partial(_computed, row)
+        estimate = by_groups(said, len({run.seed for run in block}), compute, confidence)
         means = tuple(r.measures[measure] - o.measures[measure] for r, o in (pairs[run] for run in block))
         texts = len(said[0][0])
     elif not pairs or row.on != "attacked":
@@ -287,3 +289,7 @@ def _settings(group: Group) -> dict[str, Any]:
 
 def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return all(shown(value) == shown(second[name]) for name, value in first.items() if name in second)
+
+
+def _computed(measure: Measure, said: np.ndarray, truth: np.ndarray) -> float:
+    return measure.compute(Scores(said, truth))

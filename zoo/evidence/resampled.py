@@ -1,4 +1,4 @@
-"""The interval of a difference in a measure that is no mean over texts: a correlation, an F1.
+"""The interval of a difference in a measure that is no mean over texts: a correlation, an F1, an AUROC.
 
 Such a measure has no value for a single text, so what the choice of texts does to it is found by leaving some
 out: the delete-a-group jackknife. Texts are dealt into g groups; with D_j the difference of the measure
@@ -12,22 +12,23 @@ the interval is rather too wide. Source: Kott, J. Off. Stat. 17 (2001) 521.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zoo.core.measures import Measure, Scores
 from zoo.evidence.intervals import EXAMPLES, SEEDS_AND_EXAMPLES, Estimate, Part, estimate_of, run_parts
 
 __all__ = ["by_groups"]
 
 GROUPS = 50
 
-Pair = tuple[np.ndarray, np.ndarray, np.ndarray]  # (n,) what is true, what the one says, what the other says
+# What is true (n,), what the one says and what the other says (n, ...).
+Pair = tuple[np.ndarray, np.ndarray, np.ndarray]
+Compute = Callable[[np.ndarray, np.ndarray], float]  # of what one says, and what is true
 
 
-def by_groups(pairs: Sequence[Pair], seeds: int, measure: Measure, confidence: float = 0.95) -> Estimate:
-    """The difference of a measure between two methods.
+def by_groups(pairs: Sequence[Pair], seeds: int, compute: Compute, confidence: float = 0.95) -> Estimate:
+    """The difference between two methods in the measure that `compute` gives.
 
     Args:
         pairs: a full grid of seeds by folds, by seed then fold; the texts of all runs are the same
@@ -38,8 +39,8 @@ def by_groups(pairs: Sequence[Pair], seeds: int, measure: Measure, confidence: f
     """
     if min(len(truth) for truth, _, _ in pairs) < 2:
         raise ValueError("a run of fewer than two texts has no such interval")
-    values = np.array([_difference(measure, pair) for pair in pairs])
-    without = np.mean([_without_each_group(measure, pair) for pair in pairs], axis=0)
+    values = np.array([_difference(compute, pair) for pair in pairs])
+    without = np.mean([_without_each_group(compute, pair) for pair in pairs], axis=0)
     g = len(without)
     examples = Part((g - 1) / g * float(((without - without.mean()) ** 2).sum()), g - 1)
     parts = (*run_parts(values.reshape(seeds, -1)), examples)
@@ -47,13 +48,13 @@ def by_groups(pairs: Sequence[Pair], seeds: int, measure: Measure, confidence: f
     return estimate_of(float(values.mean()), parts, 0.0, seeds, len(pairs), method, confidence)
 
 
-def _difference(measure: Measure, pair: Pair, rows: np.ndarray | slice = slice(None)) -> float:
+def _difference(compute: Compute, pair: Pair, rows: np.ndarray | slice = slice(None)) -> float:
     truth, one, other = (values[rows] for values in pair)
-    return measure.compute(Scores(one, truth)) - measure.compute(Scores(other, truth))
+    return compute(one, truth) - compute(other, truth)
 
 
-def _without_each_group(measure: Measure, pair: Pair) -> np.ndarray:
+def _without_each_group(compute: Compute, pair: Pair) -> np.ndarray:
     """(g,) the difference without each group; texts are dealt by a fixed seed, so groups are alike."""
     n = len(pair[0])
     group = np.random.default_rng(0).permutation(n) % min(GROUPS, n)
-    return np.array([_difference(measure, pair, group != j) for j in range(min(GROUPS, n))])
+    return np.array([_difference(compute, pair, group != j) for j in range(min(GROUPS, n))])

@@ -15,11 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from zoo.core.classes import decode_classes
+from zoo.core.classes import decode_classes, decode_scores
 from zoo.evidence.intervals import Estimate, average, by_example, by_run_and_example
 from zoo.evidence.measurements import Point
+from zoo.evidence.resampled import by_groups
+from zoo.robustness.calibration import error_of
+from zoo.robustness.detection import auroc
 
-__all__ = ["MEASURES", "Values", "improvement", "measure", "outcomes", "paired", "places"]
+__all__ = [
+    "MEASURES", "Values", "improvement", "measure", "outcomes", "paired", "paired_calibration",
+    "paired_detection", "places",
+]  # fmt: skip
 
 Values = Mapping[str, Any]
 Place = tuple[str, ...]  # where an examination has answers text by text; see `outcomes`
@@ -128,15 +134,79 @@ def paired(points: Sequence[Point], references: Sequence[Point], place: Place) -
 
     None where no network of both has such texts, or not the same ones.
     """
+
+    def estimate(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimate:
+        table = np.array([a.astype(int) - b for a, b in pairs])
+        return by_example(table[0]) if len(table) == 1 else by_run_and_example(table[:, None, :])
+
+    return _averaged(points, references, lambda values: outcomes(values, place), estimate)
+
+
+def paired_detection(
+    points: Sequence[Point], references: Sequence[Point], corpus: str, score: str
+) -> Estimate | None:
+    """The difference in AUROC, as `paired`; `score` tells the texts of another corpus from its own."""
+
+    def scores(values: Values) -> np.ndarray | None:
+        """(n + m, 2): of n texts of its own and m others, and which they are."""
+        other = values["outside"].get(corpus)
+        if other is None:
+            return None
+        own, others = decode_scores(values["familiar"][score]), decode_scores(other[score]["scores"])
+        inside = np.arange(len(own) + len(others)) < len(own)
+        return np.stack([np.concatenate([own, others]), inside], axis=1)
+
+    def area(rows: np.ndarray) -> float:
+        inside = rows[:, 1] == 1
+        return auroc(rows[inside, 0], rows[~inside, 0])
+
+    return _averaged(points, references, scores, lambda pairs: _left_out(pairs, area))
+
+
+def paired_calibration(points: Sequence[Point], references: Sequence[Point], stage: str) -> Estimate | None:
+    """The difference in ECE, as `paired`; `stage`: plain, or scaled by the temperature of validation.
+
+    None where an older examination kept no confidence of each text.
+    """
+
+    def answers(values: Values) -> np.ndarray | None:
+        """(n, 2): the confidence of each answer, and whether it is right."""
+        own, right = values["calibration"].get(stage, {}), outcomes(values, ("test",))
+        if right is None or "confidence" not in own:
+            return None
+        return np.stack([decode_scores(own["confidence"]), right], axis=1)
+
+    def error(rows: np.ndarray) -> float:
+        return error_of(rows[:, 0], rows[:, 1] == 1)
+
+    return _averaged(points, references, answers, lambda pairs: _left_out(pairs, error))
+
+
+def _left_out(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], compute: Callable[[np.ndarray], float]
+) -> Estimate:
+    nothing = np.zeros(len(pairs[0][0]))  # what is true stands in the rows
+    whole = [(nothing, *pair) for pair in pairs]
+    return by_groups(whole, len(pairs), lambda rows, _: compute(rows))
+
+
+def _averaged(
+    points: Sequence[Point],
+    references: Sequence[Point],
+    rows: Callable[[Values], np.ndarray | None],
+    estimate: Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], Estimate],
+) -> Estimate | None:
+    """The mean over models and corpora of what `estimate` finds in the pairs of one seed.
+
+    None where no network of both has such rows, one a text, or not of the same texts.
+    """
     found = []
     for own, base in _by_task(points, references):
-        by_seed = {point.seed: outcomes(point.values, place) for point in base}
-        pairs = [(outcomes(point.values, place), by_seed.get(point.seed)) for point in own]
-        differences = [a.astype(int) - b for a, b in pairs if a is not None and b is not None]
-        if not differences or len({len(each) for each in differences}) > 1:
-            continue
-        table = np.array(differences)
-        found.append(by_example(table[0]) if len(table) == 1 else by_run_and_example(table[:, None, :]))
+        by_seed = {point.seed: rows(point.values) for point in base}
+        both = [(rows(point.values), by_seed.get(point.seed)) for point in own]
+        pairs = [(a, b) for a, b in both if a is not None and b is not None]
+        if pairs and len({len(each) for pair in pairs for each in pair}) == 1:
+            found.append(estimate(pairs))
     return average(found) if len(found) > 1 else found[0] if found else None
 
 

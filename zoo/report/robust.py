@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from zoo.core.names import display
 from zoo.evidence.intervals import Estimate
 from zoo.evidence.measurements import Point
-from zoo.evidence.robust import MEASURES, Place, improvement, measure, outcomes, paired, places
+from zoo.evidence.robust import (
+    MEASURES,
+    Place,
+    improvement,
+    measure,
+    outcomes,
+    paired,
+    paired_calibration,
+    paired_detection,
+    places,
+)
 from zoo.report.blocks import MISSING, Block, List, Table, Text
 
 __all__ = ["robust_blocks"]
 
 Groups = Mapping[str, Sequence[Point]]  # method (or saved model) -> its networks
 Number = Callable[[Point], float | None]
+Difference = Callable[[Sequence[Point], Sequence[Point]], Estimate | None]
 
 _ATTACKS = {
     "fgsm": "FGSM, by epsilon in RMS of the word vectors",
@@ -161,6 +173,11 @@ def _calibration(groups: Groups) -> Iterator[Block]:
         (name, *(_mean(own, value, 3) for value in columns.values())) for name, own in groups.items()
     )
     yield Table(("Calibration", *columns), rows)
+    errors = {
+        title: partial(paired_calibration, stage=stage)
+        for title, stage in {"ECE": "plain", "ECE at T": "scaled"}.items()
+    }
+    yield from _differences(groups, "Calibration", errors, 1, 3)
 
 
 def _calibrated(stage: str, key: str) -> Number:
@@ -171,10 +188,12 @@ def _detection(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
     names = list(dict.fromkeys(name for point in every for name in point.values["outside"]))
     if not names:
         return
-    columns: dict[str, Number] = {}
-    for name in names:
-        for score, title in (("confidence", "probability"), ("energy", "energy")):
-            columns[f"{display(name)}, {title}"] = _auroc(name, score)
+    scores = {
+        f"{display(name)}, {title}": (name, score)
+        for name in names
+        for score, title in (("confidence", "probability"), ("energy", "energy"))
+    }
+    columns = {title: _auroc(*asked) for title, asked in scores.items()}
     rows = tuple(
         (name, *(_mean(own, value, 1) for value in columns.values())) for name, own in groups.items()
     )
@@ -182,6 +201,10 @@ def _detection(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
         ("AUROC, %", *columns), rows,
         "Texts of other corpora told from its own, by the largest probability and by the energy",
     )  # fmt: skip
+    areas = {
+        title: partial(paired_detection, corpus=name, score=score) for title, (name, score) in scores.items()
+    }
+    yield from _differences(groups, "AUROC, %", areas)
 
 
 def _auroc(corpus: str, score: str) -> Number:
@@ -252,6 +275,19 @@ def _accuracies(
         yield Table((title, *across), differences, f"Difference to {reference}")
 
 
+def _differences(
+    groups: Groups, title: str, columns: Mapping[str, Difference], scale: float = 100, digits: int = 1
+) -> Iterator[Block]:
+    """Of each group to the first, with their intervals, as far as there are any."""
+    reference, *names = groups
+    rows = [
+        (name, *(_interval(of(groups[name], groups[reference]), scale, digits) for of in columns.values()))
+        for name in names
+    ]
+    if any(cell != MISSING for _, *cells in rows for cell in cells):
+        yield Table((title, *columns), tuple(rows), f"Difference to {reference}")
+
+
 def _accuracy(place: Place) -> Number:
     def of(point: Point) -> float | None:
         right = outcomes(point.values, place)
@@ -269,7 +305,10 @@ def _mean(points: Sequence[Point], value: Number, digits: int) -> str:
     return f"{np.mean(known):.{digits}f}" if known else MISSING
 
 
-def _interval(estimate: Estimate | None) -> str:
+def _interval(estimate: Estimate | None, scale: float = 100, digits: int = 1) -> str:
     if estimate is None:
         return MISSING
-    return f"{100 * estimate.difference:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+    difference, low, high = (
+        f"{scale * value:+.{digits}f}" for value in (estimate.difference, estimate.low, estimate.high)
+    )
+    return f"{difference} [{low}, {high}]"

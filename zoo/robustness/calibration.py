@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BINS", "adaptive_error", "brier", "calibrated", "expected_error", "likelihood", "temperature"]
+from zoo.core.classes import encode_scores
+
+__all__ = [
+    "BINS", "adaptive_error", "brier", "calibrated", "error_of", "expected_error", "likelihood",
+    "temperature",
+]  # fmt: skip
 
 BINS = 15
 _BOUNDS = (-4.0, 4.0)  # of log T: no network needs more
@@ -44,7 +49,11 @@ def expected_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BIN
 
     Bin b holds confidences in (b / bins, (b + 1) / bins].
     """
-    confidence, right = _answers(probabilities, truth)
+    return error_of(*_answers(probabilities, truth), bins)
+
+
+def error_of(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
+    """The same from what it needs: the confidence of each answer (n,), and whether it is true (n,)."""
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return _error(confidence, right, bin_of)
 
@@ -85,9 +94,11 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 def calibrated(logits: np.ndarray, truth: np.ndarray, by: float) -> dict[str, Any]:
     """All measures of texts whose logits are divided by a temperature."""
     probabilities = softmax(logits, by)
+    confidence, right = _answers(probabilities, truth)
     return {
         "temperature": by,
-        "ece": expected_error(probabilities, truth),
+        "confidence": encode_scores(confidence),
+        "ece": error_of(confidence, right),
         "adaptive_ece": adaptive_error(probabilities, truth),
         "nll": likelihood(logits, truth, by),
         "brier": brier(probabilities, truth),

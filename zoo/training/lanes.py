@@ -116,13 +116,14 @@ def run_lanes(count: int, work: Callable[[], None], device: torch.device) -> Non
     Raises:
         Exception: the first that a lane ends with; the others end at their next step.
     """
-    baton = Baton()
+    baton, arithmetic = Baton(), chosen()
 
     def lane() -> None:
         _own.baton = baton
         torch.set_num_threads(1)  # torch asks it of each thread
         try:
             baton.take()
+            choose(arithmetic)
             with _stream(device):
                 work()
         except Stopped:

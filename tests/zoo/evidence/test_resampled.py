@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.core.measures import Measure, measure
+from zoo.core.measures import Scores, measure
 from zoo.evidence.intervals import by_example
-from zoo.evidence.resampled import GROUPS, by_groups
+from zoo.evidence.resampled import GROUPS, Compute, by_groups
+
+
+def of(name: str) -> Compute:
+    return lambda said, truth: measure(name).compute(Scores(said, truth))
 
 
 def correlated(rng: np.random.Generator, n: int, rho: float) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +23,7 @@ def test_of_an_accuracy_it_is_nearly_the_interval_over_examples() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 2_000)
     one, other = (np.where(rng.random(2_000) < share, truth, 1 - truth) for share in (0.9, 0.85))
-    found = by_groups([(truth, one, other)], 1, measure("accuracy"))
+    found = by_groups([(truth, one, other)], 1, of("accuracy"))
     direct = by_example((one == truth).astype(int) - (other == truth).astype(int))
     assert found.difference == pytest.approx(direct.difference)
     # The variance is known to sqrt(2 / 49) = 20 %, the width to 10 %, and t is 3 % more than z.
@@ -34,7 +38,7 @@ def test_the_variance_of_a_correlation_is_fisher_s() -> None:
     variances = []
     for _ in range(60):
         truth, scores = correlated(rng, n, rho)
-        estimate = by_groups([(truth, scores, nothing)], 1, measure("pearson"))
+        estimate = by_groups([(truth, scores, nothing)], 1, of("pearson"))
         variances.append(estimate.examples_part.variance)
     assert np.mean(variances) == pytest.approx((1 - rho**2) ** 2 / n, rel=0.15)
 
@@ -43,22 +47,22 @@ def test_runs_are_seeds_with_t_and_the_same_texts_are_no_new_ones() -> None:
     rng = np.random.default_rng(2)
     truth, one = correlated(rng, 300, 0.7)
     _, other = truth, one + 0.3 * rng.normal(size=300)
-    alone = by_groups([(truth, one, other)], 1, measure("spearman"))
-    twice = by_groups([(truth, one, other)] * 3, 3, measure("spearman"))
+    alone = by_groups([(truth, one, other)], 1, of("spearman"))
+    twice = by_groups([(truth, one, other)] * 3, 3, of("spearman"))
     assert twice.difference == pytest.approx(alone.difference)
     assert twice.examples_part.variance == pytest.approx(alone.examples_part.variance)
     assert (twice.seeds, twice.seeds_part.variance, twice.seeds_part.degrees) == (3, pytest.approx(0), 2)
     shaken = [(truth, one + s * rng.normal(size=300), other) for s in (0.0, 0.3, 0.6)]
-    assert by_groups(shaken, 3, measure("spearman")).seeds_part.variance > 1e-5
+    assert by_groups(shaken, 3, of("spearman")).seeds_part.variance > 1e-5
 
 
 def test_few_texts_are_a_group_each_and_one_is_refused() -> None:
     truth = np.arange(5.0)
-    found = by_groups([(truth, truth, truth[::-1])], 1, measure("pearson"))
+    found = by_groups([(truth, truth, truth[::-1])], 1, of("pearson"))
     assert found.difference == pytest.approx(2.0)
     assert found.examples_part.degrees == 4 < GROUPS - 1
     with pytest.raises(ValueError, match="fewer than two texts"):
-        by_groups([(truth[:1], truth[:1], truth[:1])], 1, measure("pearson"))
+        by_groups([(truth[:1], truth[:1], truth[:1])], 1, of("pearson"))
 
 
 def test_intervals_cover() -> None:
@@ -66,11 +70,10 @@ def test_intervals_cover() -> None:
 
     Fewer than 92 % is a fault: it happens by chance less often than once in 60.
     """
-    quick = Measure("r", "r", "test", lambda s: float(np.corrcoef(s.predictions, s.truth)[0, 1]))
     rng, covered, draws = np.random.default_rng(3), 0, 300
     for _ in range(draws):
         truth, one = correlated(rng, 200, 0.6)
         other = 0.5 * truth + np.sqrt(1 - 0.25) * rng.normal(size=200)
-        found = by_groups([(truth, one, other)], 1, quick)
+        found = by_groups([(truth, one, other)], 1, lambda said, true: float(np.corrcoef(said, true)[0, 1]))
         covered += found.low <= 0.1 <= found.high
     assert 0.92 < covered / draws < 0.985

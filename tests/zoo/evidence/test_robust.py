@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from zoo.core.classes import encode_classes
+from zoo.core.classes import decode_scores, encode_classes, encode_scores
 from zoo.evidence.intervals import by_example, by_run_and_example
 from zoo.evidence.measurements import MEASUREMENTS, Point
-from zoo.evidence.robust import MEASURES, improvement, measure, outcomes, paired, places
+from zoo.evidence.robust import (
+    MEASURES,
+    improvement,
+    measure,
+    outcomes,
+    paired,
+    paired_calibration,
+    paired_detection,
+    places,
+)
 from zoo.report import measured
-from zoo.report.blocks import List, Table, terminal
+from zoo.report.blocks import MISSING, List, Table, terminal
 from zoo.report.robust import robust_blocks
+from zoo.robustness.calibration import error_of
+from zoo.robustness.detection import auroc
 
 N = 20
 
@@ -53,7 +66,9 @@ def point(variant: str, seed: int = 0, corpus: str = "imdb", failed: bool = Fals
         "calibration": {"plain": {"ece": 0.2, "adaptive_ece": 0.2, "nll": 1.0, "brier": 0.5},
                         "scaled": {"ece": 0.01 * w["test"], "adaptive_ece": 0.1, "nll": 0.9, "brier": 0.4,
                                    "temperature": 2.0}},
-        "outside": {"ag_news": {"confidence": {"auroc": 0.7}, "energy": {"auroc": 0.6}}},
+        "familiar": dict.fromkeys(("confidence", "energy"), encode_scores(np.arange(4.0))),
+        "outside": {"ag_news": {"confidence": {"auroc": 0.7, "scores": encode_scores(np.arange(3.0))},
+                                "energy": {"auroc": 0.6, "scores": encode_scores(np.arange(3.0))}}},
         "left_out": ["outside tnews: not in the data folder"],
     }  # fmt: skip
     return Point(f"{variant}{seed}", variant, corpus, "textcnn", seed, values)
@@ -183,3 +198,91 @@ def test_the_study_has_its_tables_and_a_curve_a_method() -> None:
     lines = measured.curves(asked, made)
     assert list(lines) == [v.name for v in asked.variants]
     assert lines["AdvEmbed"] == ([0.0, 0.1], pytest.approx([90.0, 45.0]))
+
+
+# --- measures that are no mean over texts -----------------------------------------------------------------
+
+
+def examined(variant: str, seed: int, sharp: float, apart: float) -> Point:
+    """300 answers of a network: `sharp` makes it too sure, `apart` tells texts of AG News from its own."""
+    rng = np.random.default_rng(seed)
+    sure = np.clip(0.6 + 0.3 * rng.random(300), 0, 1)
+    right = rng.random(300) < sure
+    own, others = rng.normal(apart, 1, 200), rng.normal(0, 1, 150)
+    made = point(variant, seed)
+    made.values["test"] |= {
+        "truth": encode_classes(np.zeros(300, int)),
+        "predictions": encode_classes(~right),
+    }
+    stage = {"ece": 0.0, "confidence": encode_scores(np.clip(sure + sharp, 0, 1))}
+    made.values["calibration"] = {"plain": stage}
+    scores = {"auroc": auroc(own, others), "scores": encode_scores(others)}
+    made.values["familiar"]["confidence"] = encode_scores(own)
+    made.values["outside"]["ag_news"]["confidence"] = scores
+    return made
+
+
+def test_a_difference_of_calibration_is_that_of_the_errors() -> None:
+    own = [examined("b", seed, 0.08, 1.0) for seed in range(3)]
+    base = [examined("a", seed, 0.0, 1.0) for seed in range(3)]
+    found = paired_calibration(own, base, "plain")
+    assert found is not None
+
+    def error(made: Point) -> float:
+        right = outcomes(made.values, ("test",))
+        return error_of(decode_scores(made.values["calibration"]["plain"]["confidence"]), right)
+
+    expected = np.mean([error(a) - error(b) for a, b in zip(own, base, strict=True)])
+    assert found.difference == pytest.approx(expected)
+    assert found.low < found.difference < found.high
+    assert (found.seeds, found.runs) == (3, 3)
+    same = paired_calibration(own, own, "plain")
+    assert same is not None
+    assert (same.difference, same.low, same.high) == (0, 0, 0)
+    assert paired_calibration(own, base, "scaled") is None
+    del base[0].values["calibration"]["plain"]["confidence"]
+    fewer = paired_calibration(own, base, "plain")
+    assert fewer is not None
+    assert fewer.seeds == 2, "an older examination kept none"
+
+
+def test_a_difference_of_detection_is_that_of_the_areas() -> None:
+    own = [examined("b", seed, 0.0, 2.0) for seed in range(3)]
+    base = [examined("a", seed, 0.0, 1.0) for seed in range(3)]
+    found = paired_detection(own, base, "ag_news", "confidence")
+    assert found is not None
+    areas = [[p.values["outside"]["ag_news"]["confidence"]["auroc"] for p in group] for group in (own, base)]
+    assert found.difference == pytest.approx(np.mean(areas[0]) - np.mean(areas[1]), abs=1e-6)
+    assert 0 < found.low < found.high
+    assert paired_detection(own, base, "nowhere", "confidence") is None
+
+
+def test_the_interval_of_an_area_covers() -> None:
+    """AUROC of N(d, 1) against N(0, 1) is Phi(d / sqrt 2). Of 200 intervals of one run 190 -+ 3 cover.
+
+    Fewer than 91 % is a fault: by chance less often than once in 150.
+    """
+    truth = norm.cdf(1.5 / np.sqrt(2)) - norm.cdf(1.0 / np.sqrt(2))
+    covered = 0
+    for seed in range(200):
+        own, base = examined("b", 1_000 + seed, 0.0, 1.5), examined("a", 5_000 + seed, 0.0, 1.0)
+        found = paired_detection([replace(own, seed=0)], [replace(base, seed=0)], "ag_news", "confidence")
+        assert found is not None
+        covered += found.low <= truth <= found.high
+    assert 0.91 < covered / 200 < 0.99
+
+
+def test_the_tables_have_these_differences() -> None:
+    groups = {"a": [examined("a", 0, 0.0, 1.0)], "b": [examined("b", 0, 0.08, 2.0)]}
+    found = [one for one in robust_blocks(groups) if isinstance(one, Table) and one.header[0] == "AUROC, %"]
+    assert found[1].rows[0][0] == "b"
+    assert found[1].rows[0][1].startswith("+")
+    assert found[1].rows[0][2].startswith("+0.0 [")
+    (errors,) = [
+        one for one in robust_blocks(groups)
+        if isinstance(one, Table) and one.header == ("Calibration", "ECE", "ECE at T")
+    ]  # fmt: skip
+    assert errors.rows[0][2] == MISSING
+    older = {name: [point(name)] for name in "ab"}
+    heads = [one.header for one in robust_blocks(older) if isinstance(one, Table)]
+    assert ("Calibration", "ECE", "ECE at T") not in heads

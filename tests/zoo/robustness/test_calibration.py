@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from zoo.core.classes import decode_scores
 from zoo.robustness.calibration import (
     adaptive_error,
     brier,
     calibrated,
+    error_of,
     expected_error,
     likelihood,
     softmax,
@@ -119,3 +121,14 @@ def test_scores_of_familiar_texts() -> None:
     assert energy(logits)[2] == pytest.approx(500 + math.log(2))
     with pytest.raises(ValueError, match="inside or outside is empty"):
         auroc(np.array([]), np.array([1.0]))
+
+
+def test_the_confidence_of_each_text_is_kept() -> None:
+    """So that another network's can be held against it, text by text: `error_of` gives the ECE again."""
+    logits, truth = drawn()
+    for by in (1.0, 2.0):
+        found = calibrated(logits, truth, by)
+        p = softmax(logits, by)
+        kept = decode_scores(found["confidence"])
+        np.testing.assert_allclose(kept, p.max(1), rtol=1e-6)
+        assert error_of(kept, p.argmax(1) == truth) == pytest.approx(found["ece"], abs=1e-3)

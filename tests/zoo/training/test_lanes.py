@@ -64,10 +64,14 @@ def test_outside_of_lanes_nothing_waits() -> None:
 
 def test_each_lane_has_the_arithmetic_that_it_chose() -> None:
     seen: list[tuple[int, tuple[bool, bool]]] = []
+    began, ready, before = list[tuple[bool, bool]](), threading.Barrier(3), chosen()
 
     def work(number: int) -> None:
         assert in_lane()
+        began.append(chosen())
         with arithmetic(number == 1):
+            with aside():
+                ready.wait(timeout=10)
             for _ in range(3):
                 switch()
                 seen.append((number, chosen()))
@@ -75,8 +79,8 @@ def test_each_lane_has_the_arithmetic_that_it_chose() -> None:
                     time.sleep(0.001)
                 seen.append((number, chosen()))
 
-    before = chosen()
     turns(3, work)
+    assert began == [before] * 3
     assert {(number, tf32) for number, tf32 in seen} == {(n, (n == 1, n == 1)) for n in range(3)}
     assert chosen() == before
 
