@@ -100,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
-    from zoo.grid.estimate import estimate_as_run, may_stop
+    from zoo.grid.estimate import estimate_as_run, in_words
 
     found = estimate_as_run(planned.missing, planned.places, status)
     status("")
@@ -109,16 +109,8 @@ def _dry_run(options: argparse.Namespace, study: Study, planned: Plan) -> int:
         cells = [{"id": job.id, "done": job.id not in planned.pending} for job in planned.jobs]
         print(json.dumps({"study": study.as_json(), "cells": cells, "estimated_seconds": seconds}))
         return 0
-    head = f"{len(planned.jobs)} cells, {len(planned.pending)} to run, about {duration(seconds)}"
-    head += " at the present pace"
-    if planned.places.device == "cuda":
-        head += " or less, as replayed steps are faster"
-    if may_stop(planned.missing):
-        head += " or less, as cells may stop early"
-    if planned.missing:
-        head += "; word vectors and reference rows come on top"
-    if found.timed < len(found.seconds):
-        head += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
+    head = f"{len(planned.jobs)} cells, {len(planned.pending)} to run, "
+    head += in_words(found, planned.missing, planned.workers, planned.places)
     print(filled(head, terminal_width()))
     print(filled(f"results go to {planned.places.out}/", terminal_width()))
     groups: dict[tuple[str, str], list[Any]] = {}

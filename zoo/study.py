@@ -27,6 +27,7 @@ from zoo.core.command import (
     CommandParser,
     command,
     say,
+    status,
     terminal_width,
 )
 from zoo.core.errors import UserError
@@ -96,6 +97,11 @@ def _run(options: argparse.Namespace) -> int:
     planned = run.of_jobs(studies[0], jobs)
     say(f"{len(jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
     if options.dry_run:
+        from zoo.grid.estimate import estimate_as_run, in_words
+
+        found = estimate_as_run(planned.missing, planned.places, status)
+        status("")
+        say(in_words(found, planned.missing, planned.workers, planned.places))
         return 0
     code = run.stopped(planned)
     results = {result.id: result for result in run.results_of(planned)}

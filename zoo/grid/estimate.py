@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from zoo.core.command import duration
 from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.processes import environment
@@ -107,6 +108,20 @@ def _send_estimate(jobs: Sequence[Job], places: Places, pipe: Any) -> None:
         pipe.send(estimate(jobs, places, pipe.send))
     except UserError as error:
         pipe.send(error)
+
+
+def in_words(found: Estimate, jobs: Sequence[Job], workers: int, places: Places) -> str:
+    """How long these jobs take, and what it leaves out."""
+    said = f"about {duration(found.total(jobs, workers))} at the present pace"
+    if places.lanes > 1:
+        said += " or less, as the cells of a GPU overlap"
+    if may_stop(jobs):
+        said += " or less, as cells may stop early"
+    if jobs:
+        said += "; word vectors and reference rows come on top"
+    if found.timed < len(found.seconds):
+        said += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
+    return said
 
 
 def may_stop(jobs: Sequence[Job]) -> bool:

@@ -65,7 +65,9 @@ def test_it_lists_the_questions(capsys: Capture) -> None:
 
 def test_a_dry_run_trains_nothing(asked: list[str], tmp_path: Path, capsys: Capture) -> None:
     assert study.main([*asked, "--dry-run"]) == 0
-    assert "12 cells, 12 to run" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "12 cells, 12 to run" in said
+    assert "at the present pace" in said.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 

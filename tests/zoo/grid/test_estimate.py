@@ -137,6 +137,16 @@ def test_only_cells_that_read_patience_may_stop(jobs: list[Job]) -> None:
         assert module.may_stop([*jobs[1:-1], changed]) == wanted
 
 
+def test_the_estimate_says_what_it_leaves_out(jobs: list[Job], tmp_path) -> None:
+    found = estimate([], Places(tmp_path), lambda line: None)
+    assert module.in_words(found, [], 1, Places(tmp_path)) == "about 0:00 at the present pace"
+    every = module.Estimate(dict.fromkeys(module.by_kind(jobs), 30.0), 4)
+    assert module.in_words(every, jobs, 2, Places(tmp_path, lanes=3)) == (
+        "about 6:00 at the present pace or less, as the cells of a GPU overlap; word vectors and reference "
+        "rows come on top (4 of 12 kinds of cells were timed, the others follow)"
+    )
+
+
 def test_nothing_to_run_takes_no_time(jobs: list[Job], tmp_path) -> None:
     found = estimate([], Places(tmp_path), lambda line: None)
     assert (found.total([], 1), found.timed) == (0, 0)
