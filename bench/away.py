@@ -16,9 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import files
 from zoo.core.command import CommandParser, say
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 from zoo.core.options import lookup
 from zoo.grid.mps import CONTROL
 from zoo.grid.pack import CACHE, DATA
@@ -153,6 +152,6 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--minutes {options.minutes}: expected more than 0")
     commands(options.pack, options.out, options.device, options.minutes)
     found = run_away(options.pack, options.out, options.device, options.minutes, parts, say)
-    files.write(options.out / "away.json", json.dumps(found, indent=1) + "\n")
+    write_whole(options.out / "away.json", f"{json.dumps(found, indent=1)}\n".encode())
     print(json.dumps(found) if options.json else as_text(found))
     return exit_code(found)

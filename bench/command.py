@@ -29,7 +29,7 @@ from bench import files
 from bench.cases import TABLE_IV_ARCHS, Case, check, parse_change
 from bench.progress import Progress
 from zoo.core.command import CommandParser, command
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 
 if TYPE_CHECKING:
     from bench.run import Effort
@@ -184,7 +184,7 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
 
         print(as_text(found["rows"]))
     if options.out is not None:  # last: a full disk must not take the result with it
-        files.write(options.out, text + "\n")
+        write_whole(options.out, f"{text}\n".encode())
     return 0
 
 

@@ -1,13 +1,12 @@
-"""Files of measurements: whether one can be written is found out first; it is written whole or not at all."""
+"""Files of measurements: whether one can be written is found out first."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 
 
 def check_place(path: Path) -> None:
@@ -20,28 +19,11 @@ def check_place(path: Path) -> None:
         raise UserError(f"--out {path}: is a {'folder' if path.is_dir() else 'device'}; expected a file")
     if not path.parent.is_dir():
         raise UserError(f"--out {path}: there is no folder {path.parent}")
-    write(path, "", keep=False)
-
-
-def write(path: Path, text: str, keep: bool = True) -> None:
-    """Write a whole file under a temporary name, then rename it; `keep` off: only try.
-
-    Raises:
-        UserError: it cannot be written; what stood there before still stands.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    probe = path.with_name(f".{path.name}.probe")
     try:
-        try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if keep:
-                os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror})") from None
+        write_whole(probe, b"")
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:

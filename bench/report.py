@@ -7,11 +7,13 @@ levers.json      python -m zoo.bench levers --out ...
 growth.json      python -m zoo.bench growth --out ...
 waits.json       python -m zoo.bench waits --out ...
 gpu.json         python -m zoo.bench gpu --out ..., where there has been a GPU
+grid.json        python -m zoo.bench grid --out ...
 launches.json    python -m zoo.bench launches --out ...; launches_before.json: by an earlier commit
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from bench.report_launches import launches
 from bench.report_waits import on_a_gpu, same_weights, waiting
 from bench.table import number, shown, table
 from zoo.core.errors import UserError
-from zoo.report.blocks import Block, List, Table, Text, markdown
+from zoo.report.blocks import MISSING, Block, List, Table, Text, markdown
 
 TEMPLATE = Path(__file__).with_name("performance.md")  # the words around the tables
 FIGURE = "performance_growth.svg"
@@ -35,7 +37,7 @@ SPEED_GOALS = {
 PART_LENGTHS = (32, 64, 256)  # of the table of parts
 SHARED_GOAL, UNSHARED_GOAL = 2.2, 3.1  # UEGR / plain: one trunk pass for the K sub-models, or K
 
-STUDIES = ("levers", "growth", "waits", "portable", "gpu", "launches")  # what has a file of its own
+STUDIES = ("levers", "growth", "waits", "grid", "portable", "gpu", "launches")  # what has a file of its own
 
 # Options that a command need not name.
 DEFAULTS: tuple[tuple[str, Any], ...] = (
@@ -79,6 +81,7 @@ def build_page(results: Path) -> str:
         "levers": [_levers(levers["levers"]), *_load(levers["machine"])],
         "growth": [_growth(growth["growth"])],
         **waiting(waits),
+        "grid": [_grid(read(results / "grid.json")["grid"])],
         "portable": same_weights(read(results / "portable.json")["portable"]),
         "gpu": on_a_gpu(results / "gpu.json"),
         "launches": launches(results),
@@ -195,6 +198,25 @@ def _parts(rows: list[Row]) -> Table:
             slow = row["straightforward_parts_ms"]
             lines.append([f"{name}, straightforward", *(f"{slow[part]:.0f}" for part in parts), ""])
     return table(("arch, length, recipe", *parts, "data"), lines)
+
+
+def _grid(rows: list[Row]) -> Table:
+    """Seconds by the number of cells, and by what exponent of it they grow between the last two."""
+    parts = [part for part in rows[0] if part not in ("cells", "memory")]
+    lines = [
+        [part, *(number(row.get(part), 1) for row in rows), _exponent([row.get(part) for row in rows], rows)]
+        for part in parts
+    ]
+    memory = ["memory, MB", *(f"{row['memory']:.0f}" for row in rows), ""]
+    return table(("seconds", *(f"{row['cells']:,} cells" for row in rows), "grows as"), [*lines, memory])
+
+
+def _exponent(seconds: list[float | None], rows: list[Row]) -> str:
+    before, last = seconds[-2:]
+    if not before or not last:
+        return MISSING
+    cells = rows[-1]["cells"] / rows[-2]["cells"]
+    return f"n^{math.log(last / before) / math.log(cells):.2f}"
 
 
 def _load(machine: dict[str, Any]) -> list[Block]:

@@ -4,8 +4,9 @@ A step that a GPU replays costs the host microseconds and the card much more, so
 many streams busy, with no service that lets processes share a card. Only who holds the baton runs: between
 two of its steps nothing of a training is changed by another, and nobody records while another one launches.
 
-What is the process's and not a thread's goes with the baton: each lane finds the arithmetic that it chose.
-Never run on a GPU yet; that a training in a lane is the training alone is tested on a CPU.
+What is the process's and not a thread's goes with the baton: each lane finds the arithmetic that it chose
+and torch's own random numbers as it left them. Never run on a GPU yet; that a training in a lane is the
+training alone is tested on a CPU.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zoo.core.errors import OutOfTime
 from zoo.training.device import choose, chosen
@@ -28,10 +31,33 @@ class Stopped(OutOfTime):
     """Another lane has failed in a way that ends them all: the turn of this one is over."""
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all threads of a process share, as one of them has it."""
+
+    tf32: tuple[bool, bool]
+    numbers: Tensor  # the states of torch's own random numbers
+    gpu_numbers: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> Shared:
+        """As it is."""
+        gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(chosen(), torch.get_rng_state(), gpu)
+
+    def put(self, device: torch.device) -> None:
+        """Have it so again."""
+        choose(self.tf32)
+        torch.set_rng_state(self.numbers)
+        if self.gpu_numbers is not None:
+            torch.cuda.set_rng_state(self.gpu_numbers, device)
+
+
 class Baton:
     """Handed round: who asks for it waits behind all who asked before."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self._guard = threading.Lock()
         self._waiting = deque[threading.Lock]()
         self._free = True
@@ -99,7 +125,7 @@ def aside() -> Iterator[None]:
 
 @contextmanager
 def _without(baton: Baton) -> Iterator[None]:
-    arithmetic = chosen()
+    own = Shared.now(baton.device)
     baton.give()
     try:
         yield
@@ -107,7 +133,7 @@ def _without(baton: Baton) -> Iterator[None]:
         try:
             baton.take()
         finally:
-            choose(arithmetic)
+            own.put(baton.device)
 
 
 def run_lanes(count: int, work: Callable[[], None], device: torch.device) -> None:
@@ -116,14 +142,14 @@ def run_lanes(count: int, work: Callable[[], None], device: torch.device) -> Non
     Raises:
         Exception: the first that a lane ends with; the others end at their next step.
     """
-    baton, arithmetic = Baton(), chosen()
+    baton, first = Baton(device), Shared.now(device)
 
     def lane() -> None:
         _own.baton = baton
         torch.set_num_threads(1)  # torch asks it of each thread
         try:
             baton.take()
-            choose(arithmetic)
+            first.put(device)
             with _stream(device):
                 work()
         except Stopped:

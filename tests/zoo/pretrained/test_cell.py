@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from same import content
 from stand_in import Short
 
 from zoo.core.errors import OutOfTime
@@ -18,6 +19,7 @@ from zoo.pretrained.run import PretrainedRun, rows_of
 from zoo.recipes import RECIPES
 from zoo.text import load_examples
 from zoo.text.settings import OwnTokens
+from zoo.training.lanes import run_lanes
 from zoo.training.settings import TrainSettings
 from zoo.training.turns import Turn
 
@@ -53,6 +55,20 @@ def test_a_cell_leaves_the_random_numbers_of_others_alone(run_cell: Cell) -> Non
     before = torch.get_rng_state()
     run_cell("dropout", epochs=1)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_cells_in_lanes_are_the_cells_alone(run_cell: Cell) -> None:
+    """Dropout draws from torch's own random numbers, of which a process has one row."""
+    asked = [("dropout", 0), ("uegr", 0), ("dropout", 1)]
+    alone = [content(run_cell(recipe, seed=seed)) for recipe, seed in asked]
+    left, found = list(asked), dict[tuple[str, int], dict[str, Any]]()
+
+    def lane() -> None:
+        recipe, seed = left.pop()
+        found[recipe, seed] = content(run_cell(recipe, seed=seed))
+
+    run_lanes(3, lane, torch.device("cpu"))
+    assert [found[one] for one in asked] == alone
 
 
 def new_run(
