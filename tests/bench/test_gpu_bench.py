@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 import torch
 from stand_in import StandIn
@@ -48,15 +51,27 @@ def test_a_row_for_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lanes_make_their_steps_together() -> None:
-    recorders: list[StandIn] = []
+    recorders, order = list[StandIn](), list[int]()
+
+    class Noted(StandIn):
+        def record(self, work: Callable[[], None]) -> Callable[[], None]:
+            replay, number = super().record(work), recorders.index(self)
+
+            def noted() -> None:
+                order.append(number)
+                replay()
+
+            return noted
 
     def noted(device: torch.device, generator: torch.Generator) -> StandIn:
-        recorders.append(StandIn(generator))
+        recorders.append(Noted(generator))
         return recorders[-1]
 
     rate = lane_steps_a_second(SMALL, 3, 5, torch.device("cpu"), noted)
     assert rate > 0
     assert [recorder.replayed for recorder in recorders] == [WARM_UP + 5 - ORDINARY] * 3
+    # One lane after the other would change at most five times, warming up and then measured.
+    assert sum(a != b for a, b in pairwise(order)) > 6
 
 
 def test_the_estimate_adds_up() -> None:

@@ -25,7 +25,7 @@ from zoo.text.batching import batch_rows
 from zoo.training.loop import Loop
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.settings import TrainSettings
-from zoo.training.steps import Records, Times, steps_an_epoch
+from zoo.training.steps import Records, Times, put_state, state_of, steps_an_epoch
 from zoo.training.turns import State
 
 
@@ -92,20 +92,15 @@ class MethodRun(Loop):
     def own_state(self) -> State:
         """See `Loop`."""
         return {
-            "method": self.method.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(), "random": self.random,
-            "records": self.records.state(), "times": vars(self.times),
+            **state_of(self), "method": self.method.state_dict(), "random": self.random,
             "answering": [own.seconds for own in self.answerings],
         }  # fmt: skip
 
     def go_on(self, state: State) -> None:
         """See `Loop`."""
+        put_state(self, state)
         self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
         self.random = [numbers.cpu() for numbers in state["random"]]
-        self.records.load(state["records"])
-        self.times = Times(**state["times"])
         for own, seconds in zip(self.answerings, state["answering"], strict=True):
             own.seconds = seconds
         self.earlier_seconds += sum(state["answering"])

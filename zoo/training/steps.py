@@ -106,6 +106,31 @@ class Steps(Protocol):
         """Go on from a `state`, in a run that has done no step."""
 
 
+class Stepping(Protocol):
+    """Whoever makes ordinary steps."""
+
+    optimizer: torch.optim.AdamW
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    records: Records
+    times: Times
+
+
+def state_of(own: Stepping) -> State:
+    """What a training goes on with after a step, beside the model and what is the method's."""
+    return {
+        "optimizer": own.optimizer.state_dict(), "schedule": own.schedule.state_dict(),
+        "records": own.records.state(), "times": vars(own.times),
+    }  # fmt: skip
+
+
+def put_state(own: Stepping, state: State) -> None:
+    """Go on from a `state_of`."""
+    own.optimizer.load_state_dict(state["optimizer"])
+    own.schedule.load_state_dict(state["schedule"])
+    own.records.load(state["records"])
+    own.times = Times(**state["times"])
+
+
 def steps_an_epoch(split: Sized, settings: TrainSettings) -> int:
     """Batches of an epoch; the last one may be smaller."""
     return math.ceil(len(split) / settings.batch_size)
@@ -149,17 +174,11 @@ class OrdinarySteps:
 
     def state(self) -> State:
         """See `Steps`."""
-        return {
-            "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
-            "records": self.records.state(), "times": vars(self.times),
-        }  # fmt: skip
+        return state_of(self)
 
     def load(self, state: State) -> None:
         """See `Steps`."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.records.load(state["records"])
-        self.times = Times(**state["times"])
+        put_state(self, state)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One training step with its timing; returns the step's record without the logits."""
