@@ -190,7 +190,7 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
 
 def _study(name: str, arguments: Sequence[str]) -> int:
     parser = CommandParser(prog=f"python -m zoo.bench {name}", description=STUDIES[name])
-    if name != "launches":  # a count is the same every time
+    if name not in ("launches", "grid"):  # counts, and seconds of thousands of cells, are not repeated
         parser.add_argument("--rounds", type=int, default=9, help="measured runs of each variant (default 9)")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
     if name == "launches":
