@@ -1,6 +1,7 @@
 """Train a classifier to keep: `python -m zoo.fit my.csv --out my-model`.
 
     python -m zoo.fit my.csv --out my-model           train on a table or folder of labelled texts
+    (the same again)                                  go on where it was cut off
     python -m zoo.predict my-model < texts            use it
 
 Heavy imports stand inside the functions: `--help` must not wait for torch.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,10 +21,19 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from zoo.core import names
-from zoo.core.command import CommandParser, command, duration, filled, say, status, terminal_width
+from zoo.core.command import (
+    CommandParser,
+    command,
+    duration,
+    end_of,
+    filled,
+    say,
+    status,
+    terminal_width,
+)
 from zoo.core.errors import UserError
 from zoo.models import ARCHS
-from zoo.studies.options import assignments
+from zoo.studies.options import add_minutes, assignments, minutes_given
 
 if TYPE_CHECKING:
     from zoo.classifier.estimator import TextClassifier
@@ -78,6 +89,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--threads", type=int, default=1, help="of torch; 1 (default) repeats bit for bit, -1: one a core")
     add("--data-dir", type=Path, metavar="DIR", help="folder with the known corpora (default: UEGR_DATA)")
     add("--cache-dir", type=Path, metavar="DIR", help="folder for what is fetched (default: UEGR_CACHE)")
+    add_minutes(parser)
     add("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_version()
     return parser.parse_args(arguments)
@@ -91,6 +103,7 @@ def _run(options: argparse.Namespace) -> int:
     from zoo.classifier.estimator import TextClassifier
     from zoo.classifier.folder import check_place
     from zoo.fast.memory import keep_freed_memory
+    from zoo.training.turns import Turns, forget
 
     check_place(options.out)
     settings = from_text(changes)
@@ -107,9 +120,17 @@ def _run(options: argparse.Namespace) -> int:
     if share is None:
         corpus = _with_validation(corpus, _read(options, options.validation), options.validation)
     keep_freed_memory()
-    classifier.fit_corpus(corpus)
+    begun = options.out.with_name(f".{options.out.name}.begun")
+    until = end_of(minutes_given(vars(options)).get("minutes", 0.0))
+    try:
+        classifier.fit_corpus(corpus, Turns(begun, "model", until=math.inf if until is None else until))
+    except KeyboardInterrupt:
+        if begun.is_dir():
+            say("the same command goes on from its last full minute")
+        raise
     found = _found(options, classifier, corpus)
     classifier.save(options.out)
+    forget(begun, "model")
     found["seconds"] = time.perf_counter() - began
     print(json.dumps(found) if options.json else _as_text(found))
     return 0

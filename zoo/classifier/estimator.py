@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -35,6 +34,7 @@ from zoo.text.parts import Cuts
 from zoo.text.settings import silent
 from zoo.text.sources.rows import guess_language
 from zoo.training.settings import CellFailed
+from zoo.training.turns import Turns
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):
@@ -131,29 +131,34 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         corpus = RawCorpus("texts", language, tuple(map(str, classes.tolist())), {"train": rows})
         return self._fit(corpus, classes)
 
-    def fit_corpus(self, corpus: RawCorpus) -> Self:
+    def fit_corpus(self, corpus: RawCorpus, turns: Turns | None = None) -> Self:
         """Train on what `zoo.text` has read: its parts as they are, the classes by its names.
 
         A validation part is cut from the training part where there is none; a test part is not looked at.
 
+        Args:
+            turns: where the state is kept while it trains, to go on from in another call; None: nowhere.
+
         Raises:
+            OutOfTime: the turn was too short.
             UserError: as `fit`.
         """
-        return self._fit(corpus, np.array(corpus.labels))
+        return self._fit(corpus, np.array(corpus.labels), turns)
 
-    def _fit(self, raw: RawCorpus, classes: np.ndarray) -> Self:
+    def _fit(self, raw: RawCorpus, classes: np.ndarray, turns: Turns | None = None) -> Self:
         if len(raw.labels) < 2:
             raise InputError(f"every label is {raw.labels[0]!r}: one class; expected at least two classes")
         if language_of(self.language) != "auto":
             raw = replace(raw, language=self.language)
-        began, say = perf_counter(), status if self.verbose else silent
+        say = status if self.verbose else silent
         seed, device, given = seed_of(self.random_state), device_of(self.device), self.get_params(deep=False)
         settings = cell_settings(given, len(raw.parts["train"]), seed)
         cuts = Cuts(test=False, validation=share(self.validation_fraction))
         try:
             with threads(threads_of(self.n_jobs)):
-                progress = partial(_told, say, began)
-                order = Order(self.arch, self.recipe, seed, settings, raw, cuts, device, say, progress)
+                told = _Told(say)
+                own = turns and replace(turns, resumed=told.resumed)
+                order = Order(self.arch, self.recipe, seed, settings, raw, cuts, device, say, told, own)
                 made = family_of(self.arch).train(order)
         except (CellFailed, MemoryError) as error:
             reason = error or "out of memory"
@@ -227,12 +232,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _told(say: Callable[[str], None], began: float, share: float, entry: Mapping[str, Any]) -> None:
+class _Told:
     """A line an epoch, and now and then one in a long epoch, with the time to the end."""
-    left = (perf_counter() - began) * (1 / share - 1)
-    what = f"{100 * share:.0f} % of the training done"
-    if entry:
-        score = entry.get("validation_accuracy")
-        said = "" if score is None else f", validation {100 * score:.1f} %"
-        what = f"epoch {entry['epoch']}: loss {entry['loss']:.3f}{said}"
-    say(what + (f", {duration(left)} left" if left else ""))
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.began, self.before = say, perf_counter(), 0.0
+
+    def resumed(self, share: float) -> None:
+        """So much has been done before."""
+        self.began, self.before = perf_counter(), share
+        self.say(f"goes on at {100 * share:.0f} % of the training")
+
+    def __call__(self, share: float, entry: Mapping[str, Any]) -> None:
+        """So much is done now."""
+        left = (perf_counter() - self.began) * (1 - share) / (share - self.before)
+        what = f"{100 * share:.0f} % of the training done"
+        if entry:
+            score = entry.get("validation_accuracy")
+            said = "" if score is None else f", validation {100 * score:.1f} %"
+            what = f"epoch {entry['epoch']}: loss {entry['loss']:.3f}{said}"
+        self.say(what + (f", {duration(left)} left" if left else ""))

@@ -6,24 +6,33 @@ A family is one file with a class of these five calls, and a line in `zoo.classi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from zoo.core.identity import plain
 from zoo.core.result import CorpusInfo
 from zoo.text import RawCorpus
 from zoo.text.parts import Cuts
 from zoo.text.settings import Report
+from zoo.training.environment import who
 from zoo.training.loop import Progress
 from zoo.training.settings import CellSettings
+from zoo.training.turns import Turns
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be trained. say: takes lines of progress. progress: called after every epoch."""
+    """What is to be trained.
+
+    Args:
+        say: takes lines of progress.
+        progress: called after every epoch.
+        turns: where the state of the training is kept, to go on from; None: nowhere.
+    """
 
     arch: str
     recipe: str  # its name; what it is, the settings say
@@ -34,6 +43,14 @@ class Order:
     device: torch.device
     say: Report
     progress: Progress
+    turns: Turns | None = None
+
+    def turns_on(self, fingerprint: str) -> Turns | None:
+        """Those of a training on prepared rows: what decides its result must be the same for all of them."""
+        if self.turns is None:
+            return None
+        own = [self.arch, self.seed, self.settings.as_json(), fingerprint]
+        return replace(self.turns, who={**who(self.device), "training": plain(own)})
 
     def prepared(self, train: int, validation: int) -> None:
         """Say how many texts there are."""

@@ -37,7 +37,10 @@ class OwnFamily:
         """See `Family`."""
         corpus = prepare(order.corpus, order.settings.text, order.say, cuts=order.cuts)  # type: ignore[arg-type]
         order.prepared(len(corpus.train), len(corpus.validation))
-        trained = train_networks(order.arch, order.seed, order.settings, corpus, order.device, order.progress)
+        trained = train_networks(
+            order.arch, order.seed, order.settings, corpus, order.device, order.progress,
+            turns=order.turns_on(corpus.fingerprint),
+        )  # fmt: skip
         return made_of(trained)
 
     def logits(

@@ -23,7 +23,7 @@ from zoo.core.names import is_multitask
 from zoo.pretrained.answers import logits_of
 from zoo.pretrained.cell import Fitted, check_settings, examples_info, make_run
 from zoo.pretrained.encoder import Encoder, quiet
-from zoo.pretrained.folders import folder_of
+from zoo.pretrained.folders import fingerprint, folder_of
 from zoo.pretrained.run import PretrainedRun
 from zoo.text import Examples, Part
 from zoo.text.encode import PROBE
@@ -74,9 +74,10 @@ class PretrainedFamily:
         examples = choose_examples(order.corpus, order.settings.text, cuts=order.cuts)  # type: ignore[arg-type]
         order.prepared(len(examples.train), len(examples.validation))
         run = make_run(order.seed, order.settings, encoder, examples, order.device)
+        turns = order.turns_on(f"{examples.fingerprint}+{fingerprint(folder_of(order.arch))}")
         try:
             with work_of(order.settings.train):
-                run.fit(order.progress)
+                run.fit(order.progress, turns.of() if turns else None)
         finally:
             run.close()
         return made_of(run, order.arch, order.settings, examples)

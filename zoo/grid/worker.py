@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from zoo.classifier import own
 from zoo.classifier.families import Made
 from zoo.classifier.network import Network
 from zoo.core.errors import OutOfTime, UserError
-from zoo.core.identity import plain
 from zoo.core.names import is_pretrained
 from zoo.core.result import FAILED, Result
 from zoo.grid.jobs import Job, Places
@@ -32,7 +31,7 @@ from zoo.grid.store import Pending, Store
 from zoo.text import Examples, load_corpus, load_examples
 from zoo.training.baseline import BaselineSettings, run_baseline
 from zoo.training.cell import train_cell, write_weights
-from zoo.training.environment import machine, made_by, versions
+from zoo.training.environment import machine, made_by, who
 from zoo.training.lanes import aside, run_lanes
 from zoo.training.settings import CellFailed, CellSettings
 from zoo.training.turns import Turns, forget
@@ -278,9 +277,8 @@ def turns_of(job: Job, places: Places, resumed: Callable[[float], None] = lambda
     """Where the state of a training is kept, and who may go on with it; `resumed`: see `Turns`."""
     import torch
 
-    who = {"made_by": made_by(), "machine": asdict(machine(torch.device(places.device))), "with": versions()}
     until = math.inf if places.until is None else places.until
-    return Turns(places.begun, job.claim, plain(who), until, resumed)
+    return Turns(places.begun, job.claim, who(torch.device(places.device)), until, resumed)
 
 
 def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:

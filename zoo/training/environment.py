@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.core.identity import plain
 from zoo.core.result import Machine
 
 if TYPE_CHECKING:
@@ -81,6 +83,14 @@ def _commit(folder: Path) -> str | None:
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def who(device: torch.device) -> dict[str, Any]:
+    """What must be the same for a training to go on in another turn: program, machine, libraries."""
+    found: dict[str, Any] = plain(
+        {"made_by": made_by(), "machine": asdict(machine(device)), "with": versions()}
+    )
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -95,6 +95,8 @@ class Loop:
             progress(1.0 if self._stops else epoch / train.epochs, entry)
             self._told = time.monotonic()
             self._turn.keep(self._state)
+        if self._turn.followed:
+            self._turn.save(self._state())
         self.model.load_state_dict(self.best_weights)
 
     @property

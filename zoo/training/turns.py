@@ -34,12 +34,14 @@ class Turn:
         who: what must be the same for another turn to go on.
         until: when the turn is over, by `time.monotonic`.
         resumed: told the share of the training that earlier turns have done.
+        followed: whether another member trains after it, so that its end is worth keeping.
     """
 
     path: Path | None = None
     who: Mapping[str, Any] = field(default_factory=dict)
     until: float = math.inf
     resumed: Callable[[float], None] = lambda share: None
+    followed: bool = False
     saved: float = field(default_factory=lambda: time.monotonic())
     took: float = 0.0  # to write the last one
 
@@ -52,7 +54,7 @@ class Turn:
     def due(self) -> bool:
         """Whether the state should be written now."""
         pause = max(SAVE_EVERY, self.took / SHARE)
-        return self.path is not None and (self.over or time.monotonic() - self.saved >= pause)
+        return self.path is not None and time.monotonic() - self.saved >= pause
 
     def load(self, device: torch.device) -> State | None:
         """What an earlier turn has left, its tensors on the device.
@@ -91,10 +93,11 @@ class Turn:
         Raises:
             OutOfTime: it is; the state is on disk.
         """
-        if self.due:
+        over = self.over  # asked once: who ends here has saved
+        if self.due or (over and self.path is not None):
             self.save(state())
-        if self.over:
-            raise OutOfTime("the time of this turn is over")
+        if over:
+            raise OutOfTime("the time is over; the same command goes on where it was")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,11 @@ class Turns:
     def of(self, member: int = 0, members: int = 1) -> Turn:
         """The turn of one member."""
         path = None if self.folder is None else self.folder / f"{self.name}.{member}.pt"
-        return Turn(path, self.who, self.until, lambda share: self.resumed((member + share) / members))
+
+        def resumed(share: float) -> None:
+            self.resumed((member + share) / members)
+
+        return Turn(path, self.who, self.until, resumed, member + 1 < members)
 
 
 def forget(folder: Path | None, name: str) -> None:

@@ -12,14 +12,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from moods import moods
 from uegr import TextClassifier
 from zoo import ablate, fit, predict
+from zoo.core import command
+from zoo.training import turns
 
 TRAINING = ["--set", "epochs=2", "batch_size=16", "learning_rate=0.03", "max_length=12"]
 SMALL = [*TRAINING, "embedding=8", "filters=4", "widths=1,2"]
@@ -280,3 +285,70 @@ def test_help_fits_a_terminal(main: Any, capsys: pytest.CaptureFixture[str], mon
     with pytest.raises(SystemExit):
         main(["--help"])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+# --- in turns ---------------------------------------------------------------------------------------------
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "weights.safetensors")
+
+
+@pytest.mark.parametrize("more", [[], ["members=2"]])
+def test_a_training_in_turns_is_the_one_in_one(
+    more: list[str], run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended by the clock again and again, the same command ends with the same network, bit for bit."""
+    options = ["moods.csv", *(word.replace("epochs=2", "epochs=6") for word in SMALL), *more]
+    assert run(fit.main, *options, "--out", "whole")[0] == 0
+    now = [0.0]
+
+    def monotonic() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    for module in (command, turns):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=monotonic))
+    codes, said = [], ""
+    while 0 not in codes:
+        code, _, err = run(fit.main, *options, "--out", "turns", "--minutes", "0.5")
+        codes.append(code)
+        said += err
+        assert len(codes) < 50
+    assert set(codes) == {0, 3}
+    assert "the time is over; the same command goes on where it was" in said
+    assert re.search(r"goes on at [1-9]\d? % of the training", said)
+    found, whole = weights(place / "turns"), weights(place / "whole")
+    assert all(torch.equal(found[name], whole[name]) for name in whole)
+    assert not (place / ".turns.begun").exists(), "a kept model leaves no state"
+    about = [json.loads((place / name / "model.json").read_text()) for name in ("turns", "whole")]
+    assert about[0]["curve"] == about[1]["curve"]
+
+
+def test_another_training_does_not_go_on_from_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other rows, another seed or other settings in the same place: it begins anew."""
+    monkeypatch.setattr(turns, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(turns, "SHARE", 1e9)
+    monkeypatch.setattr(fit, "forget", lambda *_: None, raising=False)
+    monkeypatch.setattr("zoo.training.turns.forget", lambda *_: None)
+    options = ["moods.csv", *SMALL, "--out", "begun"]
+    assert "goes on" not in run(fit.main, *options)[2]
+    assert "goes on at" in run(fit.main, *options)[2]
+    for other in (["--seed", "1"], ["--recipe", "dropout"], ["--validation", "0.3"]):
+        assert "goes on" not in run(fit.main, *options, *other)[2]
+        run(fit.main, *options)
+
+
+def test_ctrl_c_says_where_it_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SAVE_EVERY", 0.0)
+
+    def interrupted(self: turns.Turn, state: Callable[[], turns.State]) -> None:
+        self.save(state())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(turns.Turn, "keep", interrupted)
+    code, _, err = run(fit.main, "moods.csv", *SMALL, "--out", "stopped")
+    assert code == 130
+    assert err.splitlines()[-2:] == [
+        "the same command goes on from its last full minute", "zoo.fit: interrupted",
+    ]  # fmt: skip

@@ -11,7 +11,7 @@ from same import contents
 from zoo import ablate, tune
 from zoo.core import command
 from zoo.core.errors import UserError
-from zoo.grid import plan
+from zoo.grid import jobs
 from zoo.grid.store import Store
 from zoo.studies import run
 from zoo.studies.study import Study
@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += 1.0
         return now[0]
 
-    for module in (command, plan, turns):
+    for module in (command, jobs, turns):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=monotonic))
 
 

@@ -155,6 +155,24 @@ def test_it_is_written_once_a_minute_and_at_the_end(tmp_path: Path, monkeypatch:
     assert Turn(tmp_path / "it.pt").load(CPU) == {"last": 1}
 
 
+def test_who_ends_has_saved(tmp_path: Path) -> None:
+    """Also where the time ends between two looks at the clock."""
+
+    class Late(Turn):
+        looks = 0
+
+        @property
+        def over(self) -> bool:
+            self.looks += 1
+            return self.looks % 2 == 0
+
+    turn = Late(tmp_path / "it.pt")
+    turn.keep(lambda: pytest.fail("it is not due"))
+    with pytest.raises(OutOfTime):
+        turn.keep(lambda: {"last": 1})
+    assert Turn(tmp_path / "it.pt").load(CPU) == {"last": 1}
+
+
 def test_nothing_is_kept_without_a_file() -> None:
     turn = Turn(until=0.0)
     with pytest.raises(OutOfTime):
@@ -173,6 +191,27 @@ def test_a_place_that_takes_no_file_is_one_line(tmp_path: Path) -> None:
 def a_cell(turns: Turns | None, **train: Any) -> Result:
     head = Result("name", Cell("toy", "textcnn", "uegr", 0), "failed")
     return cell.train_cell(head, tiny.cell_settings("uegr", **train), tiny.corpus(), CPU, turns=turns)
+
+
+def test_a_member_that_has_ended_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off in the first step of the second one, minutes after the first one's last state."""
+    own, told = Turn.keep, list[float]()
+
+    def keep(self: Turn, state: Callable[[], dict[str, Any]]) -> None:
+        if self.path is not None and self.path.name.endswith(".1.pt"):
+            raise OutOfTime
+        own(self, state)
+
+    turns = Turns(tmp_path, "it", {}, resumed=told.append)
+    monkeypatch.setattr(Turn, "keep", keep)
+    with pytest.raises(OutOfTime):
+        a_cell(turns, members=2)
+    monkeypatch.setattr(Turn, "keep", own)
+    result = a_cell(turns, members=2)
+    assert told == [0.5]
+    assert content(result) == content(a_cell(None, members=2))
 
 
 @pytest.mark.parametrize("members", [1, 2])
