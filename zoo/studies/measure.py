@@ -76,8 +76,10 @@ def plan(
     """Every network of the study, seed by seed; corpora are prepared on the way.
 
     Raises:
-        UserError: whatever a study of cells refuses.
+        UserError: whatever a study of cells refuses, or a model that cannot be measured so.
     """
+    for arch in axes.get("archs", asked.archs):
+        _check(arch, probe)
     found = []
     suffix = f"-{short_hash(probe.named(), 4)}" if probe.named() else ""
     for variant in asked.variants:
@@ -85,6 +87,13 @@ def plan(
             if not job.is_reference:
                 found.append(Planned(variant.name, job, f"{job.id}{suffix}"))
     return sorted(found, key=lambda one: one.job.cell.seed)
+
+
+def _check(arch: str, probe: Settings) -> None:
+    if is_multitask(arch):
+        raise UserError(f"arch {arch}: this study trains each network alone; expected hf: in its place")
+    if is_pretrained(arch) and not isinstance(probe, RobustProbe):
+        raise UserError(f"arch {arch}: this study looks into the zoo's models; expected one of them")
 
 
 def study(
@@ -148,7 +157,7 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
     kept = None if weights is None else weights / f"{job.id}.safetensors"
     if kept is not None and not kept.is_file():
         raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
-    values = plain(probe.measure(_subject(job, settings, probe, places, kept)))  # type: ignore[attr-defined]
+    values = plain(probe.measure(_subject(job, settings, places, kept)))  # type: ignore[attr-defined]
     facts = {
         "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
         "corpus": asdict(job.corpus), "kept_weights": kept is not None,
@@ -159,14 +168,10 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
 
 
 def _subject(
-    job: Job, settings: CellSettings, probe: Settings, places: Where, kept: Path | None
+    job: Job, settings: CellSettings, places: Where, kept: Path | None
 ) -> Subject | PretrainedSubject:
     data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
-    if is_multitask(job.model):
-        raise UserError(f"arch {job.model}: this study trains each network alone; expected hf: in its place")
     if is_pretrained(job.model):
-        if not isinstance(probe, RobustProbe):
-            raise UserError(f"arch {job.model}: this study looks into the zoo's models; expected one of them")
         return PretrainedSubject(job.model, job.cell.seed, settings, kept, cache, job.source, data)
     corpus = load_corpus(job.source, settings.text, data, cache)  # type: ignore[arg-type]
     return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache, job.source, data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from corpora import write_films
@@ -145,10 +144,19 @@ def test_the_name_of_a_probe_with_defaults_is_the_cells_own() -> None:
     assert measure.probe_of("drift", {"rows": "20"}).named() == {"rows": 20}
 
 
-def test_studies_that_look_inside_refuse_models_of_hugging_face() -> None:
-    job = SimpleNamespace(model="hf:minilm")
-    with pytest.raises(UserError, match="arch hf:minilm: this study looks into the zoo's models"):
-        measure._subject(job, None, Drift(), Where(), None)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "arch", "said"),
+    [
+        ("drift", "hf:minilm", "arch hf:minilm: this study looks into the zoo's models"),
+        ("robust", "mtdnn:minilm", "arch mtdnn:minilm: this study trains each network alone"),
+    ],
+)
+def test_a_model_that_cannot_be_measured_so_is_refused_before_a_text_is_read(
+    name: str, arch: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure.run, "jobs_of", lambda *_: pytest.fail("a corpus was prepared"))
+    with pytest.raises(UserError, match=said):
+        measure.plan(MEASUREMENTS[name], measure.probe_of(name, {}), Where(), {"archs": (arch,)}, {})
 
 
 def test_a_turn_ends_before_a_network_and_the_next_goes_on(
