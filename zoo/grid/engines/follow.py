@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 from zoo.grid.engines.engine import lost
-from zoo.grid.engines.owner import News
+from zoo.grid.engines.owner import News, Sent
 from zoo.grid.jobs import Job
 from zoo.grid.store import Pending, Store, from_text
 from zoo.grid.worker import Send, outcome
@@ -58,8 +59,8 @@ def follow(
             for kind, cell_id, payload in news.events:
                 if cell_id in left:
                     send((kind, numbers[cell_id], payload))
-            for cell_id, text in news.results.items():
-                _write(store, jobs, numbers, cell_id, text, send)
+            for cell_id, sent in news.results.items():
+                _write(store, jobs, numbers, cell_id, sent, send)
                 written.append(cell_id)
                 left.discard(cell_id)
             if news.error is not None and not news.results:
@@ -68,22 +69,32 @@ def follow(
         # Whatever ends it: what is finished is fetched first, and nothing that is written is fetched again.
         while results := take(written).results:
             written = list(results)
-            for cell_id, text in results.items():
-                _write(store, jobs, numbers, cell_id, text, send)
+            for cell_id, sent in results.items():
+                _write(store, jobs, numbers, cell_id, sent, send)
 
 
 def _write(
-    store: Store, jobs: Sequence[Job], numbers: dict[str, int], cell_id: str, text: str | None, send: Send
+    store: Store, jobs: Sequence[Job], numbers: dict[str, int], cell_id: str, sent: Sent | None, send: Send
 ) -> None:
     number = numbers.get(cell_id)
-    if text is not None:
-        result = from_text(text, f"the result that came back of {cell_id}")
+    if sent is not None:
+        result = from_text(sent.text, f"the result that came back of {cell_id}")
     elif number is not None:
         result = lost(jobs[number], "its worker was lost, and so were those that tried it again")
     else:
         return
     if number is None and store.done(cell_id):
         return  # written by a follower that died before it could say so
-    store.write(result)
+    for name, content in sent.files.items() if sent else ():
+        write_whole(_place(store, name), content)
+    store.write(result)  # last: who sees it finds its files
     if number is not None:
         send(outcome(number, result))
+
+
+def _place(store: Store, name: str) -> Path:
+    """Where a file that came back belongs: below the results folder, and nowhere else."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or path.parts[0] not in ("weights", "models"):
+        raise UserError(f"a worker sent the file {name!r}; expected one below weights/ or models/")
+    return store.folder / path

@@ -1,4 +1,4 @@
-"""Cells as tasks of a Ray cluster: `--engine ray`. Results come back as text; no disk need be shared.
+"""Cells as tasks of a Ray cluster: `--engine ray`. Results and networks come back; no disk need be shared.
 
 A detached actor holds the grid (`zoo.grid.engines.owner`), so the command may die and be started again: it
 finds the actor by the name of its results folder and goes on. Ctrl-C ends the grid, as it does locally.
@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from zoo.core.records import setting
 from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import Stopped, alone, follow
 from zoo.grid.engines.local import worker_variables
-from zoo.grid.engines.owner import News, Owner
+from zoo.grid.engines.owner import News, Owner, Sent
 from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Pending, Store, as_text
 from zoo.grid.worker import Send, settle
@@ -50,11 +51,6 @@ class Ray(Engine):
 
     def check(self, places: Places) -> None:
         """See `Engine.check`."""
-        if places.keep_weights or places.save_models:
-            raise UserError(
-                "--keep-weights, --save-models: only results come back from --engine ray; expected neither, "
-                "or another engine"
-            )
         _connect(self.address)
 
     def device(self, asked: str) -> str:
@@ -126,15 +122,15 @@ class _Actor(Owner):
         self.task = ray.remote(_run_cell).options(max_retries=0, runtime_env=variables, **task)
         self.arguments = (places, folder, ray.get_runtime_context().current_actor)
 
-    async def _launch(self, job: Job) -> str:
-        kind, text = await self.task.remote(job, *self.arguments)
-        if kind == "error":
-            raise UserError(text)
-        return str(text)
+    async def _launch(self, job: Job) -> Sent:
+        error, sent = await self.task.remote(job, *self.arguments)
+        if error:
+            raise UserError(error)
+        return Sent(*sent)
 
 
-def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, str]:
-    """One cell, in a worker of the cluster: ("result", its text), or ("error", what stops all cells)."""
+def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, tuple[str, dict[str, bytes]]]:
+    """One cell, in a worker of the cluster: what stops all cells, or empty; and what it sends (`Sent`)."""
     import torch
 
     torch.set_num_threads(1)
@@ -145,10 +141,13 @@ def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, s
     def send(event: tuple[str, int, dict[str, Any]]) -> None:
         owner.tell.remote(event[0], job.id, event[2])
 
-    try:
-        return "result", as_text(settle(job, places, send, 0))
-    except UserError as error:
-        return "error", f"{error} (on {socket.gethostname()})"
+    with tempfile.TemporaryDirectory(prefix="uegr-cell-") as out:
+        try:
+            text = as_text(settle(job, replace(places, out=Path(out)), send, 0))
+        except UserError as error:
+            return f"{error} (on {socket.gethostname()})", ("", {})
+        files = {str(p.relative_to(out)): p.read_bytes() for p in Path(out).rglob("*") if p.is_file()}
+        return "", (text, files)
 
 
 def _connect(address: str) -> Any:

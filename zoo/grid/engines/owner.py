@@ -1,8 +1,9 @@
 """Who holds a grid that runs elsewhere: it gives out cells, tries lost ones again, keeps results.
 
-The owner lives in the cluster and outlasts whoever follows it. A result is text; it is handed over until the
-follower says that it is written, so that nothing is lost whenever the follower dies. Nothing here knows which
-engine: `launch` runs one cell somewhere and `lost` says which of its errors mean that the place was lost.
+The owner lives in the cluster and outlasts whoever follows it. A result is text, and files where a network is
+kept; it is handed over until the follower says that it is written, so that nothing is lost whenever the
+follower dies. Nothing here knows which engine: `launch` runs one cell somewhere and `lost` says which of its
+errors mean that the place was lost.
 """
 
 from __future__ import annotations
@@ -10,26 +11,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from zoo.core.errors import UserError
 from zoo.grid.jobs import Job
 
-A_PORTION = 200  # results handed over at once
+A_PORTION, SIZE = 200, 2**28  # results handed over at once, and bytes of files after which no more are
 MOST_EVENTS = 10_000  # kept while nobody follows
 PATIENCE = 1.0  # seconds that a follower waits for news
 
 # (event, cell, payload), as in `zoo.grid.worker` but by the cell's name: followers number cells differently.
 Told = tuple[str, str, dict[str, Any]]
-Launch = Callable[[Job], Awaitable[str]]
+
+
+class Sent(NamedTuple):
+    """What a worker sends of a cell: its result as text, and files by their names in the results folder."""
+
+    text: str
+    files: dict[str, bytes]
+
+
+Launch = Callable[[Job], Awaitable[Sent]]
 
 
 class News(NamedTuple):
     """What a follower gets: events, results by cell (None: lost for good), and what stops the grid."""
 
     events: list[Told]
-    results: dict[str, str | None]
+    results: dict[str, Sent | None]
     error: str | None
 
 
@@ -37,7 +48,7 @@ class Owner:
     """The cells of one results folder.
 
     Args:
-        launch: runs a cell and gives the text of its result.
+        launch: runs a cell and gives what it sends.
         lost: the errors of `launch` after which the cell is tried again.
         retries: so often; then the cell has failed.
     """
@@ -47,7 +58,7 @@ class Owner:
         self.waiting: deque[Job] = deque()
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.known: set[str] = set()  # waiting, running, or with a result that is not fetched yet
-        self.results: dict[str, str | None] = {}
+        self.results: dict[str, Sent | None] = {}
         self.events: deque[Told] = deque(maxlen=MOST_EVENTS)
         self.error: str | None = None
         self.most = 0
@@ -70,7 +81,8 @@ class Owner:
     async def take(self, written: Sequence[str]) -> News:
         """Forget the results that are written; give those that are not, and what was told since."""
         for cell_id in written:
-            if self.results.pop(cell_id, "") != "":
+            if cell_id in self.results:
+                del self.results[cell_id]
                 self.known.discard(cell_id)
         if not self.results and not self.events and self.error is None:
             self.news.clear()
@@ -78,8 +90,15 @@ class Owner:
                 await asyncio.wait_for(self.news.wait(), PATIENCE)
         events = list(self.events)
         self.events.clear()
-        portion = list(self.results.items())[:A_PORTION]
-        return News(events, dict(portion), self.error)
+        return News(events, dict(self._portion()), self.error)
+
+    def _portion(self) -> Iterator[tuple[str, Sent | None]]:
+        size = 0
+        for cell_id, sent in islice(self.results.items(), A_PORTION):
+            yield cell_id, sent
+            size += sum(map(len, sent.files.values())) if sent else 0
+            if size > SIZE:
+                return
 
     def _fill(self) -> None:
         while self.waiting and len(self.tasks) < self.most and self.error is None:
@@ -99,7 +118,7 @@ class Owner:
         self.news.set()
         self._fill()
 
-    async def _tried(self, job: Job) -> str | None:
+    async def _tried(self, job: Job) -> Sent | None:
         for _ in range(self.retries + 1):
             try:
                 return await self.launch(job)

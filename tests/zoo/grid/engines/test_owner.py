@@ -15,7 +15,7 @@ from zoo.core.errors import UserError
 from zoo.core.result import Result
 from zoo.grid.engines import owner as owners
 from zoo.grid.engines.follow import alone, follow
-from zoo.grid.engines.owner import News, Owner
+from zoo.grid.engines.owner import News, Owner, Sent
 from zoo.grid.jobs import Job
 from zoo.grid.store import Store, as_text
 
@@ -35,12 +35,13 @@ class Elsewhere:
         self.started: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
         self.breaks: dict[str, list[BaseException]] = {}  # what happens to the next tries of a cell
+        self.files: dict[str, dict[str, bytes]] = {}  # that a cell sends with its result
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.owner = Owner(self.launch, (Lost,), retries)
 
-    async def launch(self, job: Job) -> str:
+    async def launch(self, job: Job) -> Sent:
         self.started[job.id] += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -49,7 +50,7 @@ class Elsewhere:
         self.at_once -= 1
         if self.breaks.get(job.id):
             raise self.breaks[job.id].pop(0)
-        return as_text(replace(job.head, best_epoch=1))
+        return Sent(as_text(replace(job.head, best_epoch=1)), self.files.get(job.id, {}))
 
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
@@ -167,3 +168,52 @@ def test_one_follower_a_folder(tmp_path: Path) -> None:
         pass
     with alone(Store(tmp_path), "ray"):
         pass
+
+
+# --- networks that are kept -------------------------------------------------------------------------------
+
+
+def test_files_of_a_cell_stand_before_its_result(there: Elsewhere, jobs, tmp_path: Path, monkeypatch) -> None:
+    first = jobs[0].id
+    there.files = {first: {f"weights/{first}.safetensors": b"w", f"models/{first}/model.json": b"{}"}}
+    own, seen = Store.write, list[bool]()
+
+    def write(self: Store, result: Result) -> Path:
+        if result.id == first:
+            seen.append((tmp_path / "models" / first / "model.json").is_file())
+        return own(self, result)
+
+    monkeypatch.setattr(Store, "write", write)
+    followed(jobs, there, tmp_path)
+    assert seen == [True]
+    assert (tmp_path / "weights" / f"{first}.safetensors").read_bytes() == b"w"
+    assert len(list(Store(tmp_path).cells())) == 12
+
+
+def test_large_files_come_a_few_at_a_time(there: Elsewhere, jobs, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(owners, "SIZE", 5)
+    there.files = {job.id: {f"weights/{job.id}.safetensors": b"four"} for job in jobs}
+    most = 0
+
+    def take(written) -> News:
+        nonlocal most
+        news = there.take(written)
+        most = max(most, len(news.results))
+        return news
+
+    followed(jobs, there, tmp_path, take)
+    assert most == 2, "the second one is more than five bytes"
+    assert len(list((tmp_path / "weights").iterdir())) == 12
+
+
+@pytest.mark.parametrize(
+    "name", ["../escaped", "/escaped", "weights/../../escaped", "other/escaped", "x.json"]
+)
+def test_a_file_that_belongs_elsewhere_is_not_written(
+    there: Elsewhere, jobs, tmp_path: Path, name: str
+) -> None:
+    there.files = {jobs[0].id: {name: b"x"}}
+    with pytest.raises(UserError, match=r"expected one below weights/ or models/"):
+        followed(jobs[:1], there, tmp_path / "out")
+    assert not list(tmp_path.rglob("escaped"))
+    assert not list((tmp_path / "out").glob("*.json"))

@@ -81,8 +81,9 @@ def results(folder: Path) -> list[Path]:
 
 def test_driver_and_workers_may_die(cluster: dict[str, str], films: Path, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    subprocess.run(command(films, here, "--jobs", "1"), env=cluster, check=True, capture_output=True)
-    ray = command(films, there, "--engine", "ray", "--address", f"127.0.0.1:{PORT}")
+    keep = ("--keep-weights", "--save-models")
+    subprocess.run(command(films, here, "--jobs", "1", *keep), env=cluster, check=True, capture_output=True)
+    ray = command(films, there, "--engine", "ray", "--address", f"127.0.0.1:{PORT}", *keep)
     driver = started(ray, cluster)
     wait_for(lambda: len(results(there)) >= 1)
     driver.send_signal(signal.SIGKILL)
@@ -98,6 +99,13 @@ def test_driver_and_workers_may_die(cluster: dict[str, str], films: Path, tmp_pa
     assert f"{CELLS - known} to run" in again.stderr
     assert contents(there) == contents(here)
     assert len(contents(there)) == CELLS
+    kept = [
+        sorted(p.relative_to(out) for p in out.glob("[wm]*/**/*") if p.is_file()) for out in (here, there)
+    ]
+    assert kept[0] == kept[1]
+    weights = [name for name in kept[0] if name.suffix == ".safetensors"]
+    assert len(weights) == 2 * (CELLS - 1)
+    assert all((here / name).read_bytes() == (there / name).read_bytes() for name in weights)
     assert processes("ray::_run_cell") == []
 
 
