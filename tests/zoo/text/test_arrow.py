@@ -185,6 +185,19 @@ def bad(folder: Path, kind: str, films: Callable[..., Pairs]) -> Path:
     return folder
 
 
+def test_a_parquet_file_of_the_hub_has_the_names_of_its_classes(tmp_path: Path) -> None:
+    """Its labels are numbers, and their names stand in its metadata, as in the files of `save_to_disk`."""
+    import pyarrow.parquet
+
+    rows = pyarrow.table({"text": [f"film {i}" for i in range(40)], "label": [i % 2 for i in range(40)]})
+    features = {"label": {"names": list(CLASSES), "_type": "ClassLabel"}}
+    written = rows.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pyarrow.parquet.write_table(written, tmp_path / "named.parquet")
+    pyarrow.parquet.write_table(rows, tmp_path / "numbered.parquet")
+    assert set(read(tmp_path / "named.parquet").labels) == set(CLASSES)
+    assert set(read(tmp_path / "numbered.parquet").labels) == {"0", "1"}
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,10 @@ def test_the_parquet_files_of_the_hub(name: str, tmp_path: Path) -> None:
         numbers = range(first, first + count)
         texts = {f"sentence{k}": [f"{k} {i}" for i in numbers] for k in (1, 2)}
         table = pyarrow.table({**texts, "label": [unit * (i % 2) for i in numbers], "idx": list(numbers)})
-        parquet.write_table(table, folder / f"{file}.parquet")
+        # The hub names the classes in its own words.
+        features = {"label": {"names": ["so", "not so"], "_type": "ClassLabel"}}
+        written = {"huggingface": json.dumps({"info": {"features": features}})}
+        parquet.write_table(table.replace_schema_metadata(written), folder / f"{file}.parquet")
     found = load_examples(name, OwnTokens(), tmp_path)
     assert (len(found.train), len(found.validation), len(found.test)) == (36, 4, 10)
     assert found.test.texts == [f"1 {i}" for i in range(100, 110)]

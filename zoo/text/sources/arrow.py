@@ -24,7 +24,7 @@ from zoo.text.sources.rows import (
     guess_language,
 )
 from zoo.text.sources.simple import columns_of_parts, labelled
-from zoo.text.sources.tables import Row
+from zoo.text.sources.tables import Row, class_names, named
 
 PARTS_FILE, STATE_FILE = "dataset_dict.json", "state.json"
 
@@ -59,19 +59,9 @@ class ArrowTable:
         return Head(names, cells, str(self.path))
 
     def classes(self, column: str) -> tuple[str, ...]:
-        """Return the names of the classes whose numbers the column has; none of any other column.
-
-        Raises `UserError` for names that are empty or not distinct.
-        """
+        """Return the names of the classes whose numbers the column has; raises as `class_names`."""
         for schema, _ in self._batches(self.files[:1]):
-            try:
-                written = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
-                names = tuple(str(name).strip() for name in written["names"])
-            except (KeyError, TypeError, ValueError):
-                return ()
-            if not all(names) or len(set(names)) < len(names):
-                raise UserError(f"{self.path}: classes {', '.join(names)}; expected distinct names")
-            return names if written.get("_type") == "ClassLabel" else ()
+            return class_names(schema, column, self.path)
         return ()
 
     def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
@@ -87,7 +77,7 @@ class ArrowTable:
             columns = [self._whole(batch.column(schema.get_field_index(name))) for name in wanted]
             for cells in zip(*(column.to_pylist() for column in columns), strict=True):
                 number += 1
-                yield number, tuple(map(_named, cells, names))
+                yield number, tuple(map(named, cells, names))
 
     def _batches(self, files: Sequence[Path]) -> Iterator[tuple[Any, Any]]:
         """Yield (schema, batch) of every batch, and first (schema, None) for each file."""
@@ -108,10 +98,6 @@ class ArrowTable:
             return column
         except self._arrow.ArrowException as error:
             raise UserError(f"{self.path}: damaged ({_line(error)}); expected whole Arrow files") from None
-
-
-def _named(cell: object, names: Sequence[str]) -> object:
-    return names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell
 
 
 def _line(error: Exception) -> str:

@@ -107,7 +107,7 @@ class GlueTsv:
 
 
 def _parquet_lines(card: Card, path: Path) -> Iterator[Line]:
-    table = ParquetTable(path)
+    table = ParquetTable(path, by_number=True)  # whose meaning the card says
     head = table.head()
     chosen: dict[str, str] = {}
     for what, names in card.columns.items():

@@ -105,13 +105,33 @@ def _begins_with_bracket(path: Path) -> bool:
     return next((line for _, line in text_lines(path)), "").lstrip().startswith("[")
 
 
+def class_names(schema: Any, column: str, path: Path) -> tuple[str, ...]:
+    """Return the names of the classes whose numbers a column has: `datasets` writes them into Arrow's schema.
+
+    None of any other column. Raises `UserError` for names that are empty or not distinct.
+    """
+    try:
+        written = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
+        names = tuple(str(name).strip() for name in written["names"])
+    except (KeyError, TypeError, ValueError):
+        return ()
+    if not all(names) or len(set(names)) < len(names):
+        raise UserError(f"{path}: classes {', '.join(names)}; expected distinct names")
+    return names if written.get("_type") == "ClassLabel" else ()
+
+
+def named(cell: object, names: Sequence[str]) -> object:
+    """Return the name of a class in place of its number."""
+    return names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell
+
+
 class ParquetTable:
-    """A parquet file, read with pyarrow."""
+    """A parquet file, read with pyarrow; classes by the names that `datasets` wrote, or by_number."""
 
     unit = "row"
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, by_number: bool = False) -> None:
+        self.path, self.by_number = path, by_number
         try:
             import pyarrow
             import pyarrow.parquet
@@ -137,10 +157,13 @@ class ParquetTable:
         """Yield the rows, a batch at a time in memory."""
         try:
             with self._open(self.path) as file:
+                schema = file.schema_arrow
+                names = [() if self.by_number else class_names(schema, name, self.path) for name in wanted]
                 batches = file.iter_batches(columns=list(wanted))
                 columns = ([batch.column(name).to_pylist() for name in wanted] for batch in batches)
                 cells = (row for batch in columns for row in zip(*batch, strict=True))
-                yield from enumerate(cells, start=1)
+                for number, row in enumerate(cells, start=1):
+                    yield number, tuple(map(named, row, names))
         except self._errors as error:
             raise self._broken(error) from None
 
