@@ -173,6 +173,11 @@ class MultiTaskRun(MethodRun):
         return self.answering[number]
 
     def entry_of(self, number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """An epoch's entry of the curve as one task has it: terms of all steps, the score its own."""
+        """An epoch's entry of the curve as one task has it: terms of all steps, the score its own.
+
+        Of an empty one, as there are within an epoch, an empty one.
+        """
+        if not entry:
+            return {}
         own = {"validation_accuracy": self.scores[entry["epoch"] - 1][number]} if self.scores else {}
-        return {**entry, **own} if entry else {}
+        return {**entry, **own}

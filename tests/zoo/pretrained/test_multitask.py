@@ -37,6 +37,7 @@ from zoo.studies import run
 from zoo.studies.study import Study
 from zoo.text import load_examples
 from zoo.text.settings import OwnTokens
+from zoo.training import loop
 from zoo.training.optim import make_optimizer, make_schedule
 from zoo.training.settings import CellSettings, TrainSettings
 from zoo.training.turns import Turn
@@ -52,6 +53,20 @@ def new_run(tiny_bert: Path, data_dir: Path, recipe: Any = "uegr", **train: Any)
     )
     parts = [load_examples(task, text, data_dir) for task in TASKS]
     return make_run_together(5, [settings] * 3, Encoder(tiny_bert), parts, torch.device("cpu"))
+
+
+def test_a_long_epoch_is_told_of_on_the_way(
+    tiny_bert: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the second epoch, when there is a score of the first: as on any real task."""
+    monkeypatch.setattr(loop, "BEAT", 0.0)
+    run, told = new_run(tiny_bert, data_dir, "dropout"), list[dict[str, Any]]()
+    run.fit(lambda share, entry: told.append(run.entry_of(0, entry)))
+    run.close()
+    ends = [number for number, entry in enumerate(told) if entry]
+    assert len(ends) == 2
+    assert ends[1] - ends[0] > 2
+    assert [told[number]["epoch"] for number in ends] == [1, 2]
 
 
 def flat(model: nn.Module) -> Tensor:
