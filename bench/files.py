@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError, write_whole
+from zoo.core.errors import UserError, writing
 
 
 def check_place(path: Path) -> None:
@@ -20,10 +20,9 @@ def check_place(path: Path) -> None:
     if not path.parent.is_dir():
         raise UserError(f"--out {path}: there is no folder {path.parent}")
     probe = path.with_name(f".{path.name}.probe")
-    try:
-        write_whole(probe, b"")
-    finally:
-        probe.unlink(missing_ok=True)
+    with writing(path):
+        probe.write_bytes(b"")
+        probe.unlink()
 
 
 def read(path: Path) -> dict[str, Any]:

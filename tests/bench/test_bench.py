@@ -133,8 +133,8 @@ def test_a_place_that_cannot_be_written_is_found_out_first(
     target = tmp_path / "levers.json"
     code, _, err = run(capsys, "levers", "--out", str(target))
     assert code == 2
-    assert "cannot be written (Read-only file system); expected a place to write to" in err
-    assert err.count("\n") == 1
+    said = "cannot be written (Read-only file system); expected a place to write to"
+    assert err == f"zoo.bench: {target}: {said}\n"
     assert list(tmp_path.iterdir()) == []
 
 

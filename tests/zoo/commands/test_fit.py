@@ -329,7 +329,6 @@ def test_another_training_does_not_go_on_from_it(run: Run, monkeypatch: pytest.M
     """Other rows, another seed or other settings in the same place: it begins anew."""
     monkeypatch.setattr(turns, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(turns, "SHARE", 1e9)
-    monkeypatch.setattr(fit, "forget", lambda *_: None, raising=False)
     monkeypatch.setattr("zoo.training.turns.forget", lambda *_: None)
     options = ["moods.csv", *SMALL, "--out", "begun"]
     assert "goes on" not in run(fit.main, *options)[2]
