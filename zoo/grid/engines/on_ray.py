@@ -126,11 +126,12 @@ class _Actor(Owner):
         error, sent = await self.task.remote(job, *self.arguments)
         if error:
             raise UserError(error)
-        return Sent(*sent)
+        found: Sent = sent
+        return found
 
 
-def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, tuple[str, dict[str, bytes]]]:
-    """One cell, in a worker of the cluster: what stops all cells, or empty; and what it sends (`Sent`)."""
+def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, Sent]:
+    """One cell, in a worker of the cluster: what stops all cells, or empty; and what it sends."""
     import torch
 
     torch.set_num_threads(1)
@@ -145,9 +146,9 @@ def _run_cell(job: Job, places: Places, folder: str, owner: Any) -> tuple[str, t
         try:
             text = as_text(settle(job, replace(places, out=Path(out)), send, 0))
         except UserError as error:
-            return f"{error} (on {socket.gethostname()})", ("", {})
+            return f"{error} (on {socket.gethostname()})", Sent("", {})
         files = {str(p.relative_to(out)): p.read_bytes() for p in Path(out).rglob("*") if p.is_file()}
-        return "", (text, files)
+        return "", Sent(text, files)
 
 
 def _connect(address: str) -> Any:
