@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -123,7 +122,7 @@ def _run(options: argparse.Namespace) -> int:
     begun = options.out.with_name(f".{options.out.name}.begun")
     until = end_of(minutes_given(vars(options)).get("minutes", 0.0))
     try:
-        classifier.fit_corpus(corpus, Turns(begun, "model", until=math.inf if until is None else until))
+        classifier.fit_corpus(corpus, Turns(begun, "model", until=until))
     except KeyboardInterrupt:
         if begun.is_dir():
             say("the same command goes on from its last full minute")

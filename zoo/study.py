@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from zoo.core.result import Result
     from zoo.evidence.measurements import Measurement
     from zoo.evidence.questions import Question
-    from zoo.grid.jobs import Job
+    from zoo.grid.jobs import Job, Places
     from zoo.studies.study import Study
 
 
@@ -97,11 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     planned = run.of_jobs(studies[0], jobs)
     say(f"{len(jobs)} cells, {len(planned.pending)} to run, results in {planned.places.out}/")
     if options.dry_run:
-        from zoo.grid.estimate import estimate_as_run, in_words
-
-        found = estimate_as_run(planned.missing, planned.places, status)
-        status("")
-        say(in_words(found, planned.missing, planned.workers, planned.places))
+        say(_time_of(planned.missing, planned.places, planned.workers))
         return 0
     code = run.stopped(planned)
     results = {result.id: result for result in run.results_of(planned)}
@@ -140,9 +136,12 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
     axes = {key: tuple(value) for key, value in named.items() if value}
     planned = measure.plan(asked, probe, places, axes, from_text(assignments(options.set or ())))
-    pending = sum(not (Path(out) / f"{one.id}.json").exists() for one in planned)
-    say(f"{len(planned)} networks, {pending} to measure, results in {out}/")
+    missing = [one for one in planned if not (Path(out) / f"{one.id}.json").exists()]
+    say(f"{len(planned)} networks, {len(missing)} to measure, results in {out}/")
     if options.dry_run:
+        if not options.weights:
+            training = [one.job for one in missing]
+            say(f"{_time_of(training, measure.grid_places(places), 1)}; so does measuring")
         return 0
     try:
         points = measure.measure_all(planned, probe, places, options.weights)
@@ -154,6 +153,15 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     else:
         print(terminal(blocks(asked, points), terminal_width()))
     return 0
+
+
+def _time_of(jobs: Sequence[Job], places: Places, workers: int) -> str:
+    """How long the training of these cells takes, in words."""
+    from zoo.grid.estimate import estimate_as_run, in_words
+
+    found = estimate_as_run(jobs, places, status)
+    status("")
+    return in_words(found, jobs, workers, places)
 
 
 def _print_answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -57,12 +58,12 @@ def command(name: str, run: Callable[[], int]) -> int:
         _began = None
 
 
-def end_of(minutes: float) -> float | None:
-    """When so many minutes of the present command are over, by `time.monotonic`; 0 minutes: never (None).
+def end_of(minutes: float) -> float:
+    """When so many minutes of the present command are over, by `time.monotonic`; 0 minutes: never (inf).
 
     Outside of a command they begin now.
     """
-    return (time.monotonic() if _began is None else _began) + 60 * minutes if minutes else None
+    return (time.monotonic() if _began is None else _began) + 60 * minutes if minutes else math.inf
 
 
 def one_line(text: str) -> str:

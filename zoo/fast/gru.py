@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from zoo.fast.linear import cross_product, linear, product, tanh_
+from zoo.fast.linear import affine_into, cross_product, mkl_is_fast, product, tanh_
 
-LARGE = 4_000  # entries of the states of one direction, from which on oneDNN's product pays
+# Entries of the states of one direction, from which on oneDNN's product pays where MKL is slow.
+LARGE = 4_000
 
 
 @dataclass(frozen=True)
@@ -67,55 +68,72 @@ def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> T
         ahead, back: one-layer, one-way GRUs that hold the weights.
     """
     packing = Packing.of(mask)
-    states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
     inputs = x.flatten(0, 1).index_select(0, packing.tokens)
     input_weights, weights, input_biases, biases = zip(
         *(layer.all_weights[0] for layer in (ahead, back)), strict=True
     )
-    gates = linear(inputs, torch.cat(input_weights), torch.cat(input_biases))
-    packed = _Recurrence.apply(gates, torch.stack(weights), torch.stack(biases), packing)
+    packed = _Layer.apply(
+        inputs, torch.cat(input_weights), torch.cat(input_biases),
+        torch.stack(weights), torch.stack(biases), packing,
+    )  # fmt: skip
+    states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
     return states.index_copy(0, packing.tokens, packed).unflatten(0, x.shape[:2])
 
 
-class _Recurrence(torch.autograd.Function):
-    """(N, 6H) input parts of the gates [r, z, n] of both directions -> (N, 2H) states, in packed order."""
+class _Layer(torch.autograd.Function):
+    """(N, D) inputs -> (N, 2H) states of both directions, in packed order.
+
+    Weights are those of torch's GRU, of the gates [r, z, n]: (6H, D) and (6H,) for the inputs, the directions
+    one behind the other, (2, 3H, H) and (2, 3H) for the states.
+    """
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor, packing: Packing) -> Tensor:
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        input_weight: Tensor,
+        input_bias: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        packing: Packing,
+    ) -> Tensor:
         counts, hidden = packing.counts, weight.shape[2]
-        acts = gates.new_empty(2, len(gates), 3 * hidden)  # becomes r, z, n
-        acts[0] = gates[:, : 3 * hidden]
-        torch.index_select(gates[:, 3 * hidden :], 0, packing.mirror, out=acts[1])
-        recurrent = torch.empty_like(acts)  # h' V + c
-        states = gates.new_empty(2, len(gates), hidden)
-        before, row = gates.new_zeros(2, packing.texts, hidden), bias[:, None]
+        acts = inputs.new_empty(2, len(inputs), 3 * hidden)  # becomes r, z, n
+        rows = inputs, inputs.index_select(0, packing.mirror)
+        for out, own, w, b in zip(acts, rows, input_weight.chunk(2), input_bias.chunk(2), strict=True):
+            affine_into(out, own, w, b)
+        recurrent = inputs.new_empty(2, len(inputs), hidden)  # h' V_n + c
+        states = torch.empty_like(recurrent)
+        before, row = inputs.new_zeros(2, packing.texts, hidden), bias[:, None]
         columns = weight.transpose(1, 2).contiguous()
         steps = zip(
             counts,
-            *_by_step(acts, counts, slice(0, 2 * hidden), slice(0, hidden), slice(hidden, 2 * hidden)),
-            *_by_step(acts, counts, slice(2 * hidden, None)),
-            *_by_step(recurrent, counts, slice(None), slice(0, 2 * hidden), slice(2 * hidden, None)),
+            *_by_step(acts, counts, slice(0, 2 * hidden), slice(0, hidden), slice(2 * hidden, None)),
+            *_by_step(recurrent, counts, slice(None)),
             *_by_step(states, counts, slice(None)),
             strict=True,
         )
-        for count, rz, r, z, new, rec, rec_rz, rec_new, state in steps:
-            before = before[:, :count]
-            if count * hidden < LARGE:
+        rec = inputs.new_empty(2, 0, 3 * hidden)  # h' V + c
+        for count, rz, r, new, rec_new, state in steps:
+            if count != rec.shape[1]:
+                before, rec = before[:, :count], inputs.new_empty(2, count, 3 * hidden)
+            if _by_mkl(count * hidden):
                 torch.baddbmm(row, before, columns, out=rec)
             else:
                 torch.stack([product(before[i], columns[i].t()) for i in range(2)], out=rec)
                 rec.add_(row)
-            rz.add_(rec_rz).sigmoid_()
+            rz.add_(rec[..., : 2 * hidden]).sigmoid_()
+            rec_new.copy_(rec[..., 2 * hidden :])
             tanh_(new.addcmul_(r, rec_new))
-            before = torch.lerp(new, before, z, out=state)
-        ctx.save_for_backward(acts, recurrent, states, weight)
+            before = torch.lerp(new, before, rz[..., hidden:], out=state)
+        ctx.save_for_backward(inputs, input_weight, acts, recurrent, states, weight)
         ctx.packing = packing
         return torch.cat([states[0], states[1].index_select(0, packing.mirror)], 1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        acts, recurrent, states, weight = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, input_weight, acts, recurrent, states, weight = ctx.saved_tensors
         packing: Packing = ctx.packing
         counts, hidden = packing.counts, weight.shape[2]
         r, z, new = acts.split(hidden, 2)
@@ -124,10 +142,11 @@ class _Recurrence(torch.autograd.Function):
         )
         # d h' V + c = d h * factors, for the gates r, z, n; and the n of the input part lacks the factor r.
         factors = torch.empty_like(acts)
-        factor_new = (1 - z) * (1 - new * new)
+        rest = 1 - z
+        factor_new = (1 - new * new).mul_(rest)
         torch.mul(factor_new, r, out=factors[..., 2 * hidden :])
-        torch.mul(factors[..., 2 * hidden :] * recurrent[..., 2 * hidden :], 1 - r, out=factors[..., :hidden])
-        torch.mul((before - new) * z, 1 - z, out=factors[..., hidden : 2 * hidden])
+        torch.mul(factors[..., 2 * hidden :] * recurrent, 1 - r, out=factors[..., :hidden])
+        torch.mul((before - new).mul_(z), rest, out=factors[..., hidden : 2 * hidden])
 
         d_state = torch.empty_like(states)
         d_state[0] = gradient[:, :hidden]
@@ -139,25 +158,37 @@ class _Recurrence(torch.autograd.Function):
             *_by_step(z, counts, slice(None)),
             *_by_step(d_state, counts, slice(None)),
             *_by_step(d_recurrent, counts, slice(None)),
+            d_recurrent.unflatten(2, (3, hidden)).split(counts, 1),
             strict=True,
         )
-        for count, z_t, d_h, d_rec in reversed(list(steps)):
-            d_h.add_(carry[:, :count])
-            d_rec.unflatten(2, (3, hidden)).mul_(d_h[:, :, None])
-            torch.mul(d_h, z_t, out=carry[:, :count])
-            if count * hidden < LARGE:
-                carry[:, :count].baddbmm_(d_rec, weight)
+        for count, z_t, d_h, d_rec, d_rec_gates in reversed(list(steps)):
+            own = carry[:, :count]
+            d_h.add_(own)
+            d_rec_gates.mul_(d_h[:, :, None])
+            torch.mul(d_h, z_t, out=own)
+            if _by_mkl(count * hidden):
+                own.baddbmm_(d_rec, weight)
             else:
                 for i in range(2):
-                    carry[i, :count].add_(product(d_rec[i], weight[i].t()))
-        d_weight = d_bias = None
-        if ctx.needs_input_grad[1]:  # not where only the input is attacked
+                    own[i].add_(product(d_rec[i], weight[i].t()))
+        _, *wanted = ctx.needs_input_grad[:5]
+        d_input_weight = d_input_bias = d_weight = d_bias = None
+        if any(wanted):  # not where only the input is attacked
             d_weight = torch.stack([cross_product(d_recurrent[i], before[i]) for i in range(2)])
             d_bias = d_recurrent.sum(1)
-        d_acts = d_recurrent
-        d_acts[..., 2 * hidden :] = d_state * factor_new
-        d_gates = torch.cat([d_acts[0], d_acts[1].index_select(0, packing.mirror)], 1)
-        return d_gates, d_weight, d_bias, None
+        torch.mul(d_state, factor_new, out=d_recurrent[..., 2 * hidden :])
+        d_gates = acts.new_empty(len(inputs), 6 * hidden)
+        d_gates[:, : 3 * hidden] = d_recurrent[0]
+        torch.index_select(d_recurrent[1], 0, packing.mirror, out=d_gates[:, 3 * hidden :])
+        if any(wanted):
+            d_input_weight, d_input_bias = cross_product(d_gates, inputs), d_gates.sum(0)
+        d_inputs = product(d_gates, input_weight.t()) if ctx.needs_input_grad[0] else None
+        return d_inputs, d_input_weight, d_input_bias, d_weight, d_bias, None
+
+
+def _by_mkl(entries: int) -> bool:
+    """Whether a step's product of states with so many entries of a direction goes to MKL."""
+    return mkl_is_fast() or entries < LARGE
 
 
 def _by_step(packed: Tensor, counts: list[int], *columns: slice) -> list[tuple[Tensor, ...]]:

@@ -2,13 +2,18 @@
 
 On a CPU torch hands float32 products to MKL, which is slower than oneDNN on processors that are not Intel's.
 torch brings oneDNN along for convolutions; the one operator of it that takes plain matrices is meant for
-torch's own compiler, so it is tried once and MKL stays where it does not work.
+torch's own compiler, so it is tried once and MKL stays where it does not work. Its detour costs the more the
+fewer rows there are: those of one step of a recurrent layer stay with MKL where that is fast.
 """
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,6 +40,21 @@ def onednn_product() -> Callable[[Tensor, Tensor], Tensor] | None:
         return None
 
 
+@cache
+def mkl_is_fast() -> bool:
+    """Whether MKL computes here as fast as oneDNN: on a processor of Intel's, and unless it is bounded."""
+    return _vendor() == "GenuineIntel" and "MKL_CBWR" not in os.environ
+
+
+def _vendor(about: str = "/proc/cpuinfo") -> str:
+    """The maker of the processor as it names itself; elsewhere than on Linux and Windows empty."""
+    try:
+        found = re.search(r"^vendor_id\s*:\s*(\S+)", Path(about).read_text(), re.MULTILINE)
+    except OSError:
+        found = re.search(r"(\w+)$", platform.processor())  # Windows: "Intel64 Family 6 ..., GenuineIntel"
+    return found.group(1) if found else ""
+
+
 def product(a: Tensor, b: Tensor) -> Tensor:
     """(N, K), (C, K) -> (N, C) = a b'; without gradient."""
     if a.dtype == torch.float32 and a.device.type == "cpu" and a.numel() > 0:
@@ -42,6 +62,14 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         if fast is not None:
             return fast(a, b)
     return a @ b.t()
+
+
+def affine_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
+    """(N, C) out = (N, D) x by (C, D) weight + (C,) bias; without gradient."""
+    if mkl_is_fast() or len(x) < FEW_ROWS:
+        torch.addmm(bias, x, weight.t(), out=out)
+    else:
+        torch.add(product(x, weight), bias, out=out)
 
 
 def cross_product(a: Tensor, b: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Places:
         keep_weights: write the weights of each cell to `out/weights`.
         save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
         resumes: keep the state of a cell that trains in `out/.begun`, to go on where it was cut off.
-        until: when to end, by `time.monotonic`; None: when all is done.
+        until: when to end, by `time.monotonic`, if all is not done before.
     """
 
     out: Path
@@ -42,12 +43,12 @@ class Places:
     keep_weights: bool = False
     save_models: bool = False
     resumes: bool = True
-    until: float | None = None
+    until: float = math.inf
 
     @property
     def over(self) -> bool:
         """Whether the time is over."""
-        return self.until is not None and time.monotonic() >= self.until
+        return time.monotonic() >= self.until
 
     @property
     def begun(self) -> Path | None:

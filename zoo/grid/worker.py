@@ -7,7 +7,6 @@ for bit whatever the number of workers (and two one-thread workers are faster th
 
 from __future__ import annotations
 
-import math
 import multiprocessing.connection
 import os
 import signal
@@ -277,8 +276,7 @@ def turns_of(job: Job, places: Places, resumed: Callable[[float], None] = lambda
     """Where the state of a training is kept, and who may go on with it; `resumed`: see `Turns`."""
     import torch
 
-    until = math.inf if places.until is None else places.until
-    return Turns(places.begun, job.claim, who(torch.device(places.device)), until, resumed)
+    return Turns(places.begun, job.claim, who(torch.device(places.device)), places.until, resumed)
 
 
 def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from zoo.core.options import lookup, parse_setting
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
 from zoo.evidence.questions import Variant
-from zoo.grid.jobs import Job
+from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 from zoo.probes.drift import Drift
 from zoo.probes.drop import Drop
@@ -133,7 +133,7 @@ def measure_all(
     until = end_of(places.minutes)
     for number, one in enumerate(planned, 1):
         path = folder / f"{one.id}.json"
-        if until is not None and not path.exists() and time.monotonic() >= until:
+        if not path.exists() and time.monotonic() >= until:
             raise OutOfTime(f"the time is over: {path.name} is next; the same command goes on with it")
         with store.claim(one.id) as mine:
             if not path.exists() and mine:
@@ -170,11 +170,17 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
 def _subject(
     job: Job, settings: CellSettings, places: Where, kept: Path | None
 ) -> Subject | PretrainedSubject:
-    data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
+    at = grid_places(places)
     if is_pretrained(job.model):
-        return PretrainedSubject(job.model, job.cell.seed, settings, kept, cache, job.source, data)
-    corpus = load_corpus(job.source, settings.text, data, cache)  # type: ignore[arg-type]
-    return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, cache, job.source, data)
+        return PretrainedSubject(job.model, job.cell.seed, settings, kept, at.cache, job.source, at.data)
+    corpus = load_corpus(job.source, settings.text, at.data, at.cache)  # type: ignore[arg-type]
+    return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, at.cache, job.source, at.data)
+
+
+def grid_places(places: Where) -> Places:
+    """Where the networks are trained: here, one at a time."""
+    data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
+    return Places(Path(places.out), data, cache)
 
 
 def write_point(path: Path, point: Point) -> None:

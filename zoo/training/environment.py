@@ -36,17 +36,17 @@ def machine(device: torch.device) -> Machine:
     """The machine as a result records it."""
     import torch
 
-    from zoo.fast.linear import onednn_product
+    from zoo.fast.linear import mkl_is_fast, onednn_product
 
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         return Machine(torch.cuda.get_device_name(device), f"sm_{major}{minor}", "cuBLAS", (), 1)
-    fast = ["oneDNN products"] if onednn_product() is not None else []
+    taken = {"oneDNN products": onednn_product() is not None, "MKL steps": mkl_is_fast()}
     return Machine(
         f"cpu ({platform.machine()})",
         torch.backends.cpu.get_cpu_capability() + (" (portable)" if is_portable() else ""),
         _blas(),
-        tuple(fast),
+        tuple(name for name, is_taken in taken.items() if is_taken),
         torch.get_num_threads(),
     )
 

@@ -1,10 +1,14 @@
-"""The packing of the GRU layer with a written-out gradient."""
+"""The packing of the GRU layer with a written-out gradient, and its products on either kind of processor."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+from torch import nn
 
-from zoo.fast.gru import Packing
+from zoo.fast import gru
+from zoo.fast.gru import LARGE, Packing
+from zoo.fast.recurrent import two_one_way_layers
 
 
 def test_packing_reads_every_token_once_in_both_directions() -> None:
@@ -22,3 +26,22 @@ def test_packing_reads_every_token_once_in_both_directions() -> None:
 def test_nothing_to_pack() -> None:
     packing = Packing.of(torch.zeros(3, 4, dtype=torch.bool))
     assert (packing.texts, packing.counts, packing.tokens.tolist()) == (0, [], [])
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["MKL", "oneDNN"])
+def test_steps_of_many_texts_by_either_product(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States and all gradients of torch's own layers, to rounding in float64."""
+    monkeypatch.setattr(gru, "mkl_is_fast", lambda: fast)
+    torch.manual_seed(0)
+    texts, hidden = 90, 50
+    assert texts * hidden > LARGE
+    x = torch.randn(texts, 4, 3, dtype=torch.float64, requires_grad=True)
+    mask = torch.arange(4) < torch.randint(0, 5, (texts, 1))
+    layers = [nn.GRU(3, hidden, batch_first=True, dtype=torch.float64) for _ in range(2)]
+    wanted = [x, *(weight for layer in layers for weight in layer.parameters())]
+    found = []
+    for form in (gru.bidirectional_gru, two_one_way_layers):
+        states = form(x, mask, *layers)
+        found.append([states, *torch.autograd.grad(states.square().sum(), wanted)])
+    for own, plain in zip(*found, strict=True):
+        torch.testing.assert_close(own, plain, rtol=1e-11, atol=1e-11)

@@ -62,7 +62,9 @@ def test_it_measures_goes_on_and_answers(
     line = [name, *asked, "--measure", *SMALL[name]]
     assert study.main([*line, "--dry-run"]) == 0
     count = len(MEASUREMENTS[name].variants)
-    assert f"{count} networks, {count} to measure" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{count} networks, {count} to measure" in said
+    assert said.endswith("on top; so does measuring\n")
     assert not (tmp_path / "out").exists()
     assert study.main([*line, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -72,10 +74,10 @@ def test_it_measures_goes_on_and_answers(
     before = {path: path.stat().st_mtime_ns for path in files}
     files[0].unlink()
     assert study.main(line) == 0
-    said = capsys.readouterr()
-    assert f"{count} networks, 1 to measure" in said.err
+    printed = capsys.readouterr()
+    assert f"{count} networks, 1 to measure" in printed.err
     assert {p: p.stat().st_mtime_ns for p in files[1:]} == {p: before[p] for p in files[1:]}
-    assert "films" in said.out
+    assert "films" in printed.out
     points = read_points(tmp_path / "out")
     assert {p.facts["recipe"] for p in points} == {v.recipe for v in MEASUREMENTS[name].variants}
     here = replace(MEASUREMENTS[name], corpora=(points[0].corpus,), archs=("textcnn",), seeds=(0,))

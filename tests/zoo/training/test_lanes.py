@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -137,7 +138,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Study]:
     return make
 
 
-def run_with(study: Study, lanes: int, until: float | None = None) -> list[worker.Event]:
+def run_with(study: Study, lanes: int, until: float = math.inf) -> list[worker.Event]:
     planned, events = run.plan(study), list[worker.Event]()
     places = Places(planned.places.out, None, planned.places.cache, lanes=lanes, until=until)
     worker.work(planned.jobs, places, events.append, planned.pending)
