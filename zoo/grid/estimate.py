@@ -27,6 +27,7 @@ from zoo.text import TextSettings, load_corpus, load_examples
 from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings
 from zoo.training.cell import make_model
+from zoo.training.device import work_of
 from zoo.training.environment import is_portable
 from zoo.training.graphs import ORDINARY, CudaRecorder, GraphedSteps, why_not_recorded
 from zoo.training.steps import OrdinarySteps
@@ -67,7 +68,8 @@ def estimate(jobs: Sequence[Job], places: Places, report: Report, most_seconds: 
             break
         job = kinds[kind][0]
         report(f"timing {' '.join(kind)} ({number + 1} of {len(order)} kinds of cells)")
-        rates[kind] = EVALUATION * _steps(job) * _step_seconds(job, places) / job.units
+        with work_of(job.settings.train):  # type: ignore[union-attr]
+            rates[kind] = EVALUATION * _steps(job) * _step_seconds(job, places) / job.units
     seconds = {kind: kinds[kind][0].units * _nearest(rates, kind) for kind in kinds}
     return Estimate(seconds, len(rates))
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from zoo.fast.denormals import flushed
 from zoo.fast.memory import keep_freed_memory
 from zoo.training.settings import CellFailed, TrainSettings
 
@@ -23,14 +24,15 @@ def begin_cell(device: torch.device) -> None:
 
 @contextmanager
 def arithmetic(tf32: bool) -> Iterator[None]:
-    """One choice for a GPU's products and layers alike; a CPU knows no TF32.
+    """One choice for a GPU's products and layers alike (a CPU knows no TF32); no denormal numbers.
 
     torch's own is TF32 (10 bits of mantissa) in convolutions and recurrent layers, and float32 in products.
     """
     before = chosen()
     choose((tf32, tf32))
     try:
-        yield
+        with flushed():
+            yield
     finally:
         choose(before)
 
