@@ -164,9 +164,10 @@ def _measured(options: argparse.Namespace, work: Work) -> int:
     import torch
 
     from bench.run import machine
+    from zoo.fast.denormals import flushed
 
     torch.set_num_threads(options.threads)
-    with Progress() as progress:
+    with Progress() as progress, flushed():  # as in a cell
         found = work(progress)
     # A folder of this machine says nothing to a reader of the file.
     settings = {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bench.cases import TABLE_IV_ARCHS, Case, Feed, make_trainee
 from bench.timing import interleaved, ratio, timed
 from bench.twin import Twin
+from zoo.fast.denormals import flushed
 from zoo.fast.memory import keep_freed_memory
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import demand_fixed_shapes
@@ -112,6 +113,17 @@ def _places(arch: str) -> Variants:
     return variants
 
 
+def _denormals() -> Variants:
+    """A plain step of BiLSTM on long texts, whose gradient fades towards their beginning."""
+    (trainee, optimizer), feed = make_trainee(LONG), Feed(LONG)
+
+    def step(flush: bool) -> None:
+        with flushed(flush):
+            train_step(trainee, feed(), optimizer)
+
+    return {"computed with": lambda: step(False), "taken for zero": lambda: step(True)}
+
+
 def _optimizer() -> Variants:
     table = nn.Parameter(torch.randn(30_000, 300))
     table.grad = torch.zeros_like(table)
@@ -158,6 +170,7 @@ def _in_processes(title: str, kept: str, case: Case, variants: ByProcess, rounds
         return _entry(title, kept, interleaved(steps, rounds, warm_up=5))
 
 
+LONG = Case("bilstm", "standard", 256)
 _ONCE = "what is alike computed once"
 ABOVE: list[tuple[str, str, Callable[[], Variants]]] = [
     ("Selective update, textcnn, length 64", "rows of the batch", _mask),
@@ -167,6 +180,7 @@ ABOVE: list[tuple[str, str, Callable[[], Variants]]] = [
     ),
     ("AdamW on a table of 30,000 x 300", "fused", _optimizer),
     ("FGSM perturbation of 16 x 256 words", "all finite, known by one sum", _fgsm),
+    ("Plain step of bilstm, length 256: denormal numbers", "taken for zero", _denormals),
     (
         "UEGR step of textcnn, length 256: dropout behind the trunk",
         _ONCE,

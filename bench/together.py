@@ -64,6 +64,7 @@ def _train(case: Case, threads: int, steps: int, device: str, barrier: Any, resu
         results.put(replayed.run(steps))
         return
     keep_freed_memory()
+    torch.set_flush_denormal(True)
     (trainee, optimizer), feed = make_trainee(case), Feed(case)
     for _ in range(WARM_UP):
         train_step(trainee, feed(), optimizer)

@@ -75,6 +75,7 @@ def _serve(pipe: Connection, threads: int) -> None:
     from zoo.method.step import train_step
 
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # no research code does: the ratio is to tell of the method
     torch.manual_seed(0)
     model: Any = None
     step: Callable[[], object] = int  # nothing taken yet

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-from zoo.fast.linear import affine_into, cross_product, mkl_is_fast, product, tanh_
+from zoo.fast.linear import FEW_ROWS, affine_into, cross_product, mkl_is_fast, product, tanh_
 
 # Entries of the states of one direction, from which on oneDNN's product pays where MKL is slow.
 LARGE = 4_000
@@ -98,10 +99,7 @@ class _Layer(torch.autograd.Function):
         packing: Packing,
     ) -> Tensor:
         counts, hidden = packing.counts, weight.shape[2]
-        acts = inputs.new_empty(2, len(inputs), 3 * hidden)  # becomes r, z, n
-        rows = inputs, inputs.index_select(0, packing.mirror)
-        for out, own, w, b in zip(acts, rows, input_weight.chunk(2), input_bias.chunk(2), strict=True):
-            affine_into(out, own, w, b)
+        acts = _gates(inputs, input_weight, input_bias, packing.mirror)  # becomes r, z, n
         recurrent = inputs.new_empty(2, len(inputs), hidden)  # h' V_n + c
         states = torch.empty_like(recurrent)
         before, row = inputs.new_zeros(2, packing.texts, hidden), bias[:, None]
@@ -176,14 +174,32 @@ class _Layer(torch.autograd.Function):
         if any(wanted):  # not where only the input is attacked
             d_weight = torch.stack([cross_product(d_recurrent[i], before[i]) for i in range(2)])
             d_bias = d_recurrent.sum(1)
+        few = len(inputs) < FEW_ROWS
         torch.mul(d_state, factor_new, out=d_recurrent[..., 2 * hidden :])
         d_gates = acts.new_empty(len(inputs), 6 * hidden)
         d_gates[:, : 3 * hidden] = d_recurrent[0]
         torch.index_select(d_recurrent[1], 0, packing.mirror, out=d_gates[:, 3 * hidden :])
         if any(wanted):
-            d_input_weight, d_input_bias = cross_product(d_gates, inputs), d_gates.sum(0)
-        d_inputs = product(d_gates, input_weight.t()) if ctx.needs_input_grad[0] else None
+            d_input_weight = d_gates.t() @ inputs if few else cross_product(d_gates, inputs)
+            d_input_bias = d_gates.sum(0)
+        d_inputs = None
+        if ctx.needs_input_grad[0]:
+            d_inputs = d_gates @ input_weight if few else product(d_gates, input_weight.t())
         return d_inputs, d_input_weight, d_input_bias, d_weight, d_bias, None
+
+
+def _gates(inputs: Tensor, weight: Tensor, bias: Tensor, mirror: Tensor) -> Tensor:
+    """(2, N, 3H) input parts of the gates, each direction in its own order."""
+    gates = inputs.new_empty(2, len(inputs), len(weight) // 2)
+    if len(inputs) < FEW_ROWS:
+        whole = F.linear(inputs, weight, bias)
+        gates[0] = whole[:, : gates.shape[2]]
+        gates[1] = whole[:, gates.shape[2] :].index_select(0, mirror)
+        return gates
+    rows = inputs, inputs.index_select(0, mirror)
+    for out, own, w, b in zip(gates, rows, weight.chunk(2), bias.chunk(2), strict=True):
+        affine_into(out, own, w, b)
+    return gates
 
 
 def _by_mkl(entries: int) -> bool:

@@ -66,7 +66,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 def affine_into(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
     """(N, C) out = (N, D) x by (C, D) weight + (C,) bias; without gradient."""
-    if mkl_is_fast() or len(x) < FEW_ROWS:
+    if mkl_is_fast():
         torch.addmm(bias, x, weight.t(), out=out)
     else:
         torch.add(product(x, weight), bias, out=out)

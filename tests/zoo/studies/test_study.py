@@ -49,7 +49,7 @@ def test_the_whole_corpora_have_the_lengths_of_their_cards() -> None:
     assert {corpus: text.max_length for corpus, text in texts.items()} == lengths
     assert {text.fraction for text in texts.values()} == {1.0}
     assert study.seeds == (0, 1, 2)
-    assert study.places.portable
+    assert not study.places.portable  # its steps would take twice as long
     for arch in ARCHS:
         train = study.settings(arch, "uegr", texts["imdb"]).train
         assert set(train.named()) == {"batch_size", "patience"}
