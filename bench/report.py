@@ -220,10 +220,11 @@ def _exponent(seconds: list[float | None], rows: list[Row]) -> str:
 
 
 def _load(machine: dict[str, Any]) -> list[Block]:
-    """How busy the machine was, where that was recorded."""
+    """On what, and how busy it was, where that was recorded."""
     if "load" not in machine:
         return []
-    return [Text(f"Measured at a load of {machine['load']:.1f} on {machine['cores']} cores.")]
+    where = f"a load of {machine['load']:.1f} on {machine['cores']} cores of {machine['processor']}"
+    return [Text(f"Measured at {where}.")]
 
 
 def _levers(levers: list[dict[str, Any]]) -> Table:
