@@ -3,10 +3,9 @@
     python -m zoo.study --list        the questions, with their cells
     python -m zoo.study NAME          run what is missing of one, then print its answer
 
-A study compares methods by their results, or measures networks while they train and after (`zoo.probes`), one
-after the other; start the command twice to have two at a time. The answer of a comparison is about the
-validation part, since settings are chosen by it. With `--test` it also says what the same networks do on the
-test part, once the choice is made.
+A study compares methods by their results, or measures networks while they train and after (`zoo.probes`). The
+answer of a comparison is about the validation part, since settings are chosen by it. With `--test` it also
+says what the same networks do on the test part, once the choice is made.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from zoo.core.command import (
 )
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
+from zoo.core.processes import cores
 from zoo.studies.options import add_engine, add_minutes, engine_places, minutes_given
 
 if TYPE_CHECKING:
@@ -119,11 +119,8 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
 
     if options.engine or options.engine_set or options.address:
         raise UserError(f"--engine: {asked.name} measures networks here, one by one; expected none")
-    if options.jobs > 1 or options.test:
-        raise UserError(
-            f"--jobs, --test: {asked.name} measures one network after the other, and says on which texts; "
-            "expected neither"
-        )
+    if options.test:
+        raise UserError(f"--test: {asked.name} says itself on which texts it measures; expected none")
     probe = measure.probe_of(asked.name, assignments(options.measure or (), "--measure"))
     out = options.out or str(Path("runs") / f"study-{asked.name}")
     places = Where(
@@ -131,6 +128,7 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
         options.data_dir,
         options.cache_dir,
         "cpu",
+        jobs=options.jobs,
         minutes=minutes_given(vars(options)).get("minutes", 0.0),
     )
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
@@ -141,7 +139,8 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     if options.dry_run:
         if not options.weights:
             training = [one.job for one in missing]
-            say(f"{_time_of(training, measure.grid_places(places), 1)}; so does measuring")
+            words = _time_of(training, measure.grid_places(places), options.jobs or cores())
+            say(f"{words}; so does measuring")
         return 0
     try:
         points = measure.measure_all(planned, probe, places, options.weights)

@@ -1,4 +1,4 @@
-"""Running a study that measures networks: one after the other, a file each; what is there stays."""
+"""Running a study that measures networks: each in one piece, a file each; what is there stays."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from zoo.core.errors import OutOfTime, UserError, write_whole
 from zoo.core.identity import plain, short_hash
 from zoo.core.names import is_multitask, is_pretrained
 from zoo.core.options import lookup, parse_setting
+from zoo.core.processes import cores
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
 from zoo.evidence.questions import Variant
@@ -50,6 +52,9 @@ class Planned:
     variant: str
     job: Job
     id: str
+
+
+Settle = Callable[[int, Planned], None]
 
 
 def probe_of(name: str, settings: Mapping[str, str]) -> Settings:
@@ -114,39 +119,66 @@ def measure_all(
     probe: Settings,
     places: Where,
     weights: Path | None,
-    report: Callable[[str], None] = say,
 ) -> list[Point]:
-    """The points of the plan, measured where they are not there yet; another process may share the work.
+    """The points of the plan, measured where they are not there yet; other processes may share the work.
 
     Args:
+        places: as many networks at a time as it has jobs, each in a process of its own; 0: one a core.
         weights: folder of kept weights, `<cell>.safetensors`, to be measured in place of a training.
 
     Raises:
         OutOfTime: the minutes of the places are over; looked at before each network.
+        UserError: a network that cannot be measured, or a process was killed.
     """
+    until = end_of(places.minutes)
+    settle: Settle = partial(_settle, probe, places, weights, until, len(planned))
+    missing = [(n, one) for n, one in enumerate(planned, 1) if not _path(one, places).exists()]
+    jobs = min(places.jobs or cores(), len(missing))
+    if jobs > 1:
+        _side_by_side(settle, missing, jobs)
+    else:
+        for number, one in missing:
+            settle(number, one)
+    there = [one for one in planned if _path(one, places).exists()]
+    left = [path.name for _, one in missing if not (path := _path(one, places)).exists()]
+    if left and time.monotonic() >= until:
+        raise OutOfTime(f"the time is over: {left[0]} is next; the same command goes on with it")
+    # The networks of two studies may be the same cell under two names of variants.
+    return [replace(read_point(_path(one, places)), variant=one.variant) for one in there]
+
+
+def _side_by_side(settle: Settle, missing: list[tuple[int, Planned]], jobs: int) -> None:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    try:
+        Parallel(n_jobs=jobs, batch_size=1)(delayed(settle)(number, one) for number, one in missing)
+    except TerminatedWorkerError:
+        raise UserError(
+            "a process that measures networks was killed, perhaps for want of memory; what is measured is "
+            "kept, expected fewer --jobs"
+        ) from None
+
+
+def _path(one: Planned, places: Where) -> Path:
+    return Path(places.out) / f"{one.id}.json"
+
+
+def _settle(
+    probe: Settings, places: Where, weights: Path | None, until: float, of: int, number: int, one: Planned
+) -> None:
+    """Measure a network, unless the time is over, it is there by now or another process is at it."""
     import torch
 
     torch.set_num_threads(1)
-    folder = Path(places.out)
-    store = Store(folder)
-    points: list[Point] = []
-    until = end_of(places.minutes)
-    for number, one in enumerate(planned, 1):
-        path = folder / f"{one.id}.json"
-        if not path.exists() and time.monotonic() >= until:
-            raise OutOfTime(f"the time is over: {path.name} is next; the same command goes on with it")
-        with store.claim(one.id) as mine:
-            if not path.exists() and mine:
-                began = time.perf_counter()
-                point = _measured(one, probe, places, weights, began)
-                write_point(path, point)
-                report(
-                    f"[{number}/{len(planned)}] {one.job.id} {one.variant}: {point.facts['seconds']:.0f} s"
-                )
-        if path.exists():
-            # The networks of two studies may be the same cell under two names of variants.
-            points.append(replace(read_point(path), variant=one.variant))
-    return points
+    path = _path(one, places)
+    if time.monotonic() >= until:
+        return
+    with Store(path.parent).claim(one.id) as mine:
+        if mine and not path.exists():
+            point = _measured(one, probe, places, weights, time.perf_counter())
+            write_point(path, point)
+            say(f"[{number}/{of}] {one.job.id} {one.variant}: {point.facts['seconds']:.0f} s")
 
 
 def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None, began: float) -> Point:

@@ -26,7 +26,7 @@ def asked(tmp_path: Path) -> list[str]:
     films = write_films(tmp_path)
     return [
         "--corpus", str(films), "--arch", "textcnn", "--seeds", "0",
-        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"),
+        "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--jobs", "1",
         "--set", "embedding=8", "filters=4", "widths=1,2", "epochs=1",
     ]  # fmt: skip
 
@@ -118,8 +118,7 @@ def test_kept_weights_are_measured_in_place_of_a_training(
     [
         (["drift", "--measure", "row=3"], "unknown measurement setting 'row'"),
         (["drift", "--measure", "rows=1"], "rows=1: expected a number at least 2"),
-        (["drift", "--jobs", "2"], "--jobs, --test: drift measures one network after the other"),
-        (["drift", "--test"], "--jobs, --test: drift measures"),
+        (["drift", "--test"], "--test: drift says itself on which texts it measures"),
         (["k", "--measure", "rows=3"], "--measure, --weights: k compares results; expected a study that"),
         (["drifft"], "unknown study 'drifft'"),
         (["drop", "--weights", "nowhere"], "no such file; expected the weights of each cell"),
@@ -171,3 +170,48 @@ def test_a_turn_ends_before_a_network_and_the_next_goes_on(
     assert study.main([*line, "--minutes", "600"]) == 0
     assert study.main([*line, "--minutes", "0.0001"]) == 0, "nothing is left to measure"
     assert study.main([*line, "--minutes", "0"]) == 2
+
+
+def test_several_at_a_time_give_the_same_files(asked: list[str], tmp_path: Path, capsys: Capture) -> None:
+    line = ["drift", *asked, "--measure", "rows=20", "--json"]
+    assert study.main(line) == 0
+    alone = json.loads(capsys.readouterr().out)["points"]
+    for path in (tmp_path / "out").glob("[!.]*.json"):
+        path.unlink()
+    assert study.main([*line, "--jobs", "2"]) == 0
+    together = json.loads(capsys.readouterr().out)["points"]
+    assert [p["values"] for p in together] == [p["values"] for p in alone]
+    assert len(together) == len(MEASUREMENTS["drift"].variants)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_one_network_lacks_is_one_line_whoever_finds_it(
+    jobs: str, asked: list[str], capsys: Capture
+) -> None:
+    assert study.main(["drop", *asked, "--jobs", jobs, "--weights", "nowhere"]) == 2
+    (line,) = [own for own in capsys.readouterr().err.splitlines() if own.startswith("zoo.study: ")]
+    assert "no such file; expected the weights of each cell" in line
+
+
+def test_a_process_that_is_killed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    def killed(*_: object, **__: object) -> object:
+        raise TerminatedWorkerError("of memory")
+
+    monkeypatch.setattr(joblib, "Parallel", lambda **_: killed)
+    with pytest.raises(UserError, match="was killed, perhaps for want of memory"):
+        measure._side_by_side(lambda number, one: None, [], 2)
+
+
+def test_a_plan_is_shared_by_as_many_processes_as_were_asked_for(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more than there are networks, which here stay unmeasured."""
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(measure, "_side_by_side", lambda settle, them, jobs: seen.append((len(them), jobs)))
+    count = len(MEASUREMENTS["drift"].variants)
+    for given, wanted in (("2", 2), ("99", count)):
+        assert study.main(["drift", *asked, "--jobs", given, "--json"]) == 0
+        assert seen.pop() == (count, wanted)
