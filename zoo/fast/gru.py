@@ -191,7 +191,7 @@ class _Layer(torch.autograd.Function):
 def _gates(inputs: Tensor, weight: Tensor, bias: Tensor, mirror: Tensor) -> Tensor:
     """(2, N, 3H) input parts of the gates, each direction in its own order."""
     gates = inputs.new_empty(2, len(inputs), len(weight) // 2)
-    if len(inputs) < FEW_ROWS:
+    if len(inputs) < FEW_ROWS:  # as `linear` has it
         whole = F.linear(inputs, weight, bias)
         gates[0] = whole[:, : gates.shape[2]]
         gates[1] = whole[:, gates.shape[2] :].index_select(0, mirror)

@@ -12,6 +12,7 @@ import numpy as np
 from zoo.core.cards import is_known, load_card
 from zoo.core.classes import encode_classes, encode_scores
 from zoo.core.errors import UserError
+from zoo.fast.denormals import flushed
 from zoo.robustness.calibration import calibrated, softmax, temperature
 from zoo.robustness.detection import auroc, confidence, energy
 from zoo.robustness.edits import Characters, Edits, Letters, Neighbours
@@ -85,6 +86,7 @@ def gathered(
     return Material(parts["test"], parts.get("validation"), shifts, outside, keys, tuple(gone))
 
 
+@flushed()
 def examine(
     target: Target, material: Material, settings: Robust, report: Report = lambda line: None
 ) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from zoo.core.processes import cores
 from zoo.core.records import Settings
 from zoo.evidence.measurements import Measurement, Point, read_point
 from zoo.evidence.questions import Variant
+from zoo.fast.denormals import flushed
 from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
 from zoo.probes.drift import Drift
@@ -189,7 +190,9 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
     kept = None if weights is None else weights / f"{job.id}.safetensors"
     if kept is not None and not kept.is_file():
         raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
-    values = plain(probe.measure(_subject(job, settings, places, kept)))  # type: ignore[attr-defined]
+    subject = _subject(job, settings, places, kept)
+    with flushed():
+        values = plain(probe.measure(subject))  # type: ignore[attr-defined]
     facts = {
         "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
         "corpus": asdict(job.corpus), "kept_weights": kept is not None,
@@ -210,7 +213,7 @@ def _subject(
 
 
 def grid_places(places: Where) -> Places:
-    """Where the networks are trained: here, one at a time."""
+    """Where the networks are trained: here."""
     data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
     return Places(Path(places.out), data, cache)
 

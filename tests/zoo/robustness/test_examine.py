@@ -13,6 +13,7 @@ from corpora import write_rows
 
 import tiny
 from zoo.core.classes import decode_classes, decode_scores
+from zoo.fast.denormals import are_flushed
 from zoo.robustness.calibration import temperature
 from zoo.robustness.detection import auroc
 from zoo.robustness.examine import Material, _table, examine, gathered
@@ -119,3 +120,18 @@ def test_neighbours_come_from_the_vectors_that_are_named(tmp_path: Path) -> None
     assert (own["accuracy"], other["accuracy"]) == (1.0, 0.0)
     assert other["examples"][0]["edited"] == "poor the"
     assert VECTORS[WORDS.index("fine")] @ VECTORS[0] > VECTORS[WORDS.index("poor")] @ VECTORS[0]
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor has no such choice")
+def test_gradients_that_fade_cost_no_denormal_numbers() -> None:
+    seen: list[bool] = []
+
+    class Noting(Linear):  # type: ignore[misc]
+        def logits(self, part: Part) -> np.ndarray:
+            seen.append(are_flushed())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        examine(Noting(), Material(part("good")), Robust())
+    assert seen == [True]
+    assert not are_flushed()

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from corpora import write_films
 
 from zoo import study
 from zoo.core.errors import UserError
 from zoo.evidence.measurements import MEASUREMENTS, missing, read_points
+from zoo.fast.denormals import are_flushed
 from zoo.probes.drift import Drift
 from zoo.settings import PRESETS
 from zoo.studies import measure
@@ -131,6 +133,18 @@ def test_bad_input_is_one_line(asked: list[str], line: list[str], said: str, cap
     found = capsys.readouterr().err
     assert said in found
     assert len(found.strip().splitlines()) <= 2
+
+
+def test_a_measurement_meets_no_denormal_numbers(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def noted(self: Drift, subject: object) -> None:
+        seen.append(are_flushed())
+        raise UserError("that is all")
+
+    monkeypatch.setattr(Drift, "measure", noted)
+    assert study.main(["drift", *asked]) == 2
+    assert seen == [torch.set_flush_denormal(False)]
 
 
 def test_a_file_that_is_no_measurement_is_named(tmp_path: Path) -> None:
