@@ -86,14 +86,16 @@ class Planned:
         return Cells(found)
 
     def even(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Models and seeds of which every pair is whole: as many models as possible, then all their seeds.
+        """Models and seeds of which every pair is whole. A mean over these weighs every model alike.
 
-        Where several sets of as many models are possible, that of the first seed. Both are empty where no
-        block is whole. A mean over these weighs every model alike.
+        Several seeds before one, whose intervals say nothing of another; then as many models as possible;
+        then as many seeds. Both are empty where no block is whole.
         """
-        by_seed = {s: tuple(a for a in self.archs if s in self.whole_seeds(a)) for s in self.seeds}
-        archs = max(by_seed.values(), key=len, default=())
-        return archs, tuple(seed for seed in self.seeds if archs and set(archs) <= set(by_seed[seed]))
+        seeds = {arch: self.whole_seeds(arch) for arch in self.archs}
+        sets = [own for n in range(len(seeds)) for own in itertools.combinations(self.archs, n + 1)]
+        pairs = [(own, tuple(s for s in self.seeds if all(s in seeds[a] for a in own))) for own in sets]
+        possible = [pair for pair in pairs if pair[1]]
+        return max(possible, key=lambda p: (len(p[1]) > 1, *map(len, p)), default=((), ()))
 
     def even_cells(self) -> Cells:
         """The results of `even`, with the reference row."""

@@ -78,36 +78,39 @@ def test_the_reference_row_comes_along(planned, result):
     assert not planned([], row).even_cells().groups
 
 
-def test_even_takes_models_before_seeds(planned):
+def test_even_takes_a_second_seed_before_a_second_model(planned):
     plan = planned([*block("textcnn", 0), *block("textcnn", 1), *block("bilstm", 1)])
-    assert plan.even() == (ARCHS, (1,))
+    assert plan.even() == (("textcnn",), (0, 1))
     assert places(plan.whole()) == {*block("textcnn", 0), *block("textcnn", 1), *block("bilstm", 1)}
+    assert planned([*block("textcnn", 1), *block("bilstm", 1)]).even() == (ARCHS, (1,))
 
 
-PAIRS = list(itertools.product(ARCHS, (0, 1)))
+PAIRS = list(itertools.product(ARCHS, (0, 1, 2)))
 
 
 @given(st.sets(st.sampled_from(PAIRS)))
-def test_even_is_a_full_product_of_whole_blocks_with_most_models(whole):
+def test_even_is_a_full_product_of_whole_blocks_with_several_seeds_then_most_models(whole):
     """Against trying every set of models and every set of seeds."""
 
     class Stub(Planned):
         def whole_seeds(self, arch):
             return tuple(seed for seed in self.seeds if (arch, seed) in whole)
 
-    archs, seeds = Stub(ARCHS, RECIPES, CORPORA, (0, 1), Cells({})).even()
+    archs, seeds = Stub(ARCHS, RECIPES, CORPORA, (0, 1, 2), Cells({})).even()
     assert set(itertools.product(archs, seeds)) <= whole
     assert bool(whole) == bool(archs) == bool(seeds)
     possible = [
         (a, s)
         for n in (1, 2)
         for a in itertools.combinations(ARCHS, n)
-        for s in ((0,), (1,), (0, 1))
+        for k in (1, 2, 3)
+        for s in itertools.combinations((0, 1, 2), k)
         if set(itertools.product(a, s)) <= whole
     ]
     if possible:
-        assert len(archs) == max(len(a) for a, _ in possible)
-        assert len(seeds) == max(len(s) for a, s in possible if a == archs)
+        assert (len(seeds) > 1, len(archs), len(seeds)) == max(
+            (len(s) > 1, len(a), len(s)) for a, s in possible
+        )
 
 
 def test_tables_show_the_settled_seeds_of_a_model_or_all_it_has(planned, failed):
