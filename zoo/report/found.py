@@ -1,6 +1,7 @@
 """What Table IV says here, in sentences: each by a rule from the numbers, none typed.
 
-All are about the even part of the grid (`Planned.even`): the models named, every one under the same seeds.
+All but the last are about the even part of the grid (`Planned.even`): the models named, every one under the
+same seeds.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def found(planned: Planned) -> list[str]:
         return []
     cells = planned.even_cells()
     tables = build_tables(cells, paper=True)
-    return [basis(planned), *levels(tables), *_compared(cells, tables), *costs(tables), *unresolved(cells)]
+    lines = [basis(planned), *levels(tables), *_compared(cells, tables), *costs(tables), *unresolved(cells)]
+    return [*lines, *beside(planned)]
 
 
 def in_short(planned: Planned) -> list[str]:
@@ -53,7 +55,8 @@ def in_short(planned: Planned) -> list[str]:
         return []
     cells = planned.even_cells()
     tables = build_tables(cells, paper=True)
-    return [basis(planned), *levels(tables)[:1], *_compared(cells, tables), *unresolved(cells)]
+    lines = [basis(planned), *levels(tables)[:1], *_compared(cells, tables), *unresolved(cells)]
+    return [*lines, *beside(planned)]
 
 
 def _compared(cells: Cells, tables: Sequence[ArchTable]) -> list[str]:
@@ -203,6 +206,20 @@ def unresolved(cells: Cells) -> list[str]:
         return [f"All {len(own)} statements of the paper are resolved over all these models."]
     number = f"{len(open_ones)} of {len(own)} statements"
     return [f"Not resolved over all these models: {number} ({'; '.join(open_ones)})."]
+
+
+def beside(planned: Planned) -> list[str]:
+    """The models that have whole seeds and are not in the even part, each by itself."""
+    whole, lines = planned.whole(), []
+    for arch in planned.archs:
+        seeds = planned.whole_seeds(arch)
+        if not seeds or arch in planned.even()[0]:
+            continue
+        start = f"Beside these, {models_and_seeds([arch], seeds)}. In test accuracy"
+        lines += differences(whole.on(arch), ACCURACY, start)
+        if len(seeds) == 1:
+            lines[-1] += f" {_ONE_SEED}"
+    return lines
 
 
 def _over_all(cells: Cells, statements: Sequence[Statement]) -> list[Finding]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from zoo.evidence.cells import Cells
+from zoo.evidence.cells import Cells, Group
 from zoo.evidence.planned import Planned
 from zoo.report.found import found, in_short
 
@@ -132,6 +132,31 @@ def test_a_model_that_is_not_whole_is_left_out(plan):
     lines = found(Planned(whole.archs, whole.recipes, CORPORA, whole.seeds, part))
     assert lines[0].startswith("From TextCNN, seeds 0, 1, every recipe on every corpus (8 networks)")
     assert not [line for line in lines if "BiLSTM" in line]
+
+
+@pytest.mark.parametrize("lost", [(1,), (0, 1)])
+def test_a_model_with_fewer_seeds_stands_beside_the_others(plan, lost):
+    """Its differences are said by themselves, and those of the others stay as they are without it."""
+    both = plan({"dropout": 40, "uegr": 10})
+    groups = {
+        k: Group({r: own for r, own in g.done.items() if k.arch == "textcnn" or r.seed not in lost}, {})
+        for k, g in both.cells.groups.items()
+    }
+    part = Planned(both.archs, both.recipes, CORPORA, both.seeds, Cells(groups))
+    lines = found(part)
+    alone = plan({"dropout": 40, "uegr": 10}, archs=("textcnn",))
+    others = [line for line in lines if not line.startswith("Beside")]
+    assert others == found(alone)
+    said = [line for line in lines if line not in others]
+    if lost == (0, 1):
+        assert said == []
+        return
+    assert re.fullmatch(
+        r"Beside these, BiLSTM, seed 0\. In test accuracy against Dropout: UEGR \+7\.50 \[.*\] \(.*\)\. "
+        r"From one seed .* nothing is resolved\.",
+        said[0],
+    )
+    assert lines[-1] == said[0] == in_short(part)[-1]
 
 
 def test_in_short_is_a_part_of_it(plan):
