@@ -134,12 +134,11 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
     axes = {key: tuple(value) for key, value in named.items() if value}
     planned = measure.plan(asked, probe, places, axes, from_text(assignments(options.set or ())))
-    missing = [one for one in planned if not (Path(out) / f"{one.id}.json").exists()]
+    missing = [one.job for _, one in measure.missing(planned, places)]
     say(f"{len(planned)} networks, {len(missing)} to measure, results in {out}/")
     if options.dry_run:
         if not options.weights:
-            training = [one.job for one in missing]
-            words = _time_of(training, measure.grid_places(places), options.jobs or cores())
+            words = _time_of(missing, measure.grid_places(places), options.jobs or cores())
             say(f"{words}; so does measuring")
         return 0
     try:

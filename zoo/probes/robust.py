@@ -23,7 +23,6 @@ from zoo.robustness.target import Target, ZooTarget
 from zoo.text import Part, load_examples, load_texts
 from zoo.text.encode import Encoder
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir
-from zoo.training.device import work_of
 from zoo.training.settings import CellSettings
 
 
@@ -76,8 +75,7 @@ def _pretrained(subject: PretrainedSubject) -> tuple[Target, Mapping[str, Part]]
     run = make_run(subject.seed, settings, encoder, examples, torch.device("cpu"))
     try:
         if subject.weights is None:
-            with work_of(settings.train):
-                run.fit(lambda share, entry: status(f"training: {100 * share:.0f} % done"))
+            run.fit(lambda share, entry: status(f"training: {100 * share:.0f} % done"))
     finally:
         run.close()
     if subject.weights is not None:

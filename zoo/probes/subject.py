@@ -17,7 +17,6 @@ from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.text import Corpus, Split, batches, load_vectors
 from zoo.training.cell import make_model
-from zoo.training.device import work_of
 from zoo.training.run import Run
 from zoo.training.settings import CellSettings
 
@@ -75,8 +74,7 @@ class Subject:
         run = Run(model, self.seed, self.settings, self.corpus, torch.device("cpu"))
         if watch is not None:
             watch(0, model.eval())
-        with work_of(self.settings.train):
-            run.fit(lambda share, entry: watch(entry["epoch"], model.eval()) if watch and entry else None)
+        run.fit(lambda share, entry: watch(entry["epoch"], model.eval()) if watch and entry else None)
         return model.eval()
 
     def sample(self, split: Split, rows: int) -> Batch:

@@ -133,27 +133,32 @@ def measure_all(
     """
     until = end_of(places.minutes)
     settle: Settle = partial(_settle, probe, places, weights, until, len(planned))
-    missing = [(n, one) for n, one in enumerate(planned, 1) if not _path(one, places).exists()]
-    jobs = min(places.jobs or cores(), len(missing))
+    pending = missing(planned, places)
+    jobs = min(places.jobs or cores(), len(pending))
     if jobs > 1:
-        _side_by_side(settle, missing, jobs)
+        _side_by_side(settle, pending, jobs)
     else:
-        for number, one in missing:
+        for number, one in pending:
             settle(number, one)
-    there = [one for one in planned if _path(one, places).exists()]
-    left = [path.name for _, one in missing if not (path := _path(one, places)).exists()]
+    left = missing(planned, places)
     if left and time.monotonic() >= until:
-        raise OutOfTime(f"the time is over: {left[0]} is next; the same command goes on with it")
+        raise OutOfTime(f"the time is over: {left[0][1].id}.json is next; the same command goes on with it")
+    there = [one for one in planned if _path(one, places).exists()]
     # The networks of two studies may be the same cell under two names of variants.
     return [replace(read_point(_path(one, places)), variant=one.variant) for one in there]
 
 
-def _side_by_side(settle: Settle, missing: list[tuple[int, Planned]], jobs: int) -> None:
+def missing(planned: list[Planned], places: Where) -> list[tuple[int, Planned]]:
+    """The networks of the plan that have no file yet, each with its number in the plan, from 1."""
+    return [(n, one) for n, one in enumerate(planned, 1) if not _path(one, places).exists()]
+
+
+def _side_by_side(settle: Settle, pending: list[tuple[int, Planned]], jobs: int) -> None:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     try:
-        Parallel(n_jobs=jobs, batch_size=1)(delayed(settle)(number, one) for number, one in missing)
+        Parallel(n_jobs=jobs, batch_size=1)(delayed(settle)(number, one) for number, one in pending)
     except TerminatedWorkerError:
         raise UserError(
             "a process that measures networks was killed, perhaps for want of memory; what is measured is "
