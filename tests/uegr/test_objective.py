@@ -92,19 +92,22 @@ def test_a_loss_of_ones_own(scalar: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "labels"), [(1, torch.randn(4)), (3, torch.ones(4, 3)), (3, torch.ones(4).int())], ids=str
+    ("outputs", "labels"),
+    [(1, NUMBERS), (3, torch.ones(B, 3)), (3, torch.ones(B).int())],
+    ids=["numbers", "truths", "classes"],
 )
 def test_each_kind_trains(outputs: int, labels: Tensor) -> None:
+    """Under 60 seeds of the toy the ratio below was 0.43 at most; SGD at 0.1 diverges under some of them."""
     model = toy(outputs=outputs)
-    method = uegr.attach(model, torch.optim.SGD(model.parameters(), 0.1), "uegr")
+    method = uegr.attach(model, adamw(model), "uegr")
     found = []
-    for _ in range(15):
+    for _ in range(60):
         method.backward(batch() | {"labels": labels})
         found.append(float(method.record["loss_clean"]))
         assert float(method.record["divergence"]) > 0
         method.optimizer.step()
         method.optimizer.zero_grad()
-    assert found[-1] < found[0]
+    assert sum(found[-5:]) < 0.8 * sum(found[:5])
 
 
 REFUSED = {
