@@ -30,14 +30,14 @@ def work(jobs, places, send, pending):
 worker.work = work
 """,
     "others": """
-from zoo.grid import worker
+from zoo.grid import trainings, worker
 train = worker.run_job
 def run_job(job, places, send, number):
     import random, zoo.core.classes as classes
-    worker.train_cell, kept = (lambda head, *a, **k: __import__("dataclasses").replace(
-        kept(head, *a, **k), validation_accuracy=random.random())), worker.train_cell
+    trainings.train_cell, kept = (lambda head, *a, **k: __import__("dataclasses").replace(
+        kept(head, *a, **k), validation_accuracy=random.random())), trainings.train_cell
     train(job, places, send, number)
-    worker.train_cell = kept
+    trainings.train_cell = kept
 worker.run_job = run_job
 """,
     "unclear": """

@@ -20,7 +20,8 @@ from zoo.fast.shapes import demand_fixed_shapes
 from zoo.method import rates
 from zoo.method.backward import selective
 from zoo.method.forward import divergence
-from zoo.method.forward.attack import SCOPES, embedding_rms, perturbation, project
+from zoo.method.forward.attack import SCOPES, perturbation, project
+from zoo.method.rates import embedding_rms
 
 TOLERANCE = 1e-10
 numbers = st.floats(-30, 30, width=32)

@@ -26,7 +26,7 @@ import numpy as np
 from zoo.core.classes import encode_classes
 from zoo.core.command import command
 from zoo.core.result import DONE, Result
-from zoo.grid import index, worker
+from zoo.grid import index, trainings
 from zoo.studies import run
 from zoo.studies.study import Study
 
@@ -121,8 +121,8 @@ def _stand_in(witness: Path) -> None:
     ) -> Result:
         return _trained(head, progress, witness)
 
-    worker.train_cell = train  # type: ignore[assignment]
-    worker.run_baseline = lambda head, corpus, settings: _trained(head, lambda *_: None, witness)  # type: ignore
+    trainings.train_cell = train  # type: ignore[assignment]
+    trainings.run_baseline = lambda head, corpus, settings: _trained(head, lambda *_: None, witness)  # type: ignore
 
 
 def _trained(head: Result, progress: Callable[[float, dict[str, Any]], None], witness: Path) -> Result:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import uegr
 from toys import WORDS, Toy, adamw, batch, toy
 from zoo.core.errors import UserError
-from zoo.method.forward.attack import embedding_rms
+from zoo.method.rates import embedding_rms
 
 
 class Placed(Toy):

@@ -54,7 +54,7 @@ def conv1d_responses(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _channels_last(weight: Tensor) -> Tensor:
     """(F, D, W) -> (F, D, 1, W) that lies in memory as (F, W, D)."""
-    return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    return weight.transpose(1, 2).contiguous().transpose(1, 2).unsqueeze(2)
 
 
 def _responses(x: Tensor, filters: Tensor, bias: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from zoo.fast.shapes import fixed_shapes
+
 FEW_ROWS = 64  # below this the product costs less than the detour
 
 
@@ -99,7 +101,7 @@ class _Linear(torch.autograd.Function):
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(..., D), (C, D) weight, (C,) bias -> (..., C) = x weight' + bias."""
     rows = x.reshape(-1, x.shape[-1])
-    if x.device.type != "cpu" or x.dtype != torch.float32 or len(rows) < FEW_ROWS:
+    if fixed_shapes(x) or x.dtype != torch.float32 or len(rows) < FEW_ROWS:
         return F.linear(x, weight, bias)
     result: Tensor = _Linear.apply(rows, weight, bias)
     return result.unflatten(0, x.shape[:-1])
@@ -126,7 +128,7 @@ class _Tanh(torch.autograd.Function):
 
 def tanh(x: Tensor) -> Tensor:
     """tanh with its gradient, on a CPU as `tanh_` computes it."""
-    if x.device.type != "cpu":
+    if fixed_shapes(x):
         return torch.tanh(x)
     result: Tensor = _Tanh.apply(x)
     return result

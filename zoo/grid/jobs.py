@@ -1,16 +1,23 @@
-"""What a worker is told: one cell with all that it needs, and where things are found and put."""
+"""What a worker is told: a cell with all that it needs, and where things are found and put; what it tells."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zoo.core.names import BASELINE
+from zoo.core.names import BASELINE, is_pretrained
 from zoo.core.result import Cell, CorpusInfo, Result
 from zoo.training.baseline import BaselineSettings
 from zoo.training.settings import CellSettings
+
+# (event, job number, payload): "start" {}, "resumed" {share}, "epoch" {share, entry},
+# "done" {accuracy, seconds}, "failed" {reason}, "paused" {}
+Event = tuple[str, int, dict[str, Any]]
+Send = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Places:
         graphs: on a GPU: replay steps as CUDA graphs.
         lanes: cells in turn in each worker (`zoo.training.lanes`).
         mps: on a GPU: start NVIDIA's MPS, so that the workers share it (`zoo.grid.mps`).
+        stack_seeds: train the seeds of a setting as one model (`zoo.training.seeds`), where that can be done.
         portable: bound the vector width, so that machines of several kinds compute the same.
         keep_weights: write the weights of each cell to `out/weights`.
         save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
@@ -39,6 +47,7 @@ class Places:
     graphs: bool = True
     lanes: int = 1
     mps: bool = False
+    stack_seeds: bool = False
     portable: bool = False
     keep_weights: bool = False
     save_models: bool = False
@@ -75,7 +84,8 @@ class Job:
         model: the arch as it was asked for, with the folder of a model that has one.
         units: cost in passes x tokens x epochs, for the remaining time; 0 for the reference row.
         variant: how it differs from cells of the same names in one run, for the lines of progress.
-        together: the cells of one training of several corpora, this one among them; empty: it has its own.
+        together: the cells of one training, this one among them: of several corpora, or of several seeds,
+            of which each can do without the others; empty: it has its own.
     """
 
     head: Result
@@ -90,6 +100,11 @@ class Job:
     def training(self) -> tuple[Job, ...]:
         """The cells that its training gives a result to: all that are trained with it, or this one alone."""
         return self.together or (self,)
+
+    @property
+    def apart(self) -> bool:
+        """Whether its result does not depend on what is trained together with it: another seed."""
+        return not is_pretrained(self.model)
 
     @property
     def claim(self) -> str:

@@ -20,6 +20,7 @@ from zoo.text import Corpus, Examples, TextSettings, load_corpus, load_examples
 from zoo.text.settings import Report
 from zoo.training.baseline import BaselineSettings, baseline_settings
 from zoo.training.cell import corpus_info
+from zoo.training.seeds import why_not_stacked
 from zoo.training.settings import CellSettings
 
 
@@ -81,7 +82,8 @@ def plan_jobs(study: Grid, places: Places, report: Report) -> list[Job]:
             if own or single:
                 corpus = load_corpus(source, text, places.data, places.cache, report)
                 check_name(sources, corpus.name, source)
-                jobs += _jobs_of(study, source, corpus, text, where, vectors, own)
+                for seeds in _jobs_of(study, source, corpus, text, where, vectors, own):
+                    jobs += _stacked(seeds) if places.stack_seeds else seeds
             if brought:
                 jobs += _jobs_of_pretrained(study, _Source(source, examples, text), where, brought)
                 tasks.setdefault(where, []).append(_Source(source, examples, text))
@@ -112,21 +114,29 @@ def _jobs_of(
     fold: int | None,
     vectors: VectorFiles,
     archs: Sequence[str],
-) -> Iterator[Job]:
-    """The reference row, and the cells of the zoo's own models."""
+) -> Iterator[list[Job]]:
+    """The reference row, then the cells of the zoo's own models: all seeds of a setting at a time."""
     info = corpus_info(corpus)
     baseline = baseline_settings(corpus, text)
     row = Cell(corpus.name, NO_ARCH, BASELINE, 0, fold)
-    yield Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)
+    yield [Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)]
     for arch, recipe in itertools.product(archs, study.recipes):
         settings = study.settings(arch, recipe, text, source)
         check_fits(arch, settings, len(corpus.words), len(corpus.labels))
         data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
         passes = settings.recipe.passes * settings.train.members
         units = float(passes * len(corpus.train.ids) * settings.train.epochs)
-        for seed in study.seeds:
-            head = _head(Cell(corpus.name, arch, recipe, seed, fold), settings, info, data)
-            yield Job(head, settings, source, units, model=arch)
+        cells = (Cell(corpus.name, arch, recipe, seed, fold) for seed in study.seeds)
+        heads = [_head(cell, settings, info, data) for cell in cells]
+        yield [Job(head, settings, source, units, model=arch) for head in heads]
+
+
+def _stacked(jobs: list[Job]) -> list[Job]:
+    """Cells that differ in their seeds alone, as those of one training where they can be."""
+    settings = jobs[0].settings
+    if len(jobs) < 2 or isinstance(settings, BaselineSettings) or why_not_stacked(settings):
+        return jobs
+    return [replace(job, together=tuple(jobs)) for job in jobs]
 
 
 def _jobs_of_pretrained(study: Grid, own: _Source, fold: int | None, archs: Sequence[str]) -> Iterator[Job]:

@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from zoo.core.command import duration
-from zoo.grid.jobs import Job
+from zoo.grid.jobs import Event, Job
 from zoo.grid.remaining import Remaining
-from zoo.grid.worker import Event
 
 BAR = 12  # characters
 BESIDE = 46  # at most, beside a cell's name: counter, score, seconds and time to the end; or bar and note

@@ -14,38 +14,21 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo.classifier import own
-from zoo.classifier.families import Made
-from zoo.classifier.network import Network
 from zoo.core.errors import OutOfTime, UserError
-from zoo.core.names import is_pretrained
-from zoo.core.result import FAILED, Result
-from zoo.grid.jobs import Job, Places
+from zoo.core.result import Result
+from zoo.grid.jobs import Event, Job, Places, Send
 from zoo.grid.store import Pending, Store
-from zoo.text import Examples, load_corpus, load_examples
-from zoo.training.baseline import BaselineSettings, run_baseline
-from zoo.training.cell import train_cell, write_weights
-from zoo.training.environment import machine, made_by, who
+from zoo.grid.trainings import device_of, of_corpora, of_seeds, result_of
+from zoo.training.cell import failed
 from zoo.training.lanes import aside, run_lanes
-from zoo.training.settings import CellFailed, CellSettings
-from zoo.training.turns import Turns, forget
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from zoo.pretrained.cell import Fitted
-    from zoo.pretrained.run import PretrainedRun
-
-# (event, job number, payload): "start" {}, "resumed" {share}, "epoch" {share, entry},
-# "done" {accuracy, seconds}, "failed" {reason}, "paused" {}
-Event = tuple[str, int, dict[str, Any]]
-Send = Callable[[Event], None]
+from zoo.training.settings import CellFailed
+from zoo.training.turns import forget
 
 
 class DeviceLost(UserError):
@@ -65,7 +48,7 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
     if places.lanes == 1:
         walk()
     else:
-        run_lanes(places.lanes, walk, _device(places))
+        run_lanes(places.lanes, walk, device_of(places))
 
 
 def _walk(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
@@ -79,23 +62,36 @@ def _walk(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> 
         for number, job in left:
             if places.over:
                 return
-            with store.claim(job.claim) as mine:
-                if mine and not store.settled(job.id, pending):
-                    progressed = True
-                    together = [one for one in job.together if not store.settled(one.id, pending)]
-                    own = [numbers[one.id] for one in together] or [number]
-                    try:
-                        if job.together:
-                            run_together(together, job, places, send, own)
-                        else:
-                            run_job(job, places, send, number)
-                    except OutOfTime:
-                        for each in own:
-                            send(("paused", each, {}))
-                        return
+            with _claimed(store, job, pending) as mine:
+                if not mine:
+                    continue
+                progressed = True
+                own = [numbers[one.id] for one in mine]
+                try:
+                    if job.together:
+                        run_together(mine, job, places, send, own)
+                    else:
+                        run_job(job, places, send, number)
+                except OutOfTime:
+                    for each in own:
+                        send(("paused", each, {}))
+                    return
         if not progressed:
             with aside():
                 time.sleep(0.5)  # others hold all that is left; take over what they drop
+
+
+@contextmanager
+def _claimed(store: Store, job: Job, pending: Pending) -> Iterator[list[Job]]:
+    """The cells of a job's training that nobody has settled, claimed; none where another worker has it."""
+    with ExitStack() as held:
+        mine = held.enter_context(store.claim(job.claim))
+        left = [one for one in job.training if mine and not store.settled(one.id, pending)]
+        if job.together and job.apart:
+            # A run that takes seeds one by one claims each by its own name.
+            left = [o for o in left if o.id == job.claim or held.enter_context(store.claim(o.id))]
+            left = [one for one in left if not store.settled(one.id, pending)]
+        yield left
 
 
 def run_job(job: Job, places: Places, send: Send, number: int) -> None:
@@ -128,7 +124,8 @@ def run_together(
     for number in numbers:
         send(("start", number, {}))
     tell = {one.id: number for one, number in zip(missing, numbers, strict=True)}
-    results = _tried(job.together, places, lambda: _results_together(job.together, places, send, tell))
+    trained, form = (missing, of_seeds) if job.apart else (job.together, of_corpora)
+    results = _tried(trained, places, lambda: form(trained, places, send, tell))
     for result in results:
         if result.id in tell:
             Store(places.out).write(result)
@@ -163,7 +160,7 @@ def settle(job: Job, places: Places, send: Send, number: int) -> Result:
     Raises:
         UserError: something that would fail for every cell alike, such as a full disk.
     """
-    (result,) = _tried([job], places, lambda: [_result(job, places, send, number)])
+    (result,) = _tried([job], places, lambda: [result_of(job, places, send, number)])
     return result
 
 
@@ -193,114 +190,10 @@ def outcome(number: int, result: Result) -> Event:
     )
 
 
-def _result(job: Job, places: Places, send: Send, number: int) -> Result:
-    settings, progress = job.settings, partial(_told, send, number)
-    turns = turns_of(job, places, lambda share: send(("resumed", number, {"share": share})))
-    device = _device(places)
-    if is_pretrained(job.model):
-        from zoo.classifier.pretrained import made_of
-        from zoo.pretrained.cell import train_pretrained
-
-        assert not isinstance(settings, BaselineSettings)
-        examples = _examples(job, places)
-
-        def keep(run: PretrainedRun) -> None:
-            _keep(job, places, run.model, lambda: made_of(run, job.model, settings, examples))
-
-        return train_pretrained(job.head, settings, job.model, examples, device, progress, keep, turns)
-    corpus = load_corpus(job.source, settings.text, places.data, places.cache)  # type: ignore[arg-type]
-    _check_same(job, corpus.fingerprint)
-    if isinstance(settings, BaselineSettings):
-        with aside():
-            return run_baseline(job.head, corpus, settings)
-    return train_cell(
-        job.head,
-        settings,
-        corpus,
-        device,
-        progress,
-        places.graphs,
-        cache_dir=places.cache,
-        keep=lambda trained: _keep(job, places, trained.run.model, lambda: own.made_of(trained)),
-        turns=turns,
-    )
-
-
-def _results_together(
-    jobs: Sequence[Job], places: Places, send: Send, tell: Mapping[str, int]
-) -> list[Result]:
-    """The results of one training of all these cells; of its progress those in `tell` are told."""
-    from zoo.classifier.pretrained import made_of
-    from zoo.pretrained.cell import train_together
-
-    parts = [_examples(job, places) for job in jobs]
-    settings = [job.settings for job in jobs if isinstance(job.settings, CellSettings)]
-
-    def progress(share: float, entries: Sequence[dict[str, Any]]) -> None:
-        for job, entry in zip(jobs, entries, strict=True):
-            if job.id in tell:
-                _told(send, tell[job.id], share, entry)
-
-    def keep(number: int, fitted: Fitted) -> None:
-        job, own, examples = jobs[number], settings[number], parts[number]
-        if job.id in tell:
-            _keep(job, places, fitted.model, lambda: made_of(fitted, job.model, own, examples))
-
-    def resumed(share: float) -> None:
-        for number in tell.values():
-            send(("resumed", number, {"share": share}))
-
-    heads = [job.head for job in jobs]
-    turns = turns_of(jobs[0], places, resumed)
-    return train_together(heads, settings, jobs[0].model, parts, _device(places), progress, keep, turns)
-
-
-def _device(places: Places) -> torch.device:
-    import torch
-
-    device = torch.device(places.device)
-    if device.index is not None:
-        torch.cuda.set_device(device)
-    return device
-
-
-def _examples(job: Job, places: Places) -> Examples:
-    """The labelled texts of a cell of a model of Hugging Face, as they were when the run began."""
-    assert isinstance(job.settings, CellSettings)
-    examples = load_examples(job.source, job.settings.text, places.data, places.cache)  # type: ignore[arg-type]
-    _check_same(job, examples.fingerprint)
-    return examples
-
-
-def turns_of(job: Job, places: Places, resumed: Callable[[float], None] = lambda share: None) -> Turns:
-    """Where the state of a training is kept, and who may go on with it; `resumed`: see `Turns`."""
-    import torch
-
-    return Turns(places.begun, job.claim, who(torch.device(places.device)), places.until, resumed)
-
-
-def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:
-    send(("epoch", number, {"share": share, "entry": entry}))
-
-
-def _check_same(job: Job, fingerprint: str) -> None:
-    if fingerprint != job.corpus.fingerprint:
-        raise UserError(f"corpus {job.source} has changed since the run began; run again")
-
-
-def _keep(job: Job, places: Places, model: nn.Module, made: Callable[[], Made]) -> None:
-    """Write the weights and the network of a cell where they are wanted."""
-    if (path := places.weights(job.id)) is not None:
-        write_weights(model.state_dict(), path)
-    if (folder := places.model(job.id)) is not None:
-        Network.of(made(), job.cell.recipe).save(folder)
-
-
 def _failed(job: Job, places: Places, reason: str) -> Result:
     import torch
 
-    head = replace(job.head, machine=machine(torch.device(places.device)), made_by=made_by())
-    return replace(head, status=FAILED, reason=reason)
+    return failed(job.head, reason, torch.device(places.device))
 
 
 def worker_main(jobs: Sequence[Job], places: Places, pending: Pending, pipe: Any) -> None:

@@ -12,15 +12,19 @@ Index letters: K passes, B examples, T positions, U units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
+from zoo.fast.across import across
 from zoo.method.rates import KINDS, drop_rates, gradient_norm, uniform
+
+Masks = torch.Generator | Sequence[torch.Generator] | None  # where they are drawn; of several models, of each
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,11 @@ class Pass:
     """What a site does in the coming forward pass over K * B rows.
 
     Args:
-        rates: (K, U) or (K, B, U) drop probabilities; rows k * B .. k * B + B - 1 belong to pass k.
+        rates: (K, U) or (K, B, U) drop probabilities; rows k * B .. k * B + B - 1 belong to pass k. At a
+            site of S models (K, U) or (K, S, U).
         repeat: how often the site repeats the rows it gets: K at the first site of K passes that share what
             lies before it, else 1.
-        generator: source of the mask; None: torch's own.
+        generator: source of the mask; None: torch's own. At a site of several models one of each.
         noise: uniform numbers in the shape of the output in place of new ones: the same mask again.
         keep_noise: leave the numbers in the site's `drawn`, for a later pass with the same mask.
         observe: takes the gradient at the output (K * B, [T,] U), the mask of the positions that count and
@@ -40,7 +45,7 @@ class Pass:
 
     rates: Tensor
     repeat: int = 1
-    generator: torch.Generator | None = None
+    generator: Masks = None
     noise: Tensor | None = None
     keep_noise: bool = False
     observe: Callable[[Tensor, Tensor | None, Tensor], None] | None = None
@@ -61,6 +66,7 @@ class AdaptiveDropout(nn.Module):
     """
 
     average: Tensor
+    models = 1  # more: it is called under vmap, and drops for so many, (S, U) averages (`zoo.fast.across`)
 
     def __init__(
         self,
@@ -101,6 +107,8 @@ class AdaptiveDropout(nn.Module):
         coming = self.coming if self.managed else self._alone(h)
         if coming is None:
             return h
+        if self.models > 1:
+            return across(self._of_several, h, mask)
         if not h.requires_grad and torch.is_grad_enabled():
             h = h.detach().requires_grad_()  # so that the output has a gradient to observe
         scale = self._scaled_mask(coming, (coming.repeat * len(h), *h.shape[1:]), h)
@@ -111,6 +119,24 @@ class AdaptiveDropout(nn.Module):
             out.register_hook(lambda gradient: observe(gradient, positions, kept))
         return out
 
+    def _of_several(self, h: Tensor, mask: Tensor | None) -> Tensor:
+        """`forward` of S models: (S, K * B, [T,] U), mask (S, K * B, T) or (S, B, T)."""
+        coming = self.coming
+        assert coming is not None
+        assert isinstance(coming.generator, Sequence)
+        if not h.requires_grad and torch.is_grad_enabled():
+            h = h.detach().requires_grad_()
+        shape, rates = (coming.repeat * h.shape[1], *h.shape[2:]), coming.rates
+        keep = torch.stack([self.noise(shape, h, own) for own in coming.generator])
+        rates = rates.expand(len(h), -1, -1) if rates.dim() == 2 else rates.transpose(0, 1)
+        scale = scaled_mask(keep, rates.to(keep.dtype), rows=1).to(h.dtype)
+        out = (h[:, None] * scale.unflatten(1, (coming.repeat, -1))).flatten(1, 2)
+        if coming.observe is not None and out.requires_grad:
+            observe, kept = coming.observe, out.detach()
+            positions = None if mask is None else torch.vmap(rows_like)(mask, out)
+            out.register_hook(lambda gradient: observe(gradient, positions, kept))
+        return out
+
     def _alone(self, h: Tensor) -> Pass:
         base = torch.tensor([self.rate], device=h.device)
         rates = drop_rates(self.average, base, self.kind, self.gamma, self.q_min, self.q_max)
@@ -118,20 +144,14 @@ class AdaptiveDropout(nn.Module):
 
     def _scaled_mask(self, coming: Pass, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """m / (1 - q) of this shape."""
+        assert not isinstance(coming.generator, Sequence)
         if coming.noise is None:
             keep = self.noise(shape, like, coming.generator)
             if coming.keep_noise:
                 self.drawn = keep.clone()
         else:
             keep = coming.noise.clone()
-        q = coming.rates.to(keep.dtype)
-        if q.dim() == 2:
-            q = q[:, None]
-        if len(shape) == 3:
-            q = q[:, :, None]
-        keep = keep.unflatten(0, (len(q), -1))
-        keep.ge_(q).mul_(1 / (1 - q))  # in place, 1 or 0 as numbers: ten times the speed of a bool
-        return keep.flatten(0, 1).to(like.dtype)
+        return scaled_mask(keep, coming.rates.to(keep.dtype)).to(like.dtype)
 
     def noise(self, shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
         """Uniform numbers in [0, 1), the caller's to keep; a unit is dropped where they lie below q."""
@@ -144,10 +164,29 @@ class AdaptiveDropout(nn.Module):
     @torch.no_grad()
     def blend(self, norm: Tensor, decay: float) -> None:
         """Take the norms (U,) of a batch into the moving average; the first ones as they are."""
-        norm = norm.to(self.average)
-        blended = torch.where(self.average.any(), torch.lerp(norm, self.average, decay), norm)
-        # One exploding batch must not poison the average for good.
-        self.average.copy_(torch.where(torch.isfinite(norm).all(), blended, self.average))
+        blend = partial(blended, decay=decay)
+        form = blend if self.models == 1 else torch.vmap(blend)
+        self.average.copy_(form(self.average, norm.to(self.average)))
+
+
+def blended(average: Tensor, norm: Tensor, decay: float) -> Tensor:
+    """The moving average (U,) after the norms (U,); what is all zero has seen nothing."""
+    moved = torch.where(average.any(), torch.lerp(norm, average, decay), norm)
+    # One exploding batch must not poison the average for good.
+    return torch.where(torch.isfinite(norm).all(), moved, average)
+
+
+def scaled_mask(noise: Tensor, rates: Tensor, rows: int = 0) -> Tensor:
+    """m / (1 - q) in place of uniform numbers (K * B, [T,] U), from rates (K, U) or (K, B, U).
+
+    Both may have more axes in front, `rows` of them.
+    """
+    q = rates.unsqueeze(rows + 1) if rates.dim() == rows + 2 else rates
+    if noise.dim() == rows + 3:
+        q = q.unsqueeze(rows + 2)
+    keep = noise.unflatten(rows, (q.shape[rows], -1))
+    keep.ge_(q).mul_(1 / (1 - q))  # in place, 1 or 0 as numbers: ten times the speed of a bool
+    return keep.flatten(rows, rows + 1)
 
 
 def rows_like(mask: Tensor, states: Tensor) -> Tensor:

@@ -36,6 +36,14 @@ def root(x: Tensor) -> Tensor:
     return exact.to(x.dtype) if x.is_floating_point() else exact
 
 
+def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
+    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon."""
+    valid = mask.to(vectors.dtype)
+    count = (valid.sum() * vectors.shape[2]).clamp_min(1)
+    squares = torch.linalg.vector_norm(vectors, dim=2).square()  # by word: one pass, no copy
+    return root(squares.mul(valid).sum() / count)
+
+
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:
     """Root mean square of (B, [T,] U) over the valid positions -> (U,), or (B, U) `by_example`."""
     squared = gradient.square()

@@ -8,7 +8,7 @@ Index letters: K passes, B examples, T positions, U units.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from torch import Tensor
 from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import fixed_shapes
-from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.dropout import AdaptiveDropout, Masks, Pass
 from zoo.method.rates import KINDS, drop_rates, gradient_norm, uniform
 
 
@@ -102,9 +102,13 @@ class _Watch:
         if self.settings.statistic == "attribution":
             gradient = gradient * output
         by_example = self.settings.statistic_scope == "example"
-        self.before, self.latest = self.latest, gradient_norm(gradient, mask, by_example)
-        norm = gradient_norm(gradient, mask) if by_example else self.latest
+        self.before, self.latest = self.latest, self.norm(gradient, mask, by_example)
+        norm = self.norm(gradient, mask) if by_example else self.latest
         self.site.blend(norm, self.settings.statistics_decay)
+
+    def norm(self, gradient: Tensor, mask: Tensor | None, by_example: bool = False) -> Tensor:
+        """The statistic of a batch."""
+        return gradient_norm(gradient, mask, by_example)
 
 
 class DropoutSites:
@@ -124,7 +128,7 @@ class DropoutSites:
         sites: Mapping[str, AdaptiveDropout],
         settings: Dropout | None,
         active: Iterable[str],
-        generator: torch.Generator | None,
+        generator: Masks,
         repeats: bool = False,
     ) -> None:
         self.settings, self.generator, self.repeats = settings, generator, repeats
@@ -184,13 +188,19 @@ class DropoutSites:
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) from the generator of the masks, in the shape of `like`."""
+        assert not isinstance(self.generator, Sequence)
         return uniform(like.shape, like, self.generator).to(like.dtype)
 
     def mean_rates(self) -> dict[str, Tensor]:
         """Mean drop rate of each active site in the passes planned last (scalars, on the device)."""
         return {
-            name: site.coming.rates.mean() for name, site in self.active.items() if site.coming is not None
+            name: self._mean(site.coming.rates)
+            for name, site in self.active.items()
+            if site.coming is not None
         }
+
+    def _mean(self, rates: Tensor) -> Tensor:
+        return rates.mean()
 
     def _plan(
         self,
@@ -273,3 +283,44 @@ class DropoutSites:
         s = self.settings
         shares = drop_rates(means, targets, "mean", s.gamma, s.q_min, s.q_max)
         return dict(zip(statistics, shares.unbind(-1), strict=True))
+
+
+class SitesOfSeveral(DropoutSites):
+    """The sites of several models in training as one (`zoo.method.several`).
+
+    Statistics are (S, U), rates (K, S, U) or, where all models have the same, (K, U).
+
+    Args:
+        of_one: the sites of the model that stands for all.
+        generators: of the masks of each model.
+    """
+
+    present: Tensor  # (S, B) bool, the texts that count
+
+    def __init__(self, of_one: DropoutSites, generators: Sequence[torch.Generator]) -> None:
+        super().__init__(of_one.active, of_one.settings, of_one.active, generators, of_one.repeats)
+        self.models = len(generators)
+
+    def use(self, name: str, site: AdaptiveDropout) -> None:
+        """See `DropoutSites`."""
+        super().use(name, site)
+        self.watches[name] = _WatchOfSeveral(self, site)
+
+    def _mean(self, rates: Tensor) -> Tensor:
+        return rates.mean().expand(self.models)  # whatever the statistics, it is the base rate of each
+
+
+class _WatchOfSeveral(_Watch):
+    """The same of several models; without positions of its own a text that does not count has none."""
+
+    def __init__(self, sites: SitesOfSeveral, site: AdaptiveDropout) -> None:
+        assert sites.settings is not None
+        super().__init__(site, sites.settings)
+        self.sites = sites
+
+    def norm(self, gradient: Tensor, mask: Tensor | None, by_example: bool = False) -> Tensor:
+        """(S, K * B, [T,] U) -> (S, U)."""
+        if gradient.dim() == 3:
+            gradient, mask = gradient[:, :, None], self.sites.present[:, :, None]
+            mask = mask.repeat(1, gradient.shape[1] // mask.shape[1], 1)
+        return torch.vmap(gradient_norm)(gradient, mask)

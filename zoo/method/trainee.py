@@ -17,8 +17,9 @@ from zoo.core.batch import Batch
 from zoo.core.records import Settings
 from zoo.fast.rows import Rows
 from zoo.fast.shapes import fixed_shapes
-from zoo.method.contract import TextClassifier
+from zoo.method.contract import TextClassifier, embed_backward
 from zoo.method.forward.objective import Objective
+from zoo.method.rates import embedding_rms
 from zoo.method.sites import DropoutSites
 
 
@@ -154,6 +155,22 @@ class Trainee:
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T) ids -> (B, T, D) word vectors."""
         return self.model.embed(tokens)
+
+    def embed_backward(self, tokens: Tensor, vectors: Tensor, gradient: Tensor) -> None:
+        """`vectors.backward(gradient)` for vectors = embed(tokens)."""
+        embed_backward(self.model, tokens, vectors, gradient)
+
+    def reduce(self, values: Tensor, how: str = "mean") -> Tensor:
+        """The mean, or the sum, over the texts of values (B,): a scalar, as all terms of the loss are."""
+        return values.sum() if how == "sum" else values.mean()
+
+    def rms(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """`embedding_rms` of the batch, a scalar."""
+        return embedding_rms(vectors, mask)
+
+    def by_text(self, term: Tensor) -> Tensor:
+        """A scalar in a shape that goes with the vectors (B, T, D)."""
+        return term
 
     def descend(self, loss: Tensor, retain_graph: bool = False) -> None:
         """The backward pass of a part of the loss."""

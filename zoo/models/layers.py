@@ -9,8 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.fast.across import across
 from zoo.fast.gru import bidirectional_gru
 from zoo.fast.linear import linear, tanh
+from zoo.fast.recurrence import recurrent_layers
 from zoo.fast.recurrent import two_one_way_layers
 from zoo.fast.shapes import fixed_shapes
 from zoo.method.dropout import rows_like
@@ -21,6 +23,8 @@ class BiRecurrent(nn.Module):
 
     On a CPU a GRU takes `bidirectional_gru` in place of torch's own, which oneDNN does not compute.
     """
+
+    models = 1  # more: it is called under vmap, and computes for so many (`zoo.fast.across`)
 
     def __init__(self, kind: type[nn.LSTM] | type[nn.GRU], inputs: int, hidden: int) -> None:
         super().__init__()
@@ -34,6 +38,8 @@ class BiRecurrent(nn.Module):
         x may have K * B rows and the mask B, here and below: K passes over the same texts.
         """
         mask = rows_like(mask, x)
+        if self.models > 1:
+            return across(recurrent_layers, x, mask, *self.ahead.parameters(), *self.back.parameters())
         if isinstance(self.ahead, nn.GRU) and isinstance(self.back, nn.GRU) and not fixed_shapes(x):
             return bidirectional_gru(x, mask, self.ahead, self.back)
         return self.plain(x, mask)

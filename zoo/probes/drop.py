@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from zoo.core.batch import Batch
 from zoo.core.records import Settings, setting
 from zoo.method.contract import TextClassifier
-from zoo.method.forward.attack import Attack, attack, embedding_rms
+from zoo.method.forward.attack import Attack, attack
+from zoo.method.rates import embedding_rms
 from zoo.probes.subject import Subject, pieces
 from zoo.robustness.vectors import uphill
 from zoo.training.words import Words

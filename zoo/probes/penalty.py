@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from zoo.core.batch import Batch
 from zoo.method.contract import TextClassifier
-from zoo.method.forward.attack import embedding_rms, perturbation
+from zoo.method.forward.attack import perturbation
+from zoo.method.rates import embedding_rms
 
 STRENGTHS = (0.2, 0.1, 0.05, 0.025, 0.0125, 0.00625)
 _RATE, _MASKS = 0.2, 8

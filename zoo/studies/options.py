@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Options that only say where and how: they may stand beside --study.
 _PLACES = (
     "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "mps", "no_graphs",
-    "portable", "keep_weights", "save_models", "rerun_foreign",
+    "stack_seeds", "portable", "keep_weights", "save_models", "rerun_foreign",
 )  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
@@ -62,6 +62,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
     add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU, in turn (default 1)")
     add("--mps", action="store_true", default=None, help="these in processes, with NVIDIA's MPS started")
+    add("--stack-seeds", action="store_true", default=None, help="the seeds of a setting as one model")
     add("--no-graphs", action="store_true", default=None, help="on a GPU: no step replayed as a CUDA graph")
     add(
         "--portable", action=argparse.BooleanOptionalAction,

@@ -76,7 +76,8 @@ def places_of(study: Study) -> Places:
     data, cache = folders
     return Places(
         study.out(), data, cache, device, where.graphs, 1 if where.mps else max(1, where.cells_per_gpu),
-        where.mps, where.portable, where.keep_weights, where.save_models, until=end_of(where.minutes),
+        where.mps, where.stack_seeds, where.portable, where.keep_weights, where.save_models,
+        until=end_of(where.minutes),
     )  # fmt: skip
 
 

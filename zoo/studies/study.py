@@ -76,6 +76,7 @@ class Where(Settings):
         jobs: processes; 0: one a core on a CPU, one a GPU.
         cells_per_gpu: cells at a time on each GPU; 0: one. In turn in one process, or
         mps: in processes that share it through NVIDIA's MPS, which is started for them.
+        stack_seeds: the seeds of a setting as one model.
         portable: bound the vector width, so that several kinds of processor compute the same.
         keep_weights: write the weights of each cell beside its result.
         save_models: write each cell's network beside its result, to be loaded and used.
@@ -94,6 +95,7 @@ class Where(Settings):
     jobs: int = setting(0, low=0, high=10_000)
     cells_per_gpu: int = setting(0, low=0, high=1_000)
     mps: bool = setting(False)
+    stack_seeds: bool = setting(False)
     portable: bool = setting(False)
     keep_weights: bool = setting(False)
     save_models: bool = setting(False)

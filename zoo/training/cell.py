@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zoo.core.errors import write_whole
 from zoo.core.measures import accuracy
-from zoo.core.result import DONE, CorpusInfo, Result, answers_json, measures_of
+from zoo.core.result import DONE, FAILED, CorpusInfo, Result, answers_json, measures_of
 from zoo.method.contract import TextClassifier
 from zoo.models import build_model
 from zoo.text import Corpus, load_vectors
@@ -125,11 +125,27 @@ def train_cell(
     trained = train_networks(
         cell.arch, cell.seed, settings, corpus, device, progress, graphs, cache_dir, turns
     )
-    run = trained.run
-    with work_of(settings.train):
+    result = evaluated(head, trained, device)
+    keep(trained)
+    earlier = sum(member.earlier_seconds for member in trained.runs)
+    return timed(result, time.perf_counter() - started + earlier)
+
+
+def timed(result: Result, total: float) -> Result:
+    """With the seconds of the whole cell."""
+    return replace(result, seconds={"total": total, **result.seconds})
+
+
+def evaluated(head: Result, trained: Trained, device: torch.device) -> Result:
+    """The result of what was trained, with the seconds of training and evaluation: the test part, read once.
+
+    Raises:
+        CellFailed: memory runs out.
+    """
+    run, corpus = trained.run, trained.corpus
+    with work_of(trained.settings.train):
         test = run.predict(corpus.test)
         attacked, how = run.attacked(corpus.test)
-    keep(trained)
     walls, cpus = zip(*(member.steps.times.mean_step() for member in trained.runs), strict=True)
     return replace(
         head,
@@ -146,7 +162,6 @@ def train_cell(
         recorded=run.steps.recorded,
         not_recorded=run.not_recorded,
         seconds={
-            "total": time.perf_counter() - started + sum(member.earlier_seconds for member in trained.runs),
             "train": sum(member.train_seconds for member in trained.runs),
             "evaluate": sum(member.evaluate_seconds for member in trained.runs),
         },
@@ -186,6 +201,11 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
 
     # Not its `save_file`, which lets nobody else read the file.
     write_whole(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
+
+
+def failed(head: Result, reason: str, device: torch.device) -> Result:
+    """The result of a cell that gives none, and why."""
+    return replace(head, status=FAILED, reason=reason, machine=machine(device), made_by=made_by())
 
 
 def corpus_info(corpus: Corpus) -> CorpusInfo:

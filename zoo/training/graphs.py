@@ -18,6 +18,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,9 +50,9 @@ class Recorder(Protocol):
 class CudaRecorder:
     """Records on a stream of its own; all graphs share one pool of memory, as they never run at once."""
 
-    def __init__(self, device: torch.device, generator: torch.Generator) -> None:
+    def __init__(self, device: torch.device, *generators: torch.Generator) -> None:
         self.stream = _stream(torch.cuda.current_stream(device))
-        self.generator = generator
+        self.generators = generators
         self.pool = torch.cuda.graph_pool_handle()
 
     def scope(self) -> AbstractContextManager[Any]:
@@ -62,7 +63,8 @@ class CudaRecorder:
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """A CUDA graph of `work`; each replay draws new random numbers."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.generator)
+        for generator in self.generators:
+            graph.register_generator_state(generator)
         with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
             work()
         replay: Callable[[], None] = graph.replay
@@ -93,6 +95,8 @@ class GraphedSteps:
         recorder: what records; None leaves every step an ordinary one.
     """
 
+    stacked = False  # whether the parameters are those of several models
+
     def __init__(
         self,
         trainee: Trainee,
@@ -111,7 +115,8 @@ class GraphedSteps:
         kind = torch.float32 if device.type == "cuda" else torch.float64  # what the fused AdamW reads
         self.rates, self.rate = rates.to(device), torch.zeros((), dtype=kind, device=device)
         self.number = torch.zeros(1, dtype=torch.int64, device=device)  # of the step, for the schedule
-        self.optimizer = make_optimizer(trainee.model, settings, self.rate)
+        self.optimizer = make_optimizer(trainee.model, settings, self.rate, self.stacked)
+        self.full = settings.batch_size  # rows of a batch that is worth recording
         self.sums: dict[str, Tensor] = {}
         self.index: dict[int, Tensor] = {}  # by batch size: where the row numbers of a batch are put
         self.seen: dict[tuple[int, int], int] = {}
@@ -127,20 +132,28 @@ class GraphedSteps:
 
     def epoch(self, epoch: int, stepped: Stepped = silent) -> tuple[float, dict[str, float]]:
         """See `Steps`; nothing waits for the device before the end."""
+        rate, means = self.steps_of(epoch, stepped)
+        return rate, {key: float(mean) for key, mean in means.items()}
+
+    def plan(self, epoch: int) -> Iterator[tuple[Tensor, int]]:
+        """Row numbers and width of each batch of an epoch."""
+        size, bucketed = self.settings.batch_size, self.settings.bucketed
+        return self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed)
+
+    def steps_of(self, epoch: int, stepped: Stepped) -> tuple[float, dict[str, np.ndarray]]:
+        """`epoch`, with the means as they lie on the device."""
         if not self.within:
             for total in self.sums.values():
                 total.zero_()
         began, started, before = self.done, time.perf_counter(), self.within
-        size, bucketed = self.settings.batch_size, self.settings.bucketed
         steps = len(self.learning_rates) // self.settings.epochs
         scope = self.recorder.scope() if self.recorder else nullcontext()
         with scope, demand_fixed_shapes():
-            plan = self.split.plan(size, seed=self.seed, epoch=epoch, bucketed=bucketed)
-            for index, width in islice(plan, before, None):
-                self.step(index, width, full=len(index) == size)
+            for index, width in islice(self.plan(epoch), before, None):
+                self.step(index, width, full=len(index) == self.full)
                 self.within += 1
                 stepped(self.within, steps)
-            values = torch.stack(list(self.sums.values())).tolist()  # waits for the device, once
+            values = torch.stack(list(self.sums.values())).cpu().numpy()  # waits for the device, once
         self.within = 0
         if not in_lane():  # single steps cannot be timed without waiting for each
             self.times.wall.append((time.perf_counter() - started) / (self.done - began))
@@ -182,6 +195,10 @@ class GraphedSteps:
         self.replays.get(shape, lambda: self._work(buffer, width))()
         self.done += 1
 
+    def batch(self, index: Tensor, width: int) -> Batch:
+        """What a step trains on."""
+        return self.split.batch(index, width)
+
     def _record(self, shape: tuple[int, int], work: Callable[[], None]) -> None:
         """Record a shape. Where that fails, this step and all later ones are ordinary; it is said why."""
         assert self.recorder is not None
@@ -201,9 +218,9 @@ class GraphedSteps:
         """What is recorded: everything that a step does on the device."""
         self.rate.copy_(self.rates.index_select(0, self.number).squeeze(0))
         self.number.add_(1)
-        record = train_step(self.trainee, self.split.batch(index, width), self.optimizer)
+        record = train_step(self.trainee, self.batch(index, width), self.optimizer)
         del record["logits"]
         for key, value in record.items():
             if key not in self.sums:
-                self.sums[key] = torch.zeros((), dtype=torch.float64, device=value.device)
+                self.sums[key] = torch.zeros_like(value, dtype=torch.float64)
             self.sums[key].add_(value)

@@ -71,7 +71,14 @@ class Loop:
             OutOfTime: the turn is over before the training is.
             UserError: there is no validation part, and the settings select by it.
         """
-        train, score = self.train, math.nan
+        self.start(progress, turn)
+        while not self.stops:
+            self.one_epoch()
+        self.end()
+
+    def start(self, progress: Progress, turn: Turn | None = None) -> None:
+        """What `fit` does before the first epoch of this turn."""
+        train = self.train
         self._progress, self._told = progress, time.monotonic()
         self._turn = turn or Turn()
         if not self.validates and train.selection != "last":
@@ -83,24 +90,30 @@ class Loop:
             self._began = time.perf_counter()
             self.begin()
             self.train_seconds += time.perf_counter() - self._began
-        while not self._stops:
-            epoch = len(self.curve) + 1
-            entry = self._epoch(epoch)
-            if self.validates:
-                entry["validation_accuracy"] = score = float(self.validate())
-            self.curve.append(entry)
-            if score > self.best_score or train.selection == "last":
-                self.best_epoch, self.best_score = epoch, score
-                self.best_weights = copy.deepcopy(self.model.state_dict())
-            progress(1.0 if self._stops else epoch / train.epochs, entry)
-            self._told = time.monotonic()
-            self._turn.keep(self._state)
+
+    def one_epoch(self) -> None:
+        """One more epoch: steps, validation, the best weights."""
+        train, score = self.train, math.nan
+        epoch = len(self.curve) + 1
+        entry = self._epoch(epoch)
+        if self.validates:
+            entry["validation_accuracy"] = score = float(self.validate())
+        self.curve.append(entry)
+        if score > self.best_score or train.selection == "last":
+            self.best_epoch, self.best_score = epoch, score
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+        self._progress(1.0 if self.stops else epoch / train.epochs, entry)
+        self._told = time.monotonic()
+        self._turn.keep(self._state)
+
+    def end(self) -> None:
+        """What `fit` does after the last epoch: the selected weights."""
         if self._turn.followed:
             self._turn.save(self._state())
         self.model.load_state_dict(self.best_weights)
 
     @property
-    def _stops(self) -> bool:
+    def stops(self) -> bool:
         """Whether the last epoch is over, or patience has ended."""
         reached = len(self.curve)
         return reached >= self.train.epochs or 0 < self.train.patience <= reached - self.best_epoch

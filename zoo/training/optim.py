@@ -11,15 +11,17 @@ from zoo.training.settings import TrainSettings
 
 
 def make_optimizer(
-    model: nn.Module, settings: TrainSettings, rate: Tensor | None = None
+    model: nn.Module, settings: TrainSettings, rate: Tensor | None = None, stacked: bool = False
 ) -> torch.optim.AdamW:
     """AdamW; weight decay on matrices only, none on biases and other vectors.
 
     Args:
         rate: scalar on the model's device that holds the learning rate, for steps that a GPU replays.
+        stacked: the parameters are those of several models, one axis more.
     """
-    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    most = 2 if stacked else 1
+    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > most]
+    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() <= most]
     return torch.optim.AdamW(
         [
             # What a schedule starts from; set here since a recorded step has a schedule of its own.

@@ -8,7 +8,7 @@ which changes no model's result.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,6 +48,11 @@ class Resident:
         tokens[np.repeat(np.arange(len(split)), split.lengths), place] = split.ids
         labels = torch.from_numpy(split.labels).to(device)
         return cls(torch.from_numpy(tokens).to(device), labels, lengths, words_per_sentence)
+
+    def with_empty(self) -> Resident:
+        """The same and one row more, a text without words, to fill up batches with."""
+        tokens, labels = (torch.cat([x, torch.zeros_like(x[:1])]) for x in (self.tokens, self.labels))
+        return replace(self, tokens=tokens, labels=labels)
 
     def plan(
         self, size: int, *, seed: int = 0, epoch: int = 0, shuffle: bool = True, bucketed: bool = True

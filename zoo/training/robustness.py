@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from zoo.core.batch import Batch
 from zoo.method.contract import TextClassifier
-from zoo.method.forward.attack import embedding_rms, perturbation
+from zoo.method.forward.attack import perturbation
 from zoo.method.forward.divergence import cross_entropy
+from zoo.method.rates import embedding_rms
 from zoo.training.ensemble import Ensemble
 
 ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}

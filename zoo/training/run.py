@@ -30,6 +30,7 @@ class Run(Loop):
     """The state of one training run: model, steps, curve, best weights."""
 
     model: TextClassifier | Ensemble
+    steps: Steps
 
     def __init__(
         self,
@@ -39,8 +40,12 @@ class Run(Loop):
         corpus: Corpus,
         device: torch.device,
         recorder: Callable[[torch.Generator], Recorder] | None = None,
+        steps: Steps | None = None,
     ) -> None:
-        """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps."""
+        """`recorder` makes what records steps for replay (`zoo.training.graphs`); None = ordinary steps.
+
+        `steps` are others that train this model, if not those.
+        """
         super().__init__(model, settings.train)
         self.seed, self.settings, self.device, self.corpus = seed, settings, device, corpus
         # A stream of its own for the masks: weights and batch order do not depend on the recipe.
@@ -48,11 +53,12 @@ class Run(Loop):
         self.trainee = prepare(model, settings.recipe, generator)
         parts = (self.trainee, settings.train, corpus.train, seed, device)
         self._why_not = (why_not_recorded(settings.recipe) or "") if recorder is not None else ""
-        self.steps: Steps = (
-            GraphedSteps(*parts, recorder(generator))
-            if recorder is not None and not self._why_not
-            else OrdinarySteps(*parts)
-        )
+        if steps is not None:
+            self.steps = steps
+        elif recorder is not None and not self._why_not:
+            self.steps = GraphedSteps(*parts, recorder(generator))
+        else:
+            self.steps = OrdinarySteps(*parts)
 
     @property
     def not_recorded(self) -> str:

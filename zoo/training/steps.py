@@ -79,8 +79,13 @@ class Records:
 class Steps(Protocol):
     """What the training loop asks for."""
 
-    times: Times
-    not_recorded: str  # why steps are not replayed, where a recorder was there
+    @property
+    def times(self) -> Times:
+        """Of the steps so far."""
+
+    @property
+    def not_recorded(self) -> str:
+        """Why steps are not replayed, where a recorder was there; else empty."""
 
     @property
     def recorded(self) -> bool:

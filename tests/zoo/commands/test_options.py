@@ -22,6 +22,7 @@ PLACES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "--jobs": (["3"], {"jobs": 3}),
     "--cells-per-gpu": (["2"], {"cells_per_gpu": 2}),
     "--mps": ([], {"mps": True}),
+    "--stack-seeds": ([], {"stack_seeds": True}),
     "--no-graphs": ([], {"graphs": False}),
     "--portable": ([], {"portable": True}),
     "--no-portable": ([], {"portable": False}),

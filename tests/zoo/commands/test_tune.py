@@ -12,7 +12,7 @@ from corpora import write_films
 
 from zoo import tune
 from zoo.core.errors import UserError
-from zoo.grid import worker
+from zoo.grid import trainings
 from zoo.grid.store import Store
 from zoo.settings import PRESETS
 from zoo.studies import run
@@ -124,7 +124,7 @@ def test_failed_cells_of_a_real_search(
             raise CellFailed("the loss is nan")
         return train_cell(head, settings, *arguments, **options)
 
-    monkeypatch.setattr(worker, "train_cell", fails_at_high_rates)
+    monkeypatch.setattr(trainings, "train_cell", fails_at_high_rates)
     assert tune.main([*films, "--recipe", "standard", "--vary", "learning_rate=1e-2,1"]) == 1
     out = capsys.readouterr().out
     assert "learning_rate=1 " in out

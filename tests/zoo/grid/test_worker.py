@@ -40,7 +40,7 @@ def test_a_failure_is_written_as_one(made, tmp_path, monkeypatch, error: Excepti
     def fails(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("zoo.grid.worker._result", fails)
+    monkeypatch.setattr("zoo.grid.worker.result_of", fails)
     events = []
     job = Job(made(status="failed", measures={}, predictions="", truth=""), None, "imdb", 1.0)  # type: ignore[arg-type]
     run_job(job, Places(tmp_path), events.append, 0)

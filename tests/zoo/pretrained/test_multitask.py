@@ -386,7 +386,7 @@ def test_a_dead_worker_costs_the_cells_of_its_training(
 ) -> None:
     planned, events = jobs(tiny_bert, data_dir, tmp_path, *TASKS), list[Any]()
     pending = dict.fromkeys(job.id for job in planned)
-    _Pool(planned, Places(tmp_path / "out"), events.append, pending)._record_lost(1)
+    _Pool(planned, Places(tmp_path / "out"), events.append, pending)._record_lost({2, 0, 1})
     assert [event[:2] for event in events] == [("failed", 0), ("failed", 1), ("failed", 2)]
     assert all("died" in result.reason for result in Store(tmp_path / "out").cells())
 

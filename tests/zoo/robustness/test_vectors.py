@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import tiny
 from zoo.core.classes import decode_classes
-from zoo.method.forward.attack import embedding_rms
+from zoo.method.rates import embedding_rms
 from zoo.robustness import vectors
 from zoo.robustness.target import ZooTarget
 from zoo.robustness.vectors import Ladder, area, checked, climbed, mean_loss

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zoo.core.errors import UserError
-from zoo.grid import worker
+from zoo.grid import trainings, worker
 from zoo.grid.engines.local import _Pool
 from zoo.grid.store import Store
 from zoo.studies import run
@@ -36,7 +36,7 @@ def test_a_failed_cell_is_tried_once_a_run_whoever_tries_it(small, monkeypatch) 
         tried.append(head.id)
         raise CellFailed("the loss is nan")
 
-    monkeypatch.setattr(worker, "train_cell", fails)
+    monkeypatch.setattr(trainings, "train_cell", fails)
     planned = run.plan(small({"seeds": [0, 1]}))
     events = []
     for _ in range(2):
@@ -50,7 +50,7 @@ def test_a_failed_cell_is_tried_once_a_run_whoever_tries_it(small, monkeypatch) 
 
 
 def test_a_bug_in_one_cell_is_recorded_with_its_traceback(small, monkeypatch) -> None:
-    monkeypatch.setattr(worker, "train_cell", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(trainings, "train_cell", lambda *a, **k: 1 / 0)
     planned = ran(small())
     (failed,) = [result for result in run.results_of(planned) if not result.done]
     assert failed.reason == "ZeroDivisionError: division by zero"
@@ -65,7 +65,7 @@ def test_a_cell_that_a_dead_worker_had_finished_is_not_lost(small) -> None:
     pool = _Pool(planned.jobs, planned.places, events.append, planned.pending)
     worker.work(planned.jobs, planned.places, lambda event: None, planned.pending)
     number = next(n for n, job in enumerate(planned.jobs) if not job.is_reference)
-    pool._record_lost(number)
+    pool._record_lost([number])
     assert [event[0] for event in events] == ["done"]
     assert all(result.done for result in run.results_of(planned))
 
@@ -76,10 +76,10 @@ def test_a_cell_that_another_worker_has_taken_over_is_not_recorded_as_lost(small
     pool = _Pool(planned.jobs, planned.places, events.append, planned.pending)
     store = Store(planned.places.out)
     with store.claim(planned.jobs[0].id):
-        pool._record_lost(0)
+        pool._record_lost([0])
     assert events == []
     assert run.results_of(planned) == []
-    pool._record_lost(0)
+    pool._record_lost([0])
     assert [event[0] for event in events] == ["failed"]
     (lost,) = run.results_of(planned)
     assert "its worker process died" in lost.reason

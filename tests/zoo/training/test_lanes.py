@@ -17,7 +17,7 @@ from stand_in import StandIn
 from zoo.core.errors import OutOfTime, UserError
 from zoo.grid import worker
 from zoo.grid.engines.local import run_grid
-from zoo.grid.jobs import Job, Places
+from zoo.grid.jobs import Event, Job, Places
 from zoo.grid.store import Store
 from zoo.recipes import TABLE_IV
 from zoo.studies import run
@@ -138,8 +138,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Study]:
     return make
 
 
-def run_with(study: Study, lanes: int, until: float = math.inf) -> list[worker.Event]:
-    planned, events = run.plan(study), list[worker.Event]()
+def run_with(study: Study, lanes: int, until: float = math.inf) -> list[Event]:
+    planned, events = run.plan(study), list[Event]()
     places = Places(planned.places.out, None, planned.places.cache, lanes=lanes, until=until)
     worker.work(planned.jobs, places, events.append, planned.pending)
     return events
@@ -186,7 +186,7 @@ def test_a_process_of_lanes_that_dies_costs_their_cells(
     planned = run.plan(study(tmp_path / "out", archs=["textcnn"], recipes=["standard", "dropout"]))
     places = Places(planned.places.out, None, planned.places.cache, lanes=2)
     monkeypatch.setattr("zoo.grid.engines.local.worker_main", _dies_in_its_first_cells)
-    events: list[worker.Event] = []
+    events: list[Event] = []
     run_grid(planned.jobs, places, 1, events.append, planned.pending)
     results = {result.cell.recipe: result for result in Store(places.out).cells()}
     assert sorted(recipe for recipe, result in results.items() if result.done) == ["tfidf_svm"]

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 import tiny
 from zoo.core.batch import Batch
 from zoo.core.result import decode_classes
-from zoo.method.forward.attack import embedding_rms
 from zoo.method.forward.divergence import cross_entropy
+from zoo.method.rates import embedding_rms
 from zoo.method.step import prepare
 from zoo.recipes import RECIPES
 from zoo.training import cell, loop, robustness, steps

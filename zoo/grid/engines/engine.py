@@ -9,9 +9,8 @@ from typing import ClassVar
 from zoo.core.errors import UserError
 from zoo.core.records import Settings
 from zoo.core.result import FAILED, Result
-from zoo.grid.jobs import Job, Places
+from zoo.grid.jobs import Job, Places, Send
 from zoo.grid.store import Pending
-from zoo.grid.worker import Send
 from zoo.training.environment import made_by
 
 

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from zoo.core.errors import UserError, write_whole
 from zoo.grid.engines.engine import lost
 from zoo.grid.engines.owner import News, Sent
-from zoo.grid.jobs import Job
+from zoo.grid.jobs import Job, Send
 from zoo.grid.store import Pending, Store, from_text
-from zoo.grid.worker import Send, outcome
+from zoo.grid.worker import outcome
 
 A_PORTION = 1000  # cells handed in at once
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -12,10 +13,10 @@ from typing import Any, ClassVar
 from zoo.core.errors import UserError
 from zoo.core.processes import cores, environment
 from zoo.grid.engines.engine import Engine, lost
-from zoo.grid.jobs import Job, Places
+from zoo.grid.jobs import Job, Places, Send
 from zoo.grid.mps import served
 from zoo.grid.store import Pending, Store
-from zoo.grid.worker import Send, outcome, work, worker_main
+from zoo.grid.worker import outcome, work, worker_main
 from zoo.training.environment import PORTABLE, is_portable
 
 
@@ -150,8 +151,7 @@ class _Pool:
         worker.pipe.close()
         self.workers.remove(worker)
         if worker.cells:
-            for number in {self.jobs[number].claim: number for number in sorted(worker.cells)}.values():
-                self._record_lost(number)
+            self._record_lost(worker.cells)
         elif worker.process.exitcode == 0:
             return
         elif self.spare == 0 or worker.process.exitcode > 0:
@@ -162,18 +162,15 @@ class _Pool:
             self.spare -= 1
         self.workers.append(self._start(worker.place))
 
-    def _record_lost(self, number: int) -> None:
-        """Settle the cell of a dead worker, unless it was finished, or another worker has taken it over.
-
-        With it those that it was training together with this one.
-        """
-        numbers = {job.id: n for n, job in enumerate(self.jobs) if job.id in self.pending}
-        with self.store.claim(self.jobs[number].claim) as mine:
-            if not mine:
-                return
-            for job in self.jobs[number].training:
-                if job.id not in numbers:
-                    continue
-                if not self.store.settled(job.id, self.pending):
-                    self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
-                self.send(outcome(numbers[job.id], self.store.read(job.id)))
+    def _record_lost(self, numbers: Iterable[int]) -> None:
+        """Settle a dead worker's cells, unless they were finished, or another one has taken them over."""
+        trainings = defaultdict[str, list[int]](list)
+        for number in sorted(numbers):
+            trainings[self.jobs[number].claim].append(number)
+        for claim, together in trainings.items():
+            with self.store.claim(claim) as mine:
+                for number in together if mine else ():
+                    job = self.jobs[number]
+                    if not self.store.settled(job.id, self.pending):
+                        self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
+                    self.send(outcome(number, self.store.read(job.id)))

@@ -22,9 +22,9 @@ from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import Stopped, alone, follow
 from zoo.grid.engines.local import worker_variables
 from zoo.grid.engines.owner import News, Owner, Sent
-from zoo.grid.jobs import Job, Places
+from zoo.grid.jobs import Job, Places, Send
 from zoo.grid.store import Pending, Store, as_text
-from zoo.grid.worker import Send, settle
+from zoo.grid.worker import settle
 
 NAMESPACE = "uegr"
 START = "one starts with: ray start --head"

@@ -26,9 +26,9 @@ from zoo.core.records import setting
 from zoo.grid.engines.engine import Engine, missing
 from zoo.grid.engines.follow import alone
 from zoo.grid.engines.local import worker_variables
-from zoo.grid.jobs import Job, Places
+from zoo.grid.jobs import Event, Job, Places, Send
 from zoo.grid.store import Pending, Store
-from zoo.grid.worker import Event, Send, outcome, work
+from zoo.grid.worker import outcome, work
 
 FOLDER = ".slurm"  # in the results folder: job scripts, logs, and what has been submitted
 SUBMITTED = "submitted.json"

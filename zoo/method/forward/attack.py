@@ -23,7 +23,7 @@ from zoo.core.batch import Batch
 from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import first_places, fixed_shapes
-from zoo.method.rates import root
+from zoo.method.rates import embedding_rms, root
 
 ATTACKS = ("fgsm", "fgm", "token_linf")
 SCOPES = ("example", "token", "batch", "table")
@@ -59,16 +59,18 @@ def attack(
     gradient: Tensor,
     batch: Batch,
     gradient_at: Callable[[Tensor], Tensor],
+    rms: Tensor | None = None,
 ) -> Tensor:
     """delta (B, T, D) from the clean gradient; attack_steps > 1 go on climbing (PGD).
 
     Args:
         vectors: (B, T, D) clean word vectors, for the unit of epsilon.
         gradient_at: the clean loss's gradient at other vectors; called attack_steps - 1 times.
+        rms: `embedding_rms` of the vectors, in a shape that goes with them; None: of all of them.
     """
     epsilon = vectors.new_full((), settings.epsilon)
     if settings.epsilon_unit != "absolute":
-        epsilon = epsilon * embedding_rms(vectors, batch.mask)
+        epsilon = epsilon * (embedding_rms(vectors, batch.mask) if rms is None else rms)
     if settings.epsilon_unit == "norm":
         epsilon = epsilon * math.sqrt(vectors.shape[2])
     kind = (settings.attack, settings.attack_scope, batch.tokens)
@@ -135,14 +137,6 @@ def perturbation(
     else:
         direction = _unit(gradient, _AXES[scope])
     return torch.where(valid, epsilon * direction, 0.0)
-
-
-def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
-    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon."""
-    valid = mask.to(vectors.dtype)
-    count = (valid.sum() * vectors.shape[2]).clamp_min(1)
-    squares = torch.linalg.vector_norm(vectors, dim=2).square()  # by word: one pass, no copy
-    return root(squares.mul(valid).sum() / count)
 
 
 def _unit(gradient: Tensor, over: tuple[int, ...]) -> Tensor:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -22,8 +23,7 @@ from torch import Tensor
 
 from zoo.core.batch import Batch
 from zoo.core.records import setting
-from zoo.method.contract import embed_backward
-from zoo.method.forward.attack import Attack, attack, embedding_rms
+from zoo.method.forward.attack import Attack, attack
 from zoo.method.forward.divergence import DIVERGENCES
 from zoo.method.forward.per_sample import squares_of_examples
 from zoo.method.trainee import Forward, Trainee
@@ -86,39 +86,39 @@ class BiStage(Attack, Forward):
         logits = trainee.classify(x, batch.mask, self.clean)
         clean = trainee.objective.losses(logits, batch.labels).mean(0)
         divergence = None if self.adversarial else self._divergence(trainee, logits, batch)
-        loss = clean.mean() + self._weighted(divergence)
+        loss = trainee.reduce(clean) + self._weighted(trainee, divergence)
         trainee.descend(loss, retain_graph=per_sample)
         sites.stop_watching()
-        record: dict[str, Any] = {"loss_clean": clean.detach().mean()}
+        record: dict[str, Any] = {"loss_clean": trainee.reduce(clean.detach())}
 
         examples = [clean]
         total, gradient = loss.detach(), gradient_of(x)
         if self.adversarial:
-            delta = attack(
-                self, x.detach(), gradient, batch, lambda point: self._clean_gradient(trainee, batch, point)
-            )
+            clean_gradient = partial(self._clean_gradient, trainee, batch)
+            rms = trainee.rms(x.detach(), batch.mask)
+            delta = attack(self, x.detach(), gradient, batch, clean_gradient, trainee.by_text(rms))
             x_adv = x + delta if per_sample else (x.detach() + delta).requires_grad_()
             sites.plan_passes(self.adversarial)
             logits = trainee.classify(x_adv, batch.mask, self.adversarial)
             over_passes = torch.sum if self.adversarial_reduction == "sum" else torch.mean
             adversarial = over_passes(trainee.objective.losses(logits, batch.labels), 0)
             divergence = self._divergence(trainee, logits, batch)
-            loss = adversarial.mean() + self._weighted(divergence)
+            loss = trainee.reduce(adversarial) + self._weighted(trainee, divergence)
             trainee.descend(loss, retain_graph=per_sample)
             examples.append(adversarial)
             total = total + loss.detach()
             gradient = gradient_of(x) if per_sample else gradient + gradient_of(x_adv)
-            record["loss_adversarial"] = adversarial.detach().mean()
-            record["perturbation"] = embedding_rms(delta, batch.mask) / embedding_rms(x.detach(), batch.mask)
+            record["loss_adversarial"] = trainee.reduce(adversarial.detach())
+            record["perturbation"] = trainee.rms(delta, batch.mask) / rms
         if not per_sample and vectors.requires_grad:
-            embed_backward(trainee.model, batch.tokens, vectors, gradient)
+            trainee.embed_backward(batch.tokens, vectors, gradient)
         if per_sample:
             if divergence is not None:
                 scale = len(batch.labels) if self.divergence_reduction == "sum" else 1
                 examples.append(self.alpha * scale * divergence)
             record["squares"] = squares_of_examples(trainee, torch.stack(examples).sum(0))
         if divergence is not None:
-            record["divergence"] = divergence.detach().mean()
+            record["divergence"] = trainee.reduce(divergence.detach())
         record |= {f"drop_rate/{name}": rate for name, rate in sites.mean_rates().items()}
         return record | {"loss": total, "logits": logits.detach()}
 
@@ -128,17 +128,17 @@ class BiStage(Attack, Forward):
             return None
         return trainee.objective.divergence(self.divergence, logits, batch.labels)
 
-    def _weighted(self, divergence: Tensor | None) -> Tensor | float:
+    def _weighted(self, trainee: Trainee, divergence: Tensor | None) -> Tensor | float:
         if divergence is None:
             return 0.0
-        reduce = torch.sum if self.divergence_reduction == "sum" else torch.mean
-        return self.alpha * reduce(divergence)
+        return self.alpha * trainee.reduce(divergence, self.divergence_reduction)
 
     def _clean_gradient(self, trainee: Trainee, batch: Batch, point: Tensor) -> Tensor:
         """dL_clean / d(vectors) at another point (B, T, D), for the further steps of PGD."""
         point = point.detach().requires_grad_()
         logits = trainee.classify(point, batch.mask, self.clean)
-        return torch.autograd.grad(trainee.objective.losses(logits, batch.labels).mean(), point)[0]
+        loss = trainee.reduce(trainee.objective.losses(logits, batch.labels).mean(0))
+        return torch.autograd.grad(loss.sum(), point)[0]
 
 
 def gradient_of(x: Tensor) -> Tensor:

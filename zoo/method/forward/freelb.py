@@ -16,9 +16,9 @@ import torch
 from zoo.core.batch import Batch
 from zoo.core.records import setting
 from zoo.method.contract import embed_backward
-from zoo.method.forward.attack import embedding_rms, perturbation, project
+from zoo.method.forward.attack import perturbation, project
 from zoo.method.forward.bi_stage import gradient_of
-from zoo.method.rates import root
+from zoo.method.rates import embedding_rms, root
 from zoo.method.trainee import Forward, Trainee
 
 
