@@ -24,17 +24,21 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
-from bench.cases import Case, check, make_split, make_trainee
+from bench.cases import Case, check, make_split, make_trainee, recipe_of, sizes_of
+from zoo.method.several import why_alone
 from zoo.recipes import RECIPES
+from zoo.text import TextSettings
 from zoo.training import graphs
 from zoo.training.environment import made_by
 from zoo.training.graphs import GraphedSteps, why_not_recorded
 from zoo.training.optim import make_optimizer
-from zoo.training.settings import TrainSettings
+from zoo.training.seeds import StackedSteps
+from zoo.training.settings import CellSettings, TrainSettings
 
 META = torch.device("meta")
 PACKAGE = Path(zoo.__file__).parent
 VOCABULARY = 1_000  # rows of the word table, on which nothing here depends but the time it takes to make
+SEEDS = 3  # of the rows of several seeds as one model
 WARM = 2  # steps before the one that counts; the first has no statistics yet
 # Views that the dispatcher does not call so, and what is no operator at all.
 NO_LAUNCH = {"detach", "_unsafe_view", "lift_fresh", "_record_function_enter_new", "_record_function_exit"}
@@ -43,9 +47,10 @@ NO_LAUNCH = {"detach", "_unsafe_view", "lift_fresh", "_record_function_enter_new
 def measure_launches(
     archs: Sequence[str], length: int, sizes: str, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """{"launches": a row a model and recipe that a GPU records, "made_by": version and commit}.
+    """{"launches": a row a model and recipe that a GPU records, "stacked": of SEEDS seeds, "made_by": who}.
 
-    A row has `launches`, their number, and `where`, the same by the file of `zoo` that asked for them.
+    A row has `launches`, their number, and `where`, the same by the file of `zoo` that asked for them; one of
+    several seeds as one model has `seeds` in its place.
     """
     recipes = [name for name, recipe in RECIPES.items() if why_not_recorded(recipe) is None]
     cases = [
@@ -59,7 +64,13 @@ def measure_launches(
         rows.append(
             {"arch": case.arch, "recipe": case.recipe, "launches": sum(where.values()), "where": dict(where)}
         )
-    return {"launches": rows, "made_by": made_by()}
+    stacked = []
+    for case in cases:
+        if not why_alone(RECIPES[case.recipe]):
+            report(f"{case.arch}, {case.recipe}, {SEEDS} seeds as one model")
+            found = sum(stacked_launches_of(case, SEEDS).values())
+            stacked.append({"arch": case.arch, "recipe": case.recipe, "seeds": SEEDS, "launches": found})
+    return {"launches": rows, "stacked": stacked, "made_by": made_by()}
 
 
 def launches_of(case: Case) -> Counter[str]:
@@ -68,7 +79,22 @@ def launches_of(case: Case) -> Counter[str]:
         trainee, _ = make_trainee(case, META, torch.Generator())
         settings = TrainSettings(batch_size=case.batch)
         steps = GraphedSteps(trainee, settings, make_split(case, 1), 0, META, None)
-    index = torch.arange(case.batch, device=META)
+    return _counted_step(steps, case)
+
+
+def stacked_launches_of(case: Case, seeds: int) -> Counter[str]:
+    """Those of so many seeds as one model, whose recurrent layers are a loop over the words."""
+    with patch.object(graphs, "make_optimizer", _optimizer):
+        made = [make_trainee(case, META, torch.Generator()) for _ in range(seeds)]
+        train = TrainSettings(batch_size=case.batch)
+        settings = CellSettings(recipe_of(case), sizes_of(case), train, TextSettings())
+        trainees = [trainee for trainee, _ in made]
+        steps = StackedSteps(trainees, settings, make_split(case, 1), range(seeds), META, None)
+    return _counted_step(steps, case, seeds)
+
+
+def _counted_step(steps: GraphedSteps, case: Case, seeds: int = 1) -> Counter[str]:
+    index = torch.arange(seeds * case.batch, device=META)
     for _ in range(WARM):
         with counted():
             steps.step(index, case.length)
@@ -77,9 +103,11 @@ def launches_of(case: Case) -> Counter[str]:
     return Counter(dict(found.most_common()))
 
 
-def _optimizer(model: nn.Module, settings: TrainSettings, rate: Tensor | None) -> torch.optim.AdamW:
+def _optimizer(
+    model: nn.Module, settings: TrainSettings, rate: Tensor | None, stacked: bool
+) -> torch.optim.AdamW:
     """`make_optimizer` for a rate on `meta`, whose sign AdamW would look at."""
-    optimizer = make_optimizer(model, settings)
+    optimizer = make_optimizer(model, settings, stacked=stacked)
     for group in optimizer.param_groups:
         group["lr"] = rate
     return optimizer

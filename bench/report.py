@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.files import read
 from bench.growth import by_series, fit
-from bench.report_launches import launches
+from bench.report_launches import launches, stacked
 from bench.report_waits import on_a_gpu, same_weights, waiting
 from bench.table import number, shown, table
 from zoo.core.errors import UserError
@@ -85,6 +85,7 @@ def build_page(results: Path) -> str:
         "portable": same_weights(read(results / "portable.json")["portable"]),
         "gpu": on_a_gpu(results / "gpu.json"),
         "launches": launches(results),
+        "stacked": stacked(results),
     }
     return TEMPLATE.read_text(encoding="utf-8").format(
         **{name: paper["machine"][name] for name in ("processor", "system", "python", "torch", "threads")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ SAID = {
     "training/graphs": "batch, schedule and records",
 }
 Row = dict[str, Any]
+Kind = tuple[str, str]  # arch, recipe
+
+
+def stacked(results: Path) -> list[Block]:
+    """The table of several seeds as one model, beside as many steps of one."""
+    found = read(results / "launches.json")
+    one, several = _by_case(found), {(row["arch"], row["recipe"]): row for row in found["stacked"]}
+    archs, recipes = (list(dict.fromkeys(names)) for names in zip(*several, strict=True))
+    lines = [[recipe, *(_times(one, several, (arch, recipe)) for arch in archs)] for recipe in recipes]
+    return [table(("recipe", *archs), lines)]
+
+
+def _times(one: Mapping[Kind, Row], several: Mapping[Kind, Row], kind: Kind) -> str:
+    row = several.get(kind)
+    return "-" if row is None else f"{row['seeds']} × {one[kind]['launches']} → {row['launches']}"
 
 
 def launches(results: Path) -> list[Block]:
@@ -63,7 +79,7 @@ def launches(results: Path) -> list[Block]:
     ]
 
 
-def _by_case(found: Row) -> dict[tuple[str, str], Row]:
+def _by_case(found: Row) -> dict[Kind, Row]:
     return {(row["arch"], row["recipe"]): row for row in found["launches"]}
 
 

@@ -37,11 +37,14 @@ def root(x: Tensor) -> Tensor:
 
 
 def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
-    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon."""
+    """Root mean square of the entries of the valid word vectors: the unit of a relative epsilon.
+
+    (..., B, T, D), (..., B, T) -> (...): of each batch.
+    """
     valid = mask.to(vectors.dtype)
-    count = (valid.sum() * vectors.shape[2]).clamp_min(1)
-    squares = torch.linalg.vector_norm(vectors, dim=2).square()  # by word: one pass, no copy
-    return root(squares.mul(valid).sum() / count)
+    count = (valid.sum((-2, -1)) * vectors.shape[-1]).clamp_min(1)
+    squares = torch.linalg.vector_norm(vectors, dim=-1).square()  # by word: one pass, no copy
+    return root(squares.mul(valid).sum((-2, -1)) / count)
 
 
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:

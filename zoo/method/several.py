@@ -115,7 +115,7 @@ class TraineeOfSeveral(Trainee):
     def rms(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(S * B, T, D) -> (S,)."""
         shape = (self.models, -1)
-        return torch.vmap(embedding_rms)(vectors.unflatten(0, shape), mask.unflatten(0, shape))
+        return embedding_rms(vectors.unflatten(0, shape), mask.unflatten(0, shape))
 
     def by_text(self, term: Tensor) -> Tensor:
         """(S,) -> (S * B, 1, 1)."""

@@ -32,6 +32,7 @@ from zoo.training.device import begin_cell, work_of
 from zoo.training.graphs import GraphedSteps
 from zoo.training.resident import Resident
 from zoo.training.robustness import attacked_logits
+from zoo.training.seeds import StackedSteps
 from zoo.training.settings import CellFailed
 
 META = torch.device("meta")
@@ -77,6 +78,24 @@ def a_step(arch: str, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     steps.step(index, WIDTH)
     with watched(monkeypatch):
         steps.step(index, WIDTH)
+
+
+def a_step_of_several(arch: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of three seeds as one model, of which one lacks a text."""
+    monkeypatch.setattr(graphs, "make_optimizer", lambda model, *_: torch.optim.SGD(model.parameters(), 0.1))
+    models = [tiny.model(arch, seed, double=False).train().to(META) for seed in range(3)]
+    trainees = [prepare(model, RECIPES[name], torch.Generator()) for model in models]
+    settings = tiny.cell_settings(name, arch, batch_size=4)
+    steps = StackedSteps(trainees, settings, split(), (0, 1, 2), META, None)
+    index = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, len(split())]).to(META)
+    steps.step(index, WIDTH)
+    with watched(monkeypatch):
+        steps.step(index, WIDTH)
+
+
+@pytest.mark.parametrize("name", ["standard", "r_drop", "uegr"])
+def test_so_does_one_of_several_seeds(arch: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_step_of_several(arch, name, monkeypatch)
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stand_in import StandIn
 from torch import Tensor
 
 import tiny
@@ -19,8 +20,9 @@ from zoo.text import Corpus, load_vectors
 from zoo.training import seeds
 from zoo.training.cell import make_model
 from zoo.training.run import Run
-from zoo.training.seeds import train_seeds, why_not_stacked
+from zoo.training.seeds import StackedSteps, train_seeds, why_not_stacked
 from zoo.training.settings import CellSettings
+from zoo.training.steps import silent
 
 SEEDS = (3, 0, 5)
 CPU = torch.device("cpu")
@@ -151,6 +153,25 @@ def test_why_not() -> None:
     assert why_not_stacked(tiny.cell_settings()) == ""
     assert why_not_stacked(tiny.cell_settings(members=2)) == "members=2"
     assert why_not_stacked(tiny.cell_settings("sam")) == "forward stage sam"
+
+
+def test_recorded_steps_are_ordinary_ones() -> None:
+    """Two epochs with a stand-in for a GPU's recorder: the same weights and terms."""
+    settings, corpus = tiny.cell_settings(epochs=2, batch_size=13), tiny.corpus()
+    found = []
+    for recorder in (None, StandIn(torch.Generator())):
+        trainees = [
+            Run(make_model("textcnn", seed, settings, corpus, None), seed, settings, corpus, CPU).trainee
+            for seed in SEEDS
+        ]
+        steps = StackedSteps(trainees, settings, corpus.train, SEEDS, CPU, recorder)
+        terms = [steps.epoch_of(number, 1, silent) for number in (0, 1, 2)]
+        weights = [p.detach().clone() for p in steps.trainee.model.parameters()]
+        found.append((terms, weights, [number for number, _ in steps.replays]))
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))
+    assert found[0][2] == []
+    assert set(found[1][2]) == {3 * 13}
 
 
 def test_the_recorder_knows_every_generator(monkeypatch: pytest.MonkeyPatch) -> None:
