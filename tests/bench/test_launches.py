@@ -12,8 +12,9 @@ from torch import nn
 from bench import command as bench
 from bench.cases import Case
 from bench.files import read
-from bench.launches import META, VOCABULARY, counted, launches_of
-from bench.report_launches import launches
+from bench.launches import META, SEEDS, VOCABULARY, counted, launches_of, stacked_launches_of
+from bench.report_launches import launches, stacked
+from zoo.method.several import why_alone
 from zoo.recipes import RECIPES
 from zoo.training.graphs import why_not_recorded
 
@@ -66,6 +67,17 @@ def test_every_recipe_that_a_gpu_records_has_a_row(capsys: pytest.CaptureFixture
     assert [(row["arch"], row["recipe"]) for row in found["launches"]] == [("textcnn", n) for n in names]
     assert all(row["launches"] == sum(row["where"].values()) for row in found["launches"])
     assert found["made_by"]["version"]
+    several = {row["recipe"]: row for row in found["stacked"]}
+    assert list(several) == [name for name in names if not why_alone(RECIPES[name])]
+    for row in found["launches"]:
+        if row["recipe"] in several:
+            assert several[row["recipe"]]["seeds"] == SEEDS == 3
+            assert row["launches"] < several[row["recipe"]]["launches"] < SEEDS * row["launches"]
+
+
+def test_a_standard_step_of_six_seeds_launches_what_one_of_three_does() -> None:
+    three, six = (stacked_launches_of(small("textcnn", "standard"), seeds) for seeds in (3, 6))
+    assert three == six
 
 
 def test_bad_names_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,10 +91,23 @@ def test_the_tables_are_before_and_now(tmp_path: Path) -> None:
             {"arch": "textcnn", "recipe": "standard", "launches": 50, "where": {"method/trainee": 50}},
             {"arch": "textcnn", "recipe": "uegr", "launches": uegr, "where": {file: uegr - 9, "a": 9}},
         ]
-        (tmp_path / name).write_text(json.dumps({"launches": rows, "made_by": {"commit": commit}}))
+        several = [
+            {"arch": "textcnn", "recipe": recipe, "seeds": 3, "launches": count}
+            for recipe, count in (("standard", 60), ("uegr", 180))
+        ]
+        found = {"launches": rows, "stacked": several, "made_by": {"commit": commit}}
+        (tmp_path / name).write_text(json.dumps(found))
 
     write("launches_before.json", "first", 200, "fast/ranks")
     write("launches.json", "second", 125, "b")
+    (table,) = stacked(tmp_path)
+    assert table.rows == (
+        (
+            "standard",
+            "3 × 50 → 60",
+        ),
+        ("uegr", "3 × 125 → 180"),
+    )
     said, recipes, _, parts = launches(tmp_path)
     assert "at commit first" in said.text
     assert recipes.rows == (
@@ -100,3 +125,6 @@ def test_a_step_launches_no_more_than_the_page_says(arch: str) -> None:
     said = {(row["arch"], row["recipe"]): row["launches"] for row in committed["launches"]}
     found = launches_of(Case(arch, "uegr", 64, vocabulary=VOCABULARY, sizes="paper"))
     assert sum(found.values()) <= said[arch, "uegr"]
+    several = {(row["arch"], row["recipe"]): row["launches"] for row in committed["stacked"]}
+    found = stacked_launches_of(Case(arch, "uegr", 64, vocabulary=VOCABULARY, sizes="paper"), SEEDS)
+    assert sum(found.values()) <= several[arch, "uegr"]
