@@ -71,7 +71,7 @@ def build_page(results: Path) -> str:
         raise UserError(f"{results / 'steps.json'}: not found; docs/performance.md says what makes it")
     paper, levers = read(results / "paper.json"), read(results / "levers.json")
     growth, settings = read(results / "growth.json"), paper["settings"]
-    waits = read(results / "waits.json")["waits"]
+    waits, grid = read(results / "waits.json")["waits"], read(results / "grid.json")
     blocks: dict[str, list[Block]] = {
         "targets": [_targets(targets)],
         "summary": _summary(targets),
@@ -81,7 +81,7 @@ def build_page(results: Path) -> str:
         "levers": [_levers(levers["levers"]), *_load(levers["machine"])],
         "growth": [_growth(growth["growth"])],
         **waiting(waits),
-        "grid": [_grid(read(results / "grid.json")["grid"])],
+        "grid": [_grid(grid["grid"]), *_load(grid["machine"])],
         "portable": same_weights(read(results / "portable.json")["portable"]),
         "gpu": on_a_gpu(results / "gpu.json"),
         "launches": launches(results),

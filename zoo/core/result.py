@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,7 +18,7 @@ from zoo.core.names import NO_ARCH
 from zoo.core.result_check import DONE, FAILED, checked, unpacked
 
 __all__ = [
-    "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "answers_json",
+    "DONE", "FAILED", "NO_ARCH", "Cell", "CorpusInfo", "Machine", "Result", "Shared", "answers_json",
     "decode_classes", "encode_classes", "measures_of",
 ]  # fmt: skip
 
@@ -203,12 +204,13 @@ class Result:
         return {key: value for key, value in values.items() if value not in (None, "", (), {}, [])}
 
     @classmethod
-    def from_json(cls, values: Any, where: str, known: bool = False) -> Self:
+    def from_json(cls, values: Any, where: str, known: bool = False, shared: Shared | None = None) -> Self:
         """The result of `as_json`, every part of it checked.
 
         Args:
             where: names the file in messages.
             known: these values have passed the checks before, and are not checked again.
+            shared: parts that results of one run have alike are taken from it.
 
         Raises:
             UserError: not a result: a part is missing, of another type, unknown, or out of its bounds.
@@ -219,7 +221,24 @@ class Result:
             parts["corpus"] = CorpusInfo(**parts["corpus"])
         if "machine" in parts:
             parts["machine"] = Machine(**parts["machine"])
+        if shared is not None:
+            parts |= {name: shared(parts[name]) for name in Shared.NAMES if name in parts}
         return cls(**parts)
+
+
+class Shared:
+    """Equal parts of many results as one object: settings, corpus and truth are most of a result."""
+
+    NAMES = ("settings", "corpus", "truth", "vectors", "machine", "made_by", "versions")
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def __call__(self, part: Any) -> Any:
+        """The first part that was equal to this one, which may be it; nobody may change it."""
+        # `marshal` is the fastest name of a tree of plain types; version 2 knows nothing of shared objects.
+        key = marshal.dumps(part, 2) if isinstance(part, dict) else part
+        return self._known.setdefault(key, part)
 
 
 def measures_of(outcomes: Mapping[str, Answers], named: Iterable[str] = ()) -> dict[str, float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zoo.core.errors import UserError
 from zoo.core.identity import SCHEMA, plain
-from zoo.core.result import Result
+from zoo.core.result import Result, Shared
 from zoo.core.result_check import REMEDY
 from zoo.grid.index import Facts, Index, Version
 
@@ -204,7 +204,7 @@ class Store:
         Raises:
             UserError: one is missing, or not a result.
         """
-        index = Index(self.folder)
+        index, shared = Index(self.folder), Shared()
         for cell_id in cell_ids:
             path = self.path(cell_id)
             try:
@@ -213,7 +213,7 @@ class Store:
                 yield self.read(cell_id)  # it says what is wrong
                 continue
             known = index.get(cell_id, version) is not None
-            result = _load(path, known)
+            result = _load(path, known, shared)
             if not known:
                 index.put(cell_id, version, Facts.of(result))
             yield result
@@ -261,12 +261,13 @@ def as_text(result: Result) -> str:
     return json.dumps(values, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def from_text(text: str, where: str, known: bool = False) -> Result:
+def from_text(text: str, where: str, known: bool = False, shared: Shared | None = None) -> Result:
     """The result of `as_text`, every part of it checked.
 
     Args:
         where: names the file, or whoever sent it, in messages.
         known: it has passed the checks before.
+        shared: see `Result.from_json`.
 
     Raises:
         UserError: not a result.
@@ -277,17 +278,17 @@ def from_text(text: str, where: str, known: bool = False) -> Result:
         raise UserError(f"{where}, line {error.lineno}: broken JSON ({error.msg}); {REMEDY}") from None
     except RecursionError:
         raise UserError(f"{where}: JSON nested too deeply; {REMEDY}") from None
-    return Result.from_json(values, where, known)
+    return Result.from_json(values, where, known, shared)
 
 
-def _load(path: Path, known: bool = False) -> Result:
+def _load(path: Path, known: bool = False, shared: Shared | None = None) -> Result:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; {REMEDY}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); expected the result of a cell") from None
-    result = from_text(text, str(path), known)
+    result = from_text(text, str(path), known, shared)
     if result.id != path.stem:
         raise UserError(f"{path}: holds the cell {result.id!r}; expected the one of its name, {REMEDY}")
     return result

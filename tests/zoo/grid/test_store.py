@@ -14,8 +14,26 @@ import pytest
 from process import python_process
 
 from zoo.core.errors import UserError
-from zoo.core.result import Result
+from zoo.core.result import Result, Shared
 from zoo.grid.store import Store
+
+
+def test_results_of_one_run_hold_what_they_have_alike_once(
+    tmp_path: Path, made: Callable[..., Result]
+) -> None:
+    """And nothing of another one's: 1 and 1.0, or True, are equal to a dictionary and are not the same."""
+    store = Store(tmp_path)
+    values = {0: {"epochs": 2}, 1: {"epochs": 2}, 2: {"epochs": 2.0}, 3: {"epochs": True}}
+    results = {seed: made(seed=seed, settings={"train": own}) for seed, own in values.items()}
+    for result in results.values():
+        store.write(result)
+    read = sorted(store.cells(), key=lambda result: result.cell.seed)
+    assert read == list(results.values())
+    held = [[getattr(result, name) for name in Shared.NAMES if getattr(result, name)] for result in read[:2]]
+    assert len(held[0]) > 4
+    assert all(one is other for one, other in zip(*held, strict=True))
+    kinds = [type(result.settings["train"]["epochs"]) for result in read]
+    assert kinds == [int, int, float, bool]
 
 
 def test_write_read_done(tmp_path: Path, made: Callable[..., Result]):
