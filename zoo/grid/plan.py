@@ -119,15 +119,15 @@ def _jobs_of(
     info = corpus_info(corpus)
     baseline = baseline_settings(corpus, text)
     row = Cell(corpus.name, NO_ARCH, BASELINE, 0, fold)
-    yield [Job(_head(row, baseline, info, corpus.fingerprint), baseline, source, 0.0)]
+    yield [Job(head, baseline, source, 0.0) for head in _heads([row], baseline, info, corpus.fingerprint)]
     for arch, recipe in itertools.product(archs, study.recipes):
         settings = study.settings(arch, recipe, text, source)
         check_fits(arch, settings, len(corpus.words), len(corpus.labels))
         data = corpus.fingerprint + vectors.fingerprint(settings, corpus, study.seeds[0])
         passes = settings.recipe.passes * settings.train.members
         units = float(passes * len(corpus.train.ids) * settings.train.epochs)
-        cells = (Cell(corpus.name, arch, recipe, seed, fold) for seed in study.seeds)
-        heads = [_head(cell, settings, info, data) for cell in cells]
+        cells = [Cell(corpus.name, arch, recipe, seed, fold) for seed in study.seeds]
+        heads = _heads(cells, settings, info, data)
         yield [Job(head, settings, source, units, model=arch) for head in heads]
 
 
@@ -215,18 +215,16 @@ def _job(own: _Source, settings: CellSettings, data: str, arch: str, cell: Cell)
     from zoo.pretrained.cell import examples_info
 
     units = float(settings.recipe.passes * own.words * settings.train.epochs)
-    head = _head(cell, settings, examples_info(own.examples, arch), data)
+    (head,) = _heads([cell], settings, examples_info(own.examples, arch), data)
     return Job(head, settings, own.source, units, model=arch)
 
 
-def _head(cell: Cell, settings: CellSettings | BaselineSettings, info: CorpusInfo, data: str) -> Result:
-    return Result(
-        id=cell_id(vars(cell), settings.named(), data),
-        cell=cell,
-        status=FAILED,  # until it is done
-        settings=settings.as_json(),
-        corpus=info,
-    )
+def _heads(
+    cells: Sequence[Cell], settings: CellSettings | BaselineSettings, info: CorpusInfo, data: str
+) -> list[Result]:
+    """What is known of the results of these cells, failed until they are done."""
+    named, said = settings.named(), settings.as_json()  # of a grid's thousands of seeds once
+    return [Result(cell_id(vars(cell), named, data), cell, FAILED, said, info) for cell in cells]
 
 
 def by_kind(jobs: Sequence[Job]) -> Mapping[tuple[str, str, str], list[Job]]:
