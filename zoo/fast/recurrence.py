@@ -1,7 +1,7 @@
 """Recurrent layers of several models at once: one product a step for all models and both directions.
 
     LSTM  i, f, o = sigmoid, g = tanh of W x + U h + b;   c = f c + i g;   h = o tanh(c)
-    GRU   r, z = sigmoid(W x + U h + b);   n = tanh(W x + b + r (U h + b'));   h = n + z (h - n)
+    GRU   r, z = sigmoid(W x + U h + b);   n = tanh(W x + b + r (U h + b2));   h = n + z (h - n)
 
 torch's layers compute one model, and vmap has no rule for them. All that does not wait for the step before is
 computed for all steps at once: the products with x, and going back what each gate's gradient is multiplied
@@ -37,25 +37,25 @@ def recurrent_layers(x: Tensor, mask: Tensor, *weights: Tensor) -> Tensor:
         return reverse_by_length(states.flatten(0, 1), lengths).view_as(states)
 
     both = torch.cat([x, reverse(x)])
-    w, u, b, c = (torch.cat([ahead, back]) for ahead, back in zip(weights[:4], weights[4:], strict=True))
+    w, u, *biases = (torch.cat(pair) for pair in zip(weights[:4], weights[4:], strict=True))
     form = _LSTM if u.shape[1] == 4 * u.shape[2] else _GRU
     inputs = both.flatten(1, 2) @ w.transpose(1, 2)
     inputs = inputs.unflatten(1, (texts, -1)).permute(2, 0, 1, 3)  # (T, G, N, gates)
-    states = form.apply(inputs, u, b, c).permute(1, 2, 0, 3)  # (G, N, T, H)
+    states = form.apply(inputs, u, *biases).permute(1, 2, 0, 3)  # (G, N, T, H)
     found = torch.cat([states[:models], reverse(states[models:])], 3)
     return found * mask[:, :, :, None]
 
 
 class _LSTM(torch.autograd.Function):
-    """inputs (T, G, N, 4H), U (G, 4H, H), b and b' (G, 4H) -> states (T, G, N, H).
+    """inputs (T, G, N, 4H), U (G, 4H, H), biases (G, 4H) -> states (T, G, N, H).
 
     Here o stands before i, f, g: the sigmoids are neighbours, and so are the gates that reach the cell.
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, u: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, u: Tensor, b: Tensor, b2: Tensor) -> Tensor:
         hidden = u.shape[2]
-        u, gates = u.roll(hidden, 1), (inputs + (b + c)[:, None]).roll(hidden, 3)
+        u, gates = u.roll(hidden, 1), (inputs + (b + b2)[:, None]).roll(hidden, 3)
         states, cells = gates.new_empty(2, *gates.shape[:3], hidden)
         h = c = torch.zeros_like(states[0])
         for a, state, cell in zip(gates, states, cells, strict=True):
@@ -94,17 +94,17 @@ class _LSTM(torch.autograd.Function):
 
 
 class _GRU(torch.autograd.Function):
-    """inputs (T, G, N, 3H), U (G, 3H, H), b and b' (G, 3H) -> states (T, G, N, H)."""
+    """inputs (T, G, N, 3H), U (G, 3H, H), biases (G, 3H) -> states (T, G, N, H)."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, u: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, u: Tensor, b: Tensor, b2: Tensor) -> Tensor:
         hidden = u.shape[2]
         gates = (inputs + b[:, None]).contiguous()
         steps, groups, texts, _ = gates.shape
-        states, news = gates.new_empty(2, steps, groups, texts, hidden)  # news: U h + b' of n
+        states, news = gates.new_empty(2, steps, groups, texts, hidden)  # news: U h + b2 of n
         h = torch.zeros_like(states[0])
         for a, state, new in zip(gates, states, news, strict=True):
-            own = torch.baddbmm(c[:, None], h, u.transpose(1, 2))
+            own = torch.baddbmm(b2[:, None], h, u.transpose(1, 2))
             a[..., : 2 * hidden].add_(own[..., : 2 * hidden]).sigmoid_()
             new.copy_(own[..., 2 * hidden :])
             r, z, n = a.chunk(3, -1)
@@ -119,7 +119,7 @@ class _GRU(torch.autograd.Function):
         u, gates, states, news = ctx.saved_tensors
         r, z, n = gates.chunk(3, -1)
         to_new = (1 - z) * (1 - n.square())
-        # Of the gradient at h: what U h + b' gets of it for each gate.
+        # Of the gradient at h: what U h + b2 gets of it for each gate.
         by_state = torch.stack([to_new * news * _slope(r), (_before(states) - n) * _slope(z), to_new * r], 3)
         moved = torch.empty_like(gates)
         parts, whole = moved.unflatten(3, (3, -1)), torch.empty_like(states)

@@ -117,6 +117,8 @@ def in_words(found: Estimate, jobs: Sequence[Job], workers: int, places: Places)
     said = f"about {duration(found.total(jobs, workers))} at the present pace"
     if places.lanes > 1:
         said += " or less, as the cells of a GPU overlap"
+    if any(job.together and job.apart for job in jobs):
+        said += " for seeds one by one, which are trained as one model"
     if may_stop(jobs):
         said += " or less, as cells may stop early"
     if jobs:

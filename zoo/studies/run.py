@@ -148,6 +148,8 @@ def jobs_of(study: Study, report: Report = say) -> list[Job]:
     places = places_of(study)
     engine_of(study.places.engine, study.places.engine_set).check(places)
     check_here(study, places)
+    if places.stack_seeds and places.device == "cpu":
+        report("--stack-seeds: on a CPU, where no launches are saved, the seeds take longer than one by one")
     if study.places.cells_per_gpu > 1:
         report(how_shared(study.places.cells_per_gpu, study.places.mps))
     return plan_jobs(study, places, report)

@@ -78,10 +78,8 @@ def train_networks(
     vector_info: Mapping[str, Any] = {}
     with work_of(settings.train):
         for number, own in enumerate(member_seeds(seed, settings)):
-            vectors, vector_info = load_vectors(
-                settings.train.vectors, corpus, settings.model.embedding, own, cache_dir=cache_dir  # type: ignore[attr-defined]
-            )  # fmt: skip
-            trained.append(make_model(arch, own, settings, corpus, vectors).to(device))
+            model, vector_info = fresh_model(arch, own, settings, corpus, device, cache_dir)
+            trained.append(model)
             runs.append(Run(trained[-1], own, settings, corpus, device, recorder))
             turn = turns.of(number, members) if turns else None
             runs[-1].fit(partial(_member_progress, progress, number, members), turn)
@@ -186,6 +184,25 @@ def _member_progress(progress: Progress, number: int, members: int, share: float
 def _sum_if_all(seconds: Sequence[float | None]) -> float | None:
     known = [value for value in seconds if value is not None]
     return sum(known) if len(known) == len(seconds) else None
+
+
+def fresh_model(
+    arch: str,
+    seed: int,
+    settings: CellSettings,
+    corpus: Corpus,
+    device: torch.device,
+    cache_dir: Path | None = None,
+) -> tuple[TextClassifier, Mapping[str, Any]]:
+    """What a cell begins with: the model with its first word vectors, and what these are.
+
+    Raises:
+        UserError: word vectors that cannot be used.
+    """
+    vectors, about = load_vectors(
+        settings.train.vectors, corpus, settings.model.embedding, seed, cache_dir=cache_dir  # type: ignore[attr-defined]
+    )  # fmt: skip
+    return make_model(arch, seed, settings, corpus, vectors).to(device), about
 
 
 def make_model(

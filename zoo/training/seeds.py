@@ -27,8 +27,8 @@ from zoo.core.batch import Batch
 from zoo.core.result import Result
 from zoo.method.several import TraineeOfSeveral, why_alone
 from zoo.method.step import Trainee
-from zoo.text import Corpus, Split, load_vectors
-from zoo.training.cell import Trained, evaluated, failed, make_model, timed
+from zoo.text import Corpus, Split
+from zoo.training.cell import Trained, evaluated, failed, fresh_model, timed
 from zoo.training.device import begin_cell, work_of
 from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
 from zoo.training.run import Run
@@ -155,10 +155,7 @@ def train_seeds(
     with work_of(settings.train):
         runs, vectors = list[Run](), list[Any]()
         for number, seed in enumerate(seeds):
-            own, about = load_vectors(
-                settings.train.vectors, corpus, settings.model.embedding, seed, cache_dir=cache_dir  # type: ignore[attr-defined]
-            )  # fmt: skip
-            model = make_model(arch, seed, settings, corpus, own).to(device)
+            model, about = fresh_model(arch, seed, settings, corpus, device, cache_dir)
             runs.append(Run(model, seed, settings, corpus, device, steps=OneOfStacked(number)))
             vectors.append(about)
         trainees = [run.trainee for run in runs]

@@ -12,7 +12,7 @@ import pytest
 
 from zoo.core.errors import OutOfTime
 from zoo.core.result import Result
-from zoo.grid import trainings, worker
+from zoo.grid import estimate, trainings, worker
 from zoo.grid.jobs import Event, Job
 from zoo.grid.store import Store
 from zoo.studies import run
@@ -118,3 +118,16 @@ def test_it_ends_with_the_time_of_the_run(stacked, monkeypatch) -> None:
     events = work(planned)
     assert seen == [1e9] != [math.inf]
     assert [event[0] for event in events][-3:] == ["paused"] * 3
+
+
+def test_where_it_only_costs_it_says_so(small: Callable[..., Study]) -> None:
+    lines: list[str] = []
+    planned = run.of_jobs(small(), run.jobs_of(small({"seeds": [0, 1]}, stack_seeds=True), lines.append))
+    assert [line for line in lines if "--stack-seeds" in line] == [
+        "--stack-seeds: on a CPU, where no launches are saved, the seeds take longer than one by one"
+    ]
+    found = estimate.Estimate({("films", "textcnn", "dropout"): 60.0}, 1)
+    said = estimate.in_words(found, planned.jobs, 1, planned.places)
+    assert "for seeds one by one, which are trained as one model" in said
+    alone = estimate.in_words(found, [replace(job, together=()) for job in planned.jobs], 1, planned.places)
+    assert "one model" not in alone

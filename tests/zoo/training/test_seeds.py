@@ -16,9 +16,9 @@ from torch import Tensor
 import tiny
 from zoo.core.errors import OutOfTime
 from zoo.core.result import Cell, Result
-from zoo.text import Corpus, load_vectors
+from zoo.text import Corpus
 from zoo.training import seeds
-from zoo.training.cell import make_model
+from zoo.training.cell import fresh_model, make_model
 from zoo.training.run import Run
 from zoo.training.seeds import StackedSteps, train_seeds, why_not_stacked
 from zoo.training.settings import CellSettings
@@ -42,8 +42,7 @@ def heads(arch: str = "textcnn", recipe: str = "uegr") -> list[Result]:
 
 def alone(seed: int, settings: CellSettings, corpus: Corpus, arch: str = "textcnn") -> Run:
     """The same training by itself, with steps in fixed shapes as a GPU has them."""
-    vectors, _ = load_vectors(settings.train.vectors, corpus, settings.model.embedding, seed)  # type: ignore[attr-defined]
-    model = make_model(arch, seed, settings, corpus, vectors)
+    model, _ = fresh_model(arch, seed, settings, corpus, CPU)
     own = Run(model, seed, settings, corpus, CPU, recorder=lambda generator: None)
     own.fit()
     return own
@@ -119,13 +118,13 @@ SCORES = ((0.5, 0.4), (0.1, 0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.1))
 
 def test_one_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def ruined(arch: str, seed: int, *rest: Any) -> Any:
-        model = make_model(arch, seed, *rest)
+        model, about = fresh_model(arch, seed, *rest)
         if seed == 0:
             with torch.no_grad():
                 model.classifier.bias.fill_(math.nan)
-        return model
+        return model, about
 
-    monkeypatch.setattr(seeds, "make_model", ruined)
+    monkeypatch.setattr(seeds, "fresh_model", ruined)
     results = train_seeds(heads(), tiny.cell_settings(), tiny.corpus(), CPU)
     assert [result.done for result in results] == [True, False, True]
     assert results[1].reason == "the loss is nan in epoch 1"
