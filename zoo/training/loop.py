@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -101,7 +100,8 @@ class Loop:
         self.curve.append(entry)
         if score > self.best_score or train.selection == "last":
             self.best_epoch, self.best_score = epoch, score
-            self.best_weights = copy.deepcopy(self.model.state_dict())
+            # By tensor: a deep copy of one that is a view (`zoo.method.several`) copies all that it views.
+            self.best_weights = {name: one.clone() for name, one in self.model.state_dict().items()}
         self._progress(1.0 if self.stops else epoch / train.epochs, entry)
         self._told = time.monotonic()
         self._turn.keep(self._state)

@@ -136,11 +136,9 @@ def test_evaluation_and_the_attack_on_it_stay_there(arch: str, monkeypatch: pyte
 
 def test_the_best_weights_are_kept_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Selection copies the weights on the device; it does not carry them to the host and back."""
-    import copy
-
     model = tiny.model("textcnn", double=False).to(META)
     with watched(monkeypatch):
-        model.load_state_dict(copy.deepcopy(model.state_dict()))
+        model.load_state_dict({name: one.clone() for name, one in model.state_dict().items()})
 
 
 # --- that it can fail -------------------------------------------------------------------------------------

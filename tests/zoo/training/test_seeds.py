@@ -116,6 +116,21 @@ def test_a_seed_that_patience_stops_keeps_what_it_had(monkeypatch: pytest.Monkey
 SCORES = ((0.5, 0.4), (0.1, 0.2, 0.3, 0.4, 0.5), (0.5, 0.6, 0.1))
 
 
+def test_the_best_weights_are_no_more_than_those_of_a_seed() -> None:
+    """A copy of a view must not bring all that it is a view of."""
+    settings, corpus = tiny.cell_settings(epochs=1, batch_size=10), tiny.corpus()
+    sizes: list[bool] = []
+
+    def keep(number: int, trained: Any) -> None:
+        sizes.extend(
+            one.untyped_storage().nbytes() == one.nbytes for one in trained.run.best_weights.values()
+        )
+
+    train_seeds(heads(), settings, corpus, CPU, keep=keep)
+    assert sizes
+    assert all(sizes)
+
+
 def test_one_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def ruined(arch: str, seed: int, *rest: Any) -> Any:
         model, about = fresh_model(arch, seed, *rest)
