@@ -18,7 +18,7 @@ import torch
 
 from bench.cases import Case, check
 from bench.replayed import MakeRecorder, Replayed
-from bench.together import lane_steps_a_second, steps_a_second
+from bench.together import lane_steps_a_second, stacked_steps_a_second, steps_a_second
 from zoo.core.errors import UserError
 from zoo.recipes import TABLE_IV
 from zoo.training.graphs import CudaRecorder
@@ -123,7 +123,7 @@ def measure_shape(
 
 
 def _together(case: Case, cells: Sequence[int], report: Report) -> dict[str, Any]:
-    """Steps a second of all cells together, by how many share the card: in lanes, and in processes."""
+    """Steps a second of all cells together, by their number: in lanes, in processes, as one model."""
     device, rates = torch.device("cuda"), dict[str, dict[int, float]]()
     for count in sorted({1, *cells}):
         report(f"{case.arch}: {count} cells at once")
@@ -131,11 +131,14 @@ def _together(case: Case, cells: Sequence[int], report: Report) -> dict[str, Any
         rates.setdefault("lanes", {})[count] = lanes
         processes = steps_a_second(case, count, 1, 4 * STEPS, device="cuda")
         rates.setdefault("processes", {})[count] = processes
+        rates.setdefault("one model", {})[count] = stacked_steps_a_second(case, count, 4 * STEPS, device)
     return {"arch": case.arch, "length": case.length, "steps_a_second": rates}
 
 
 def estimate(rows: list[dict[str, Any]], together: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Minutes that all 28 cells of each arch take (one seed, ten epochs), one at a time and side by side.
+
+    Where seeds of one model are the fastest, it is a seed's part of theirs.
 
     Between two measured lengths a step is taken to cost what lies between, below the shortest as much as it.
     Steps only: evaluation, recording and loading are left out.

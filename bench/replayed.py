@@ -8,28 +8,40 @@ from contextlib import nullcontext
 
 import torch
 
-from bench.cases import Case, make_split, make_trainee
+from bench.cases import Case, make_split, make_trainee, recipe_of, sizes_of
 from zoo.fast.shapes import demand_fixed_shapes
+from zoo.text import TextSettings
 from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
 from zoo.training.lanes import switch
-from zoo.training.settings import TrainSettings
+from zoo.training.seeds import StackedSteps
+from zoo.training.settings import CellSettings, TrainSettings
 
-MakeRecorder = Callable[[torch.device, torch.Generator], Recorder]
+MakeRecorder = Callable[..., Recorder]  # of the device and the generators of all masks
 BATCHES = 8
 
 
 class Replayed:
-    """The steps of one case, ready to run."""
+    """The steps of one case, or of so many seeds of it as one model, ready to run."""
 
     def __init__(
-        self, case: Case, device: torch.device, record: bool, recorder: MakeRecorder = CudaRecorder
+        self,
+        case: Case,
+        device: torch.device,
+        record: bool,
+        recorder: MakeRecorder = CudaRecorder,
+        seeds: int = 1,
     ) -> None:
-        generator = torch.Generator(device).manual_seed(1)
-        trainee, _ = make_trainee(case, device, generator)
-        self.recorder = recorder(device, generator) if record else None
-        settings = TrainSettings(batch_size=case.batch, epochs=1_000)
-        self.steps = GraphedSteps(trainee, settings, make_split(case, BATCHES), 0, device, self.recorder)
-        self.batches = list(self.steps.split.plan(case.batch))
+        generators = [torch.Generator(device).manual_seed(1 + seed) for seed in range(seeds)]
+        trainees = [make_trainee(case, device, generator)[0] for generator in generators]
+        self.recorder = recorder(device, *generators) if record else None
+        train, split = TrainSettings(batch_size=case.batch, epochs=1_000), make_split(case, BATCHES)
+        self.steps: GraphedSteps
+        if seeds == 1:
+            self.steps = GraphedSteps(trainees[0], train, split, 0, device, self.recorder)
+        else:
+            settings = CellSettings(recipe_of(case), sizes_of(case), train, TextSettings())
+            self.steps = StackedSteps(trainees, settings, split, range(seeds), device, self.recorder)
+        self.batches = list(self.steps.plan(0))
         self.device = device
 
     def run(self, count: int) -> float:

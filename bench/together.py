@@ -1,4 +1,4 @@
-"""Several trainings at once, in processes or in lanes of one: how many steps a second they make in all."""
+"""Several trainings at once, in processes, lanes or as one model: steps a second that they make in all."""
 
 from __future__ import annotations
 
@@ -96,3 +96,15 @@ def lane_steps_a_second(
 
     run_lanes(lanes, lane, device)
     return lanes * steps / (max(marks) - min(marks))
+
+
+def stacked_steps_a_second(
+    case: Case, seeds: int, steps: int, device: torch.device, recorder: MakeRecorder | None = None
+) -> float:
+    """The same of so many seeds as one model (`zoo.training.seeds`): a step of it is one of each."""
+    from bench.replayed import Replayed
+    from zoo.training.graphs import CudaRecorder
+
+    replayed = Replayed(case, device, True, recorder or CudaRecorder, seeds)
+    replayed.run(WARM_UP)
+    return seeds * steps / replayed.run(steps)

@@ -13,7 +13,7 @@ from bench import command as bench
 from bench.cases import Case
 from bench.gpu import TABLE_IV_STEPS, estimate, in_time, measure_shape
 from bench.replayed import Replayed
-from bench.together import WARM_UP, lane_steps_a_second, steps_a_second
+from bench.together import WARM_UP, lane_steps_a_second, stacked_steps_a_second, steps_a_second
 from zoo.recipes import TABLE_IV
 from zoo.training.graphs import ORDINARY
 
@@ -40,6 +40,27 @@ def test_steps_are_replayed(arch: str) -> None:
     assert replayed.run(40) > 0
     assert isinstance(replayed.recorder, StandIn)
     assert replayed.recorder.replayed > 0
+
+
+def test_seeds_of_one_model_make_as_many_steps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seconds = list[StandIn](), 2.0
+    monkeypatch.setattr(Replayed, "run", lambda own, count: seconds if own.steps.stacked else 1.0)
+
+    def noted(device: torch.device, *generators: torch.Generator) -> StandIn:
+        assert len({generator.initial_seed() for generator in generators}) == len(generators) == 3
+        made.append(StandIn(generators[0]))
+        return made[-1]
+
+    assert stacked_steps_a_second(SMALL, 3, 50, torch.device("cpu"), noted) == 3 * 50 / seconds
+    assert len(made) == 1
+
+
+def test_steps_of_several_seeds_are_replayed() -> None:
+    replayed = Replayed(SMALL, torch.device("cpu"), True, lambda device, *_: StandIn(_[0]), seeds=2)
+    assert replayed.run(20) > 0
+    assert isinstance(replayed.recorder, StandIn)
+    assert replayed.recorder.replayed > 0
+    assert {len(index) for index, _ in replayed.batches} == {2 * SMALL.batch}
 
 
 def test_a_row_for_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
