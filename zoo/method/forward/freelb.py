@@ -15,7 +15,6 @@ import torch
 
 from zoo.core.batch import Batch
 from zoo.core.records import setting
-from zoo.method.contract import embed_backward
 from zoo.method.forward.attack import perturbation, project
 from zoo.method.forward.bi_stage import gradient_of
 from zoo.method.rates import embedding_rms, root
@@ -59,7 +58,7 @@ class FreeLB(Forward):
             if self.maximum_norm > 0:
                 delta = project(delta, self.maximum_norm, "fgm")
         if vectors.requires_grad:
-            embed_backward(trainee.model, batch.tokens, vectors, gradient)
+            trainee.embed_backward(batch.tokens, vectors, gradient)
         size = embedding_rms(delta, mask) / embedding_rms(vectors.detach(), mask)
         record = {"loss": total, "loss_adversarial": total, "perturbation": size, "logits": logits.detach()}
         return record | {f"drop_rate/{name}": rate for name, rate in sites.mean_rates().items()}
