@@ -24,16 +24,15 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
-from bench.cases import Case, check, make_split, make_trainee, recipe_of, sizes_of
+from bench.cases import Case, check, make_split, make_trainee, recipe_of
 from zoo.method.several import why_alone
 from zoo.recipes import RECIPES
-from zoo.text import TextSettings
 from zoo.training import graphs
 from zoo.training.environment import made_by
 from zoo.training.graphs import GraphedSteps, why_not_recorded
 from zoo.training.optim import make_optimizer
 from zoo.training.seeds import StackedSteps
-from zoo.training.settings import CellSettings, TrainSettings
+from zoo.training.settings import TrainSettings
 
 META = torch.device("meta")
 PACKAGE = Path(zoo.__file__).parent
@@ -86,15 +85,13 @@ def stacked_launches_of(case: Case, seeds: int) -> Counter[str]:
     """Those of so many seeds as one model, whose recurrent layers are a loop over the words."""
     with patch.object(graphs, "make_optimizer", _optimizer):
         made = [make_trainee(case, META, torch.Generator()) for _ in range(seeds)]
-        train = TrainSettings(batch_size=case.batch)
-        settings = CellSettings(recipe_of(case), sizes_of(case), train, TextSettings())
-        trainees = [trainee for trainee, _ in made]
-        steps = StackedSteps(trainees, settings, make_split(case, 1), range(seeds), META, None)
-    return _counted_step(steps, case, seeds)
+        parts = ([trainee for trainee, _ in made], recipe_of(case), TrainSettings(batch_size=case.batch))
+        steps = StackedSteps(*parts, make_split(case, 1), range(seeds), META, None)
+    return _counted_step(steps, case)
 
 
-def _counted_step(steps: GraphedSteps, case: Case, seeds: int = 1) -> Counter[str]:
-    index = torch.arange(seeds * case.batch, device=META)
+def _counted_step(steps: GraphedSteps, case: Case) -> Counter[str]:
+    index = torch.arange(steps.full, device=META)
     for _ in range(WARM):
         with counted():
             steps.step(index, case.length)

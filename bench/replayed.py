@@ -8,13 +8,12 @@ from contextlib import nullcontext
 
 import torch
 
-from bench.cases import Case, make_split, make_trainee, recipe_of, sizes_of
+from bench.cases import Case, make_split, make_trainee, recipe_of
 from zoo.fast.shapes import demand_fixed_shapes
-from zoo.text import TextSettings
 from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
 from zoo.training.lanes import switch
 from zoo.training.seeds import StackedSteps
-from zoo.training.settings import CellSettings, TrainSettings
+from zoo.training.settings import TrainSettings
 
 MakeRecorder = Callable[..., Recorder]  # of the device and the generators of all masks
 BATCHES = 8
@@ -39,8 +38,8 @@ class Replayed:
         if seeds == 1:
             self.steps = GraphedSteps(trainees[0], train, split, 0, device, self.recorder)
         else:
-            settings = CellSettings(recipe_of(case), sizes_of(case), train, TextSettings())
-            self.steps = StackedSteps(trainees, settings, split, range(seeds), device, self.recorder)
+            parts = (trainees, recipe_of(case), train, split)
+            self.steps = StackedSteps(*parts, range(seeds), device, self.recorder)
         self.batches = list(self.steps.plan(0))
         self.device = device
 

@@ -113,11 +113,7 @@ class AdaptiveDropout(nn.Module):
             h = h.detach().requires_grad_()  # so that the output has a gradient to observe
         scale = self._scaled_mask(coming, (coming.repeat * len(h), *h.shape[1:]), h)
         out = h * scale if coming.repeat == 1 else (h * scale.view(coming.repeat, *h.shape)).flatten(0, 1)
-        if coming.observe is not None and out.requires_grad:
-            observe, kept = coming.observe, out.detach()
-            positions = None if mask is None else rows_like(mask, out)
-            out.register_hook(lambda gradient: observe(gradient, positions, kept))
-        return out
+        return self._observed(out, mask, coming)
 
     def _of_several(self, h: Tensor, mask: Tensor | None) -> Tensor:
         """`forward` of S models: (S, K * B, [T,] U), mask (S, K * B, T) or (S, B, T)."""
@@ -131,9 +127,14 @@ class AdaptiveDropout(nn.Module):
         rates = rates.expand(len(h), -1, -1) if rates.dim() == 2 else rates.transpose(0, 1)
         scale = scaled_mask(keep, rates.to(keep.dtype), rows=1).to(h.dtype)
         out = (h[:, None] * scale.unflatten(1, (coming.repeat, -1))).flatten(1, 2)
+        return self._observed(out, mask, coming)
+
+    def _observed(self, out: Tensor, mask: Tensor | None, coming: Pass) -> Tensor:
+        """The output, whose gradient `coming.observe` will see."""
         if coming.observe is not None and out.requires_grad:
             observe, kept = coming.observe, out.detach()
-            positions = None if mask is None else torch.vmap(rows_like)(mask, out)
+            rows = rows_like if self.models == 1 else torch.vmap(rows_like)
+            positions = None if mask is None else rows(mask, out)
             out.register_hook(lambda gradient: observe(gradient, positions, kept))
         return out
 

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from zoo.core.batch import Batch
 from zoo.core.result import Result
+from zoo.method.recipe import Recipe
 from zoo.method.several import TraineeOfSeveral, why_alone
 from zoo.method.step import Trainee
 from zoo.text import Corpus, Split
@@ -32,7 +33,7 @@ from zoo.training.cell import Trained, evaluated, failed, fresh_model, timed
 from zoo.training.device import begin_cell, work_of
 from zoo.training.graphs import CudaRecorder, GraphedSteps, Recorder
 from zoo.training.run import Run
-from zoo.training.settings import CellFailed, CellSettings
+from zoo.training.settings import CellFailed, CellSettings, TrainSettings
 from zoo.training.steps import Stepped, Times, silent
 from zoo.training.turns import State, Turn
 
@@ -45,7 +46,7 @@ def why_not_stacked(settings: CellSettings) -> str:
 
 
 class StackedSteps(GraphedSteps):
-    """The steps of all seeds; the arguments as those of `GraphedSteps`, but one trainee and one seed each."""
+    """The steps of all seeds; the arguments as those of `GraphedSteps`, but a trainee and a seed each."""
 
     stacked = True
     trainee: TraineeOfSeveral
@@ -53,18 +54,19 @@ class StackedSteps(GraphedSteps):
     def __init__(
         self,
         trainees: Sequence[Trainee],
-        settings: CellSettings,
+        recipe: Recipe,
+        settings: TrainSettings,
         split: Split,
         seeds: Sequence[int],
         device: torch.device,
         recorder: Recorder | None,
     ) -> None:
-        together = TraineeOfSeveral(trainees, settings.recipe)
+        together = TraineeOfSeveral(trainees, recipe)
         together.model.train()
-        super().__init__(together, settings.train, split, seeds[0], device, recorder)
+        super().__init__(together, settings, split, seeds[0], device, recorder)
         self.seeds, self.empty = seeds, len(split)
         self.split = self.split.with_empty()
-        self.full = len(seeds) * settings.train.batch_size
+        self.full = len(seeds) * settings.batch_size
         self.last: tuple[int, float, dict[str, np.ndarray]] = (0, 0.0, {})
 
     def plan(self, epoch: int) -> Iterator[tuple[Tensor, int]]:
@@ -160,7 +162,8 @@ def train_seeds(
             vectors.append(about)
         trainees = [run.trainee for run in runs]
         recorder = _recorder(trainees, device) if graphs and device.type == "cuda" else None
-        steps = StackedSteps(trainees, settings, corpus.train, seeds, device, recorder)
+        parts = (trainees, settings.recipe, settings.train, corpus.train)
+        steps = StackedSteps(*parts, seeds, device, recorder)
         for number, run in enumerate(runs):
             assert isinstance(run.steps, OneOfStacked)
             run.steps.all = steps

@@ -86,7 +86,7 @@ def a_step_of_several(arch: str, name: str, monkeypatch: pytest.MonkeyPatch) -> 
     models = [tiny.model(arch, seed, double=False).train().to(META) for seed in range(3)]
     trainees = [prepare(model, RECIPES[name], torch.Generator()) for model in models]
     settings = tiny.cell_settings(name, arch, batch_size=4)
-    steps = StackedSteps(trainees, settings, split(), (0, 1, 2), META, None)
+    steps = StackedSteps(trainees, settings.recipe, settings.train, split(), (0, 1, 2), META, None)
     index = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, len(split())]).to(META)
     steps.step(index, WIDTH)
     with watched(monkeypatch):

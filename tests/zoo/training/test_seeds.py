@@ -178,7 +178,7 @@ def test_recorded_steps_are_ordinary_ones() -> None:
             Run(make_model("textcnn", seed, settings, corpus, None), seed, settings, corpus, CPU).trainee
             for seed in SEEDS
         ]
-        steps = StackedSteps(trainees, settings, corpus.train, SEEDS, CPU, recorder)
+        steps = StackedSteps(trainees, settings.recipe, settings.train, corpus.train, SEEDS, CPU, recorder)
         terms = [steps.epoch_of(number, 1, silent) for number in (0, 1, 2)]
         weights = [p.detach().clone() for p in steps.trainee.model.parameters()]
         found.append((terms, weights, [number for number, _ in steps.replays]))
