@@ -67,7 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "text": {"max_length": 256, "max_vocabulary": 30_000},
         "fractions": {},
         "model": {
-            "bilstm": _FULL_RECURRENT,
+            "bilstm": {**_FULL_RECURRENT, "pooling": "max"},  # by validation (decisions.md)
             "texthan": _FULL_RECURRENT,
             "textcnn": {"embedding": 100, "filters": 100, "widths": (2, 3, 4)},
             "han": {"embedding": 100, "hidden": 50},

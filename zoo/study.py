@@ -168,7 +168,7 @@ def _print_answer(
     owners: Mapping[tuple[str, float], Sequence[str]],
     results: Mapping[str, Result],
 ) -> None:
-    from zoo.report.answers import blocks, parts_of
+    from zoo.report.answers import blocks, parts_of, recipes_blocks
     from zoo.report.blocks import terminal
 
     parts = parts_of(asked.reference, owners, results, options.test)
@@ -176,7 +176,11 @@ def _print_answer(
         answer = {"study": asked.name, "reference": asked.reference, "parts": [p.as_json() for p in parts]}
         print(json.dumps(answer))
         return
-    print(terminal(blocks(parts, asked.asks, asked.reference), terminal_width()))
+    if asked.compares_recipes:
+        found = recipes_blocks(results.values(), asked.asks)
+    else:
+        found = blocks(parts, asked.asks, asked.reference, asked.by_model)
+    print(terminal(found, terminal_width()))
 
 
 def _jobs(

@@ -8,7 +8,7 @@ as there are corpora less one. Unit: fractions of 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from zoo.evidence.statistics import mean_if_all
 
 Measure = Callable[[Result], float | None]
 Place = tuple[str, str, int]  # arch, corpus, seed
+_ARCH, _CORPUS = 0, 1  # axes of a place
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Row:
     Args:
         means: of the measure on each corpus, over models and seeds; None where a run is missing or failed.
         differences: to the reference under the same rate, paired by model and seed.
+        models: mean and difference of each model, over corpora and seeds.
     """
 
     variant: str
     rate: float
     means: Mapping[str, float | None]
     differences: Mapping[str, float | None]
+    models: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
@@ -65,7 +68,7 @@ class Row:
         return {
             "variant": self.variant, "learning_rate": self.rate, "means": dict(self.means),
             "mean": self.mean, "differences": dict(self.differences), "difference": self.difference,
-            "half_width": self.half_width,
+            "half_width": self.half_width, "models": {name: list(own) for name, own in self.models.items()},
         }  # fmt: skip
 
 
@@ -85,18 +88,11 @@ def rows(
     made = []
     for (variant, rate), own in values.items():
         against = values.get((reference, rate), {})
-        corpora = dict.fromkeys(corpus for _, corpus, _ in own)
-        made.append(
-            Row(
-                variant,
-                rate,
-                {c: mean_if_all([v for place, v in own.items() if place[1] == c]) for c in corpora},
-                {
-                    c: mean_if_all([_less(v, against.get(p)) for p, v in own.items() if p[1] == c])
-                    for c in corpora
-                },
-            )
-        )
+        less = {place: _less(value, against.get(place)) for place, value in own.items()}
+        means, differences = _means(own, _CORPUS), _means(less, _CORPUS)
+        by_model = _means(own, _ARCH), _means(less, _ARCH)
+        models = {name: (mean, by_model[1][name]) for name, mean in by_model[0].items()}
+        made.append(Row(variant, rate, means, differences, models))
     return made
 
 
@@ -115,6 +111,12 @@ def _values(measure: Measure, ids: Sequence[str], results: Mapping[str, Result])
         cell = result.cell
         found[cell.arch, cell.corpus, cell.seed] = measure(result) if result.done else None
     return found
+
+
+def _means(values: Mapping[Place, float | None], axis: int) -> dict[str, float | None]:
+    """By the names on one axis of the places; None where a value is missing."""
+    names = dict.fromkeys(str(place[axis]) for place in values)
+    return {n: mean_if_all([v for place, v in values.items() if place[axis] == n]) for n in names}
 
 
 def _less(value: float | None, other: float | None) -> float | None:

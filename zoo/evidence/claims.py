@@ -42,8 +42,10 @@ class Pair:
     @property
     def command(self) -> str:
         """What runs the networks that answer it."""
-        grid = "--preset minilm --arch hf:minilm" if self.pretrained else "--preset full --arch all"
-        return f"python -m zoo.ablate {grid} --recipe {self.reference} {self.recipe} --data-dir DIR"
+        if self.pretrained:
+            return _study("glue")
+        recipes = f"--recipe {self.reference} {self.recipe}"
+        return f"python -m zoo.ablate --preset full --arch all {recipes} --data-dir DIR"
 
 
 @dataclass(frozen=True)

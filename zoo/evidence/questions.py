@@ -19,6 +19,7 @@ from zoo.evidence.settings import by_name, shown
 
 __all__ = ["QUESTIONS", "Owners", "Question", "Variant", "owners", "question"]
 
+_DEFAULTS, _TABLES = "Which defaults", "The paper's other tables"
 Owners = dict[tuple[str, float], list[str]]  # (variant, learning rate) -> ids of its cells
 
 
@@ -47,6 +48,8 @@ class Question:
         reference: name of the variant that the others are held against.
         plane: names of two axes, where every variant is a point of a plane and is called `<a>, <b>` by its
             places on them; () = a list of variants.
+        about: what the answer stands under on a page.
+        by_model: the answer says the means of each model too, not of each corpus alone.
     """
 
     name: str
@@ -59,6 +62,13 @@ class Question:
     corpora: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     plane: tuple[str, ...] = ()
+    about: str = _DEFAULTS
+    by_model: bool = False
+
+    @property
+    def compares_recipes(self) -> bool:
+        """Whether its variants are recipes as they are: its cells are then a grid of `zoo.ablate`."""
+        return not any(variant.changes or variant.rate_factor != 1 for variant in self.variants)
 
 
 _PLACED = {
@@ -72,6 +82,8 @@ _STRONG = _SIGN | {"epsilon": 0.1}  # the default when the question was asked
 _WEAK = _SIGN | {"epsilon": 0.05}  # the default when the study `attack` was asked
 # 1 / E sqrt(p) under the default rule: what a mask on the gradient takes from AdamW's step on average.
 _LOST = 1.5
+_K = "UEGR, K = {}"
+_MINILM_RATE = 1e-4  # the preset's
 
 QUESTIONS: dict[str, Question] = {
     question.name: question
@@ -151,16 +163,29 @@ QUESTIONS: dict[str, Question] = {
             "Dropout",
             archs=("textcnn",),
             corpora=("imdb", "ag_news", "tnews"),
+            about="What makes the difference",
         ),
         Question(
             "k",
             "How many adversarial passes does UEGR need (Table V)?",
             "slices",
-            tuple(Variant(f"UEGR, K = {k}", "uegr", _WEAK | {"adversarial": k}) for k in (2, 3, 4, 5)),
+            tuple(Variant(_K.format(k), "uegr", _WEAK | {"adversarial": k}) for k in (2, 3, 4, 5)),
             (1e-2,),
-            "UEGR, K = 2",
-            archs=("textcnn",),
+            _K.format(2),
             corpora=("imdb", "tnews"),
+            about=_TABLES,
+            by_model=True,
+        ),
+        Question(
+            "k-minilm",
+            "How many adversarial passes does a pre-trained model need (Table V)?",
+            "minilm",
+            tuple(Variant(_K.format(k), "uegr", {"adversarial": k}) for k in (2, 3, 4, 5)),
+            (_MINILM_RATE,),
+            _K.format(2),
+            archs=("hf:minilm",),
+            corpora=("glue_sst2",),
+            about=_TABLES,
         ),
         Question(
             "dropout-grid",
@@ -177,6 +202,17 @@ QUESTIONS: dict[str, Question] = {
             archs=("textcnn",),
             corpora=("tnews",),
             plane=("rate of pass 1", "rate of pass 2"),
+            about=_TABLES,
+        ),
+        Question(
+            "glue",
+            "Do the methods help a pre-trained model on GLUE (a part of Tables I and II)?",
+            "minilm",
+            tuple(Variant(display(name), name) for name in ("dropout", "freelb", "r_at", "uegr", "sam")),
+            (_MINILM_RATE,),
+            display("dropout"),
+            archs=("hf:minilm",),
+            corpora=("glue_sst2", "glue_mrpc"),
         ),
     )
 }

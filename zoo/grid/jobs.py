@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from zoo.core.names import BASELINE, is_pretrained
+from zoo.core.records import setting
 from zoo.core.result import Cell, CorpusInfo, Result
 from zoo.training.baseline import BaselineSettings
 from zoo.training.settings import CellSettings
@@ -20,22 +21,41 @@ Event = tuple[str, int, dict[str, Any]]
 Send = Callable[[Event], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How cells are run, as it is asked for and as workers are told; nothing of it enters a cell's name.
+
+    Args:
+        graphs: on a GPU: replay steps as CUDA graphs.
+        mps: on a GPU: start NVIDIA's MPS, so that the workers share it (`zoo.grid.mps`).
+        stack_seeds: train the seeds of a setting as one model (`zoo.training.seeds`), where that can be done.
+        portable: bound the vector width, so that machines of several kinds compute the same.
+        keep_weights: write the weights of each cell beside its result.
+        save_models: write each cell's network beside its result, to be loaded and used (`zoo.predict`).
+    """
+
+    graphs: bool = setting(True)
+    mps: bool = setting(False)
+    stack_seeds: bool = setting(False)
+    portable: bool = setting(False)
+    keep_weights: bool = setting(False)
+    save_models: bool = setting(False)
+
+    def running(self) -> dict[str, bool]:
+        """These fields, for another record that has them."""
+        return {field.name: getattr(self, field.name) for field in fields(Running)}
+
+
 @dataclass(frozen=True)
-class Places:
-    """Where things are found and put, and how a cell is run; nothing of it enters a cell's name.
+class Places(Running):
+    """Where things are found and put, beside how cells are run; nothing of it enters a cell's name.
 
     Args:
         out: folder of the results.
         data: folder of the corpora; None: the variable UEGR_DATA.
         cache: folder of prepared text and vectors; None: UEGR_CACHE or the user's cache folder.
         device: `cpu`, `cuda` or `cuda:N`.
-        graphs: on a GPU: replay steps as CUDA graphs.
         lanes: cells in turn in each worker (`zoo.training.lanes`).
-        mps: on a GPU: start NVIDIA's MPS, so that the workers share it (`zoo.grid.mps`).
-        stack_seeds: train the seeds of a setting as one model (`zoo.training.seeds`), where that can be done.
-        portable: bound the vector width, so that machines of several kinds compute the same.
-        keep_weights: write the weights of each cell to `out/weights`.
-        save_models: write each cell's network to `out/models`, to be loaded and used (`zoo.predict`).
         resumes: keep the state of a cell that trains in `out/.begun`, to go on where it was cut off.
         until: when to end, by `time.monotonic`, if all is not done before.
     """
@@ -44,13 +64,7 @@ class Places:
     data: Path | None = None
     cache: Path | None = None
     device: str = "cpu"
-    graphs: bool = True
     lanes: int = 1
-    mps: bool = False
-    stack_seeds: bool = False
-    portable: bool = False
-    keep_weights: bool = False
-    save_models: bool = False
     resumes: bool = True
     until: float = math.inf
 

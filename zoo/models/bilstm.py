@@ -1,63 +1,44 @@
-"""BiLSTM: stacked bidirectional LSTM, last state of each direction, linear layer."""
+"""BiLSTM: stacked bidirectional LSTM, one vector a text from its states, linear layer.
+
+The paper does not say how a text's states become one vector. By default it is the last state of each
+direction; `pooling` has the other usual ways.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
-from zoo.core.records import Settings, setting
-from zoo.method.contract import TextClassifier
-from zoo.method.dropout import AdaptiveDropout
-from zoo.models.layers import BiRecurrent, last_states
+from zoo.core.records import setting
+from zoo.models.layers import last_states, max_states, mean_states
+from zoo.models.recurrent import RecurrentClassifier, RecurrentSizes
+
+POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "last": last_states,
+    "mean": mean_states,
+    "max": max_states,
+}
 
 
 @dataclass(frozen=True)
-class RecurrentSizes(Settings):
-    """Sizes of `bilstm` and `texthan`; the defaults are those of the paper's lineage."""
+class BiLSTMSizes(RecurrentSizes):
+    """What `bilstm` has of its own."""
 
-    what: ClassVar[str] = "model setting"
-
-    embedding: int = setting(300, low=1, high=10_000)  # D, size of a word vector
-    hidden: int = setting(300, low=1, high=10_000)  # per direction
-    layers: int = setting(2, low=1, high=20)
+    pooling: str = setting("last", choices=tuple(POOLINGS))  # of the top layer's states over a text
 
 
-class BiLSTM(TextClassifier):
-    """Sites: `embedding` (optional), `layer1` .. between the layers, `pooled` before the classifier."""
+class BiLSTM(RecurrentClassifier):
+    """LSTM layers, and the states pooled as `pooling` says."""
 
-    Sizes = RecurrentSizes
-    repeats_rows = True
-    recurrent: type[nn.LSTM] | type[nn.GRU] = nn.LSTM
+    Sizes = BiLSTMSizes
+    recurrent = nn.LSTM
 
-    def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:
-        super().__init__(vocabulary, sizes.embedding)
-        width = 2 * sizes.hidden
-        self.layers = nn.ModuleList(
-            BiRecurrent(self.recurrent, sizes.embedding if i == 0 else width, sizes.hidden)
-            for i in range(sizes.layers)
-        )
-        self.classifier = nn.Linear(width, classes)
-        self.sites["embedding"] = AdaptiveDropout(sizes.embedding)
-        for i in range(1, sizes.layers):
-            self.sites[f"layer{i}"] = AdaptiveDropout(width)
-        self.sites["pooled"] = AdaptiveDropout(width)
-        self.default_sites = tuple(name for name in self.sites if name != "embedding")
+    def __init__(self, vocabulary: int, classes: int, sizes: BiLSTMSizes) -> None:
+        super().__init__(vocabulary, classes, sizes)
+        self.pooling = sizes.pooling
 
-    def states(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, 2H), the top layer's states; zero at padding."""
-        states = self.sites["embedding"](vectors, mask)
-        for i, layer in enumerate(self.layers):
-            if i > 0:
-                states = self.sites[f"layer{i}"](states, mask)
-            states = layer(states, mask)
-        return states
-
-    def trunk(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) -> (B, 2H)."""
-        return last_states(self.states(vectors, mask), mask)
-
-    def head(self, features: Tensor) -> Tensor:
-        """(B, 2H) -> (B, C)."""
-        return self.classifier(self.sites["pooled"](features))
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, 2H) -> (B, 2H)."""
+        return POOLINGS[self.pooling](states, mask)

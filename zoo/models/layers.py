@@ -58,6 +58,19 @@ def last_states(states: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([ahead, states[:, 0, hidden:]], dim=1)
 
 
+def mean_states(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens: (B, T, 2H) -> (B, 2H); zero for an all-padding row."""
+    mask = rows_like(mask, states)
+    return (states * mask[:, :, None]).sum(1) / mask.sum(1).clamp_min(1)[:, None]
+
+
+def max_states(states: Tensor, mask: Tensor) -> Tensor:
+    """Largest value of each unit over the tokens: (B, T, 2H) -> (B, 2H); zero for an all-padding row."""
+    mask = rows_like(mask, states)
+    inside = states.masked_fill(~mask[:, :, None], torch.finfo(states.dtype).min)
+    return inside.amax(1) * mask.any(1)[:, None]
+
+
 class AdditiveAttention(nn.Module):
     """Pooling by u_t = tanh(W h_t + b), w = softmax_t(u_t . v), sum_t w_t h_t (Yang et al. 2016)."""
 

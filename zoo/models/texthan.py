@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from zoo.models.bilstm import BiLSTM, RecurrentSizes
 from zoo.models.layers import AdditiveAttention
+from zoo.models.recurrent import RecurrentClassifier, RecurrentSizes
 
 
-class TextHAN(BiLSTM):
-    """BiLSTM's layers with GRU cells, and attention in place of the last states."""
+class TextHAN(RecurrentClassifier):
+    """GRU layers, and the attention's weighted sum of the states."""
 
     recurrent = nn.GRU
-    repeats_rows = True
 
     def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:
         super().__init__(vocabulary, classes, sizes)
         self.attention = AdditiveAttention(2 * sizes.hidden)
 
-    def trunk(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) -> (B, 2H), the attention's weighted sum."""
-        return self.attention(self.states(vectors, mask), mask)
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, 2H) -> (B, 2H)."""
+        return self.attention(states, mask)
 
     def attend(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, T) ids -> (B, T) attention weights, for pictures."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.core.names import display, in_order
 from zoo.core.result import Result
 from zoo.evidence.answers import Measure, Row, rows
+from zoo.evidence.cells import Cells
 from zoo.report.blocks import MISSING, Block, Table, Text
+from zoo.report.glue import beside_the_paper
+from zoo.report.sections import grid
+from zoo.report.tables import build_tables
 
 _READING = """\
 Means over models and seeds; AVG over corpora. The difference is to {reference} at the same learning rate, \
@@ -48,13 +52,23 @@ def parts_of(
     ]
 
 
-def blocks(parts: Sequence[Part], asks: str, reference: str) -> list[Block]:
-    """The question, then two tables a measure: its means, and the differences to the reference."""
+def blocks(parts: Sequence[Part], asks: str, reference: str, by_model: bool = False) -> list[Block]:
+    """The question, then two tables a measure: its means, and the differences to the reference.
+
+    `by_model` adds one with both for each model.
+    """
     found: list[Block] = [Text(asks), Text(_READING.format(reference=reference))]
     for part in parts:
         if any(row.means for row in part.rows):
             found += [_means(part), _differences(part, reference)]
+            found += [_by_model(part, reference)] if by_model else []
     return found
+
+
+def recipes_blocks(results: Iterable[Result], asks: str) -> list[Block]:
+    """The answer of a question that compares recipes: the question, their tables, the paper's beside them."""
+    tables = build_tables(Cells.of(results))
+    return [Text(asks), *grid(tables), *beside_the_paper(tables)]
 
 
 def _means(part: Part) -> Table:
@@ -91,6 +105,21 @@ def _differences(part: Part, reference: str) -> Table:
         ),
         f"{part.title}: difference to {reference}, points",
     )
+
+
+def _by_model(part: Part, reference: str) -> Table:
+    models = in_order(name for row in part.rows for name in row.models)
+    lines = []
+    for row in part.rows:
+        own = [row.models.get(name, (None, None)) for name in models]
+        beside = row.variant != reference
+        lines.append((row.variant, f"{row.rate:g}", *(_of_model(*pair, beside) for pair in own)))
+    header = ("Method", "Rate", *map(display, models))
+    return Table(header, tuple(lines), f"{part.title} of each model, % [difference to {reference}, points]")
+
+
+def _of_model(mean: float | None, difference: float | None, beside: bool) -> str:
+    return _percent(mean) + (f" [{_points(difference)}]" if beside and difference is not None else "")
 
 
 def _percent(value: float | None) -> str:

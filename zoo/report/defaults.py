@@ -47,7 +47,7 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
         return [Text(asked.asks), Text(f"{said}No seed is whole yet, so there is no answer yet.")]
     said += f"The answer is from what is whole: {numbers(seeds, 'seed')}."
     parts = parts_of(asked.reference, within, results, test=True)
-    asks, *answer = blocks(parts, asked.asks, asked.reference)
+    asks, *answer = blocks(parts, asked.asks, asked.reference, asked.by_model)
     return [asks, Text(said), *answer, Text(_CHOSEN)]
 
 

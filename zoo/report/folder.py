@@ -61,7 +61,7 @@ def read(folder: Path, report: Callable[[str], None] = lambda _: None) -> Read:
         report(f"reading {place} ...")
         if kind == "measurement":
             points[name] = read_points(place)
-        elif kind == "result" and name in QUESTIONS:
+        elif kind == "result" and name in QUESTIONS and not QUESTIONS[name].compares_recipes:
             answers[name] = list(Store(place).cells())
         elif kind == "result":
             grids[name] = Cells.of(Store(place).cells())

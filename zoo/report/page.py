@@ -9,7 +9,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
     results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
     results/drift/       networks measured by `zoo.study drift`, and so for each of these
     results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
-    results/minilm/      cells of `zoo.ablate --preset minilm --arch hf:minilm`
+    results/glue/        cells of `zoo.study glue`
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
     results/demo/        cells of the demo
@@ -99,8 +99,8 @@ squares). Divergence: as the recipe defines it, so symmetric KL and JS are on ot
 table of a model has the last epoch's clean loss by corpus, and the epoch that validation chose (a mean
 over runs)."""
 
-MINILM = "minilm"  # folder of results
-_MINILM = """\
+GLUE = "glue"  # folder of results
+_GLUE = """\
 MiniLM (6 layers, 22.7 million weights, from a Python package) fine-tuned through `uegr.attach` on a part of
 two tasks. GLUE's test labels are not public: the dev part is the test part here, as in the paper, and the
 epoch is chosen on rows cut off the training part. AdvGLUE's texts were changed to mislead other models."""
@@ -142,8 +142,8 @@ def build_page(results: Path, docs: Path) -> str:
         blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
         if resolved := resolution(tables, heading=4):
             blocks += [Heading(_RESOLVED, 3), *resolved]
-    if (minilm := _cells(results / MINILM)).groups:
-        blocks += _minilm(minilm)
+    if (pretrained := _cells(results / GLUE)).groups:
+        blocks += _glue(pretrained)
     if demo.groups:
         blocks += [Heading("The demo"), *setup(demo), *_tables(tables_of("demo", demo), "demo")]
         wide = _cells(results / "demo_wide")
@@ -167,7 +167,7 @@ def write_page(results: Path, docs: Path) -> list[Path]:
     for name, title in STUDIES.items():
         tables = tables_of(name, _cells(results / name))
         paths += draw_differences(tables, figures / name, title)
-    paths += draw_differences(glue_tables(_cells(results / MINILM)), figures / MINILM, "MiniLM on GLUE")
+    paths += draw_differences(glue_tables(_cells(results / GLUE)), figures / GLUE, "MiniLM on GLUE")
     return paths + studied.draw_studies(results, figures)
 
 
@@ -178,12 +178,12 @@ def tables_of(name: str, cells: Cells) -> tuple[ArchTable, ...]:
     return build_tables(cells, paper=name != "demo")
 
 
-def _minilm(cells: Cells) -> list[Block]:
+def _glue(cells: Cells) -> list[Block]:
     """The section on the pre-trained model, as far as it is there."""
     tables = glue_tables(cells)
     alt = f"Paired differences to {display(REFERENCE)}"
-    figure = Figure(f"figures/{MINILM}.svg", alt) if drawable(tables) else None
-    blocks: list[Block] = [Heading("A pre-trained model on GLUE"), _prose(_MINILM), *setup(cells)]
+    figure = Figure(f"figures/{GLUE}.svg", alt) if drawable(tables) else None
+    blocks: list[Block] = [Heading("A pre-trained model on GLUE"), _prose(_GLUE), *setup(cells)]
     return [*blocks, *grid(tables, level=3, figure=figure), *beside_the_paper(tables)]
 
 

@@ -35,9 +35,10 @@ def folders(results: Path) -> dict[str, Path]:
 def sections(places: Mapping[str, Path]) -> Iterator[Block]:
     """A section for every study that has a folder of results; `places`: its name and where it lies."""
     for name, asked in QUESTIONS.items():
+        if asked.compares_recipes:
+            continue  # a grid, with a section as other grids have one
         if name in places and (answer := defaults(places[name], name)):
-            title = "Which defaults" if not asked.plane and name != "k" else "The paper's other tables"
-            yield Heading(f"{title}: the study {name}")
+            yield Heading(f"{asked.about}: the study {name}")
             yield from _on_plane(places[name], asked, answer) if asked.plane else answer
     for name, measured in MEASUREMENTS.items():
         if name in places and (points := read_points(places[name])):

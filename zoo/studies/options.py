@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from zoo.studies.study import Study
 
 # Options that only say where and how: they may stand beside --study.
-_PLACES = (
-    "out", "data_dir", "cache_dir", "engine", "device", "jobs", "cells_per_gpu", "mps", "no_graphs",
-    "stack_seeds", "portable", "keep_weights", "save_models", "rerun_foreign",
-)  # fmt: skip
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
 _SHORT = {
@@ -183,6 +179,8 @@ def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _places(given: Mapping[str, Any]) -> dict[str, Any]:
+    from zoo.studies.study import Where
+
     for option in ("jobs", "cells_per_gpu"):
         if given.get(option, 1) < 1:
             raise UserError(f"--{option.replace('_', '-')} {given[option]}: expected at least 1")
@@ -191,11 +189,8 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"--{option.replace('_', '-')}: an empty name; expected a folder")
     if "jobs" in given and "cells_per_gpu" in given:
         raise UserError("--jobs and --cells-per-gpu: expected one of them")
-    chosen = {key: given[key] for key in _PLACES if key in given}
+    names = {"data_dir": "data", "cache_dir": "cache"}
+    own = {names.get(option, option): value for option, value in given.items()}
+    chosen = {field.name: own[field.name] for field in fields(Where) if field.name in own}
     chosen |= engine_places(given) | minutes_given(given)
-    for option, name in (("data_dir", "data"), ("cache_dir", "cache")):
-        if option in chosen:
-            chosen[name] = chosen.pop(option)
-    if chosen.pop("no_graphs", False):
-        chosen["graphs"] = False
-    return chosen
+    return chosen | ({"graphs": False} if given.get("no_graphs") else {})

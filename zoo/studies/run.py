@@ -74,11 +74,8 @@ def places_of(study: Study) -> Places:
         raise UserError("--mps: one cell at a time shares no GPU; expected --cells-per-gpu 2 or more too")
     folders = (Path(name).expanduser() if name else None for name in (where.data, where.cache))
     data, cache = folders
-    return Places(
-        study.out(), data, cache, device, where.graphs, 1 if where.mps else max(1, where.cells_per_gpu),
-        where.mps, where.stack_seeds, where.portable, where.keep_weights, where.save_models,
-        until=end_of(where.minutes),
-    )  # fmt: skip
+    lanes = 1 if where.mps else max(1, where.cells_per_gpu)
+    return Places(study.out(), data, cache, device, lanes, until=end_of(where.minutes), **where.running())
 
 
 def workers_of(study: Study, places: Places) -> int:

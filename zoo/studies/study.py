@@ -26,6 +26,7 @@ from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
 from zoo.core.records import Settings, setting
 from zoo.grid.engines import engine_of
+from zoo.grid.jobs import Running
 from zoo.models import ARCHS
 from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
@@ -66,20 +67,16 @@ class Axes(Settings):
 
 
 @dataclass(frozen=True)
-class Where(Settings):
-    """Where a study is run; nothing of it changes a result, but for `portable`. Empty or 0: as usual there.
+class Where(Running, Settings):
+    """Where and how a study is run; nothing of it changes a result, but for `portable`. Empty or 0: as usual
+    there.
 
     Args:
         out: folder of the results; empty: `runs/` and the study's own name.
         data: folder of the corpora. cache: folder of prepared text and vectors.
-        device: auto, cpu or cuda. graphs: on a GPU, replay steps as CUDA graphs.
+        device: auto, cpu or cuda.
         jobs: processes; 0: one a core on a CPU, one a GPU.
-        cells_per_gpu: cells at a time on each GPU; 0: one. In turn in one process, or
-        mps: in processes that share it through NVIDIA's MPS, which is started for them.
-        stack_seeds: the seeds of a setting as one model.
-        portable: bound the vector width, so that several kinds of processor compute the same.
-        keep_weights: write the weights of each cell beside its result.
-        save_models: write each cell's network beside its result, to be loaded and used.
+        cells_per_gpu: cells at a time on each GPU; 0: one. In turn in one process, or with `mps` in several.
         rerun_foreign: run cells again here that were made on another kind of processor.
         minutes: end after so many, and let the cells that train go on in another run; 0: run all.
         engine: what runs the cells: local, ray or slurm. engine_set: its settings, `NAME=VALUE`.
@@ -91,14 +88,8 @@ class Where(Settings):
     data: str = setting("")
     cache: str = setting("")
     device: str = setting("auto", choices=("auto", "cpu", "cuda"))
-    graphs: bool = setting(True)
     jobs: int = setting(0, low=0, high=10_000)
     cells_per_gpu: int = setting(0, low=0, high=1_000)
-    mps: bool = setting(False)
-    stack_seeds: bool = setting(False)
-    portable: bool = setting(False)
-    keep_weights: bool = setting(False)
-    save_models: bool = setting(False)
     rerun_foreign: bool = setting(False)
     minutes: float = setting(0.0, low=0)
     engine: str = setting("local")

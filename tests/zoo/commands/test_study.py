@@ -54,6 +54,38 @@ def test_it_answers_from_the_validation_part_and_resumes(
         assert text in said.out
 
 
+def asked_as(name: str, asked: list[str], *archs: str) -> list[str]:
+    """The same of another question and other models."""
+    start = asked.index("textcnn")
+    return [name, *asked[1:start], *archs, *asked[start + 1 :]]
+
+
+def test_a_question_about_models_answers_for_each(asked: list[str], capsys: Capture) -> None:
+    """Table V: K by model."""
+    command = asked_as("k", asked, "textcnn", "bilstm")
+    assert study.main([*command, "hidden=3", "--json"]) == 0
+    (part,) = json.loads(capsys.readouterr().out)["parts"]
+    assert study.main([*command, "hidden=3"]) == 0
+    said = capsys.readouterr().out
+    table = said[said.index("Validation accuracy of each model, %") :].splitlines()
+    assert next(line.split() for line in table if "Method" in line) == ["Method", "Rate", "BiLSTM", "TextCNN"]
+    for row in part["rows"]:
+        assert set(row["models"]) == {"textcnn", "bilstm"}
+        mean, difference = row["models"]["bilstm"]
+        assert 2 * row["mean"] == pytest.approx(mean + row["models"]["textcnn"][0])
+        line = next(line for line in table if line.lstrip().startswith(row["variant"]))
+        assert f"{100 * mean:.1f}" in line
+        assert (f"[{100 * difference:+.1f}]" in line) == (row["variant"] != "UEGR, K = 2")
+
+
+def test_a_question_of_recipes_answers_as_a_grid(asked: list[str], capsys: Capture) -> None:
+    """Tables I and II: the tables of `zoo.ablate` on the test part, each method in a row."""
+    assert study.main(asked_as("glue", asked, "textcnn")) == 0
+    said = capsys.readouterr().out
+    for text in ("TextCNN", "Difference to Dropout", "FreeLB", "SAM", "Test accuracy under FGSM"):
+        assert text in said
+
+
 def test_it_lists_the_questions(capsys: Capture) -> None:
     assert study.main(["--list"]) == 0
     said = capsys.readouterr().out

@@ -43,6 +43,8 @@ def test_means_and_paired_differences_by_hand(result):
     assert other.differences == {"imdb": pytest.approx(0.02), "tnews": pytest.approx(0.02)}
     assert other.difference == pytest.approx(0.02)
     assert other.half_width == pytest.approx(0, abs=1e-12)
+    assert plain.models == {"bilstm": (pytest.approx(0.555), 0), "textcnn": (pytest.approx(0.585), 0)}
+    assert other.models["textcnn"] == (pytest.approx(0.605), pytest.approx(0.02))
 
 
 def test_a_missing_or_failed_run_leaves_a_gap_and_never_a_mean_of_the_rest(result, failed):
@@ -52,6 +54,8 @@ def test_a_missing_or_failed_run_leaves_a_gap_and_never_a_mean_of_the_rest(resul
     assert other.means["imdb"] is None
     assert other.means["tnews"] is not None
     assert other.mean is None
+    assert other.models["bilstm"] == (None, None)
+    assert None not in other.models["textcnn"]
     assert other.difference is None
     assert other.half_width is None
     (alone,) = answer(other=cells(result, "uegr", 0.0))

@@ -89,6 +89,12 @@ def test_of_any_architecture(arch: str, name: str) -> None:
     assert train_both(arch, replace(RECIPES[name], backward=None)) < 1e-10
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_of_any_pooling(pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tiny.SIZES, "bilstm", tiny.SIZES["bilstm"] | {"pooling": pooling})
+    assert train_both("bilstm", replace(RECIPES["uegr"], backward=None)) < 1e-10
+
+
 CHANGES = (
     {"sites": ("embedding", "pooled"), "kind": "rank"},
     {"statistics": "ema", "statistic": "attribution"},

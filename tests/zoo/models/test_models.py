@@ -15,7 +15,8 @@ from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
 from zoo.method.step import prepare
 from zoo.models import MODELS, build_model
-from zoo.models.layers import AdditiveAttention, BiRecurrent, last_states
+from zoo.models.bilstm import POOLINGS
+from zoo.models.layers import AdditiveAttention, BiRecurrent, last_states, max_states
 
 
 def laid_out(arch: str, lengths: tuple[int, ...], padding: int = 0, seed: int = 0):
@@ -214,6 +215,37 @@ def test_attention_pools_the_states() -> None:
     wanted = torch.einsum("bt,btu->bu", weights, states)
     torch.testing.assert_close(model.trunk(vectors, batch.mask), wanted, rtol=0, atol=1e-12)
     assert weights[0].max() > 1.0001 * weights[0][batch.mask[0]].min()
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_bilstm_pools_the_states_text_by_text(pooling: str) -> None:
+    """Of the words of each text alone, in K passes too; an empty text gives zero."""
+    lengths = (7, 3, 0, 1)
+    batch = tiny.batch(lengths, padding=2)
+    model = build_model("bilstm", tiny.WORDS, tiny.CLASSES, tiny.sizes("bilstm", pooling=pooling), 0).double()
+    model.eval()
+    vectors = model.embed(batch.tokens).detach()
+    states, half = model.states(vectors, batch.mask), 5
+    definition = {
+        "last": lambda own: torch.cat([own[-1, :half], own[0, half:]]),
+        "mean": lambda own: own.mean(0),
+        "max": lambda own: torch.stack([unit.max() for unit in own.T]),
+    }[pooling]
+    wanted = torch.stack(
+        [
+            definition(own[:n]) if n else own.new_zeros(2 * half)
+            for own, n in zip(states, lengths, strict=True)
+        ]
+    )
+    torch.testing.assert_close(model.trunk(vectors, batch.mask), wanted, rtol=0, atol=1e-12)
+    twice = model.pool(torch.cat([states, 2 * states]), batch.mask)
+    torch.testing.assert_close(twice, torch.cat([wanted, 2 * wanted]), rtol=0, atol=1e-12)
+
+
+def test_the_largest_state_may_be_below_zero() -> None:
+    """Padding holds zeros, which no unit may take for its largest value."""
+    states = -torch.ones(1, 3, 2)
+    assert max_states(states, torch.tensor([[True, True, False]])).tolist() == [[-1.0, -1.0]]
 
 
 def test_empty_sentences_take_no_part_in_the_statistic() -> None:

@@ -40,6 +40,12 @@ def test_each_folder_is_what_its_files_are(many: Path) -> None:
     assert found.left_out == (str(many / "times"),)
 
 
+def test_the_cells_of_a_question_of_recipes_are_a_grid(tmp_path: Path, result) -> None:
+    Store(tmp_path / "glue").write(result("uegr", "glue_sst2", "hf:minilm"))
+    found = read(tmp_path).held
+    assert (set(found.grids), set(found.answers)) == ({"glue"}, set())
+
+
 def test_one_store_is_a_folder_too(many: Path) -> None:
     assert list(read(many / "two").held.grids) == ["two"]
     assert read(many / "two").left_out == ()

@@ -67,6 +67,17 @@ def test_cells_belong_to_the_variant_that_they_were_made_for(name: str, result) 
     assert owners(asked, made) == wanted
 
 
+def test_a_question_of_recipes_alone_is_a_grid() -> None:
+    """Its cells are those of `zoo.ablate` under the preset, so it changes no setting of theirs."""
+    assert [name for name, asked in QUESTIONS.items() if asked.compares_recipes] == ["glue"]
+    for variant, _, own in cells(QUESTIONS["glue"], Where(), {}, {}):
+        plain = Study.of("minilm", {"archs": own.archs, "recipes": (variant.recipe,)})
+        assert own.corpora == plain.corpora
+        assert own.settings("hf:minilm", variant.recipe, own.text("glue_sst2", 0)) == plain.settings(
+            "hf:minilm", variant.recipe, plain.text("glue_sst2", 0)
+        )
+
+
 def test_cells_of_another_question_belong_nowhere(result) -> None:
     asked = question("defaults")
     train = {"learning_rate": 0.2}
