@@ -32,6 +32,7 @@ ATTACKED = "attacked_accuracy"
 FOLDERS = {
     "full": "the paper's corpora, whole",
     "full_tuned": "the paper's corpora, whole, at each method's best settings",
+    "full_last": "the paper's corpora, whole, BiLSTM by its last states",
     "tuned": "a part of the paper's corpora, at each method's learning rate chosen on validation, the "
     "paper's reading",
     "quick": "a part of the paper's corpora, one learning rate, the paper's reading",

@@ -67,8 +67,9 @@ def mean_states(states: Tensor, mask: Tensor) -> Tensor:
 def max_states(states: Tensor, mask: Tensor) -> Tensor:
     """Largest value of each unit over the tokens: (B, T, 2H) -> (B, 2H); zero for an all-padding row."""
     mask = rows_like(mask, states)
-    inside = states.masked_fill(~mask[:, :, None], torch.finfo(states.dtype).min)
-    return inside.amax(1) * mask.any(1)[:, None]
+    # An addition, as its gradient costs nothing; `amax` would share a tie's, for twice the time.
+    outside = (~mask).to(states.dtype)[:, :, None] * (torch.finfo(states.dtype).min / 2)
+    return (states + outside).max(1).values * mask.any(1)[:, None]
 
 
 class AdditiveAttention(nn.Module):

@@ -4,6 +4,7 @@ The page is a function of the files under results/ and of the hand-written docs/
 one; a test makes it anew and compares. What it concludes is worked out from the numbers (`statements`).
 
     results/full/        cells of `zoo.ablate --preset full`, any part of them
+    results/full_last/   those of BiLSTM with `--set pooling=last`
     results/full_tuned/  those at each recipe's best setting
     results/full_search/ tune*.json, what `zoo.tune --preset full --json` printed
     results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
@@ -54,6 +55,7 @@ STUDIES = {
     "quick": "The paper's corpora, cut to a part",
     "tuned": "At the best settings found on validation",
     "demo": "The demo",
+    "full_last": "The paper's corpora, whole: BiLSTM by its last states",
 }
 
 _INTRODUCTION = """\
@@ -105,6 +107,11 @@ MiniLM (6 layers, 22.7 million weights, from a Python package) fine-tuned throug
 two tasks. GLUE's test labels are not public: the dev part is the test part here, as in the paper, and the
 epoch is chosen on rows cut off the training part. AdvGLUE's texts were changed to mislead other models."""
 
+_LAST = """\
+The paper does not say how the states of BiLSTM become one vector. The tables above take the largest value of
+each unit over a text, which validation prefers (settings tried); these take the last state of each direction
+(`--set pooling=last`)."""
+
 _TUNED = """\
 The same comparison with each recipe at the best setting found on validation. What differs from the
 settings of the tables above:"""
@@ -116,11 +123,14 @@ def build_page(results: Path, docs: Path) -> str:
     Raises:
         UserError: no cells in results/quick, or a file that is not what it should be.
     """
-    full, best, quick, tuned, demo = (_cells(results / name) for name in STUDIES)
+    full, best, quick, tuned, demo, last = (_cells(results / name) for name in STUDIES)
     if not quick.groups:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
     tables = tables_of("quick", quick)
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
+    if last.groups:
+        blocks += [Heading(f"{whole.TITLE}: BiLSTM by its last states"), _prose(_LAST)]
+        blocks += _tables(tables_of("full_last", last), "full_last")
     if tried := tuning(results / "full_search"):
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
     blocks += studied.sections(studied.folders(results))
@@ -173,7 +183,7 @@ def write_page(results: Path, docs: Path) -> list[Path]:
 
 def tables_of(name: str, cells: Cells) -> tuple[ArchTable, ...]:
     """The tables of a folder of results: beside the paper's numbers, but for the demo."""
-    if name in ("full", "full_tuned"):
+    if name.startswith("full"):
         return whole.planned_tables(cells)
     return build_tables(cells, paper=name != "demo")
 
