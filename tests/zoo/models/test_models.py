@@ -244,8 +244,9 @@ def test_bilstm_pools_the_states_text_by_text(pooling: str) -> None:
 
 def test_the_largest_state_may_be_below_zero() -> None:
     """Padding holds zeros, which no unit may take for its largest value."""
-    states = -torch.ones(1, 3, 2)
-    assert max_states(states, torch.tensor([[True, True, False]])).tolist() == [[-1.0, -1.0]]
+    mask = torch.tensor([[True, True, False]])
+    states = torch.tensor([[[-1.0, -1.0], [-2.0, -0.5], [0.0, 0.0]]])
+    assert max_states(states, mask).tolist() == [[-1.0, -0.5]]
 
 
 def test_empty_sentences_take_no_part_in_the_statistic() -> None:
