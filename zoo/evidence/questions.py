@@ -48,6 +48,7 @@ class Question:
         reference: name of the variant that the others are held against.
         plane: names of two axes, where every variant is a point of a plane and is called `<a>, <b>` by its
             places on them; () = a list of variants.
+        models: by model, settings that it alone reads; they hold where it is among the models.
         about: what the answer stands under on a page.
         by_model: the answer says the means of each model too, not of each corpus alone.
     """
@@ -62,6 +63,7 @@ class Question:
     corpora: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     plane: tuple[str, ...] = ()
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: str = _DEFAULTS
     by_model: bool = False
 
@@ -173,6 +175,7 @@ QUESTIONS: dict[str, Question] = {
             (1e-2,),
             _K.format(2),
             corpora=("imdb", "tnews"),
+            models={"bilstm": {"pooling": "max"}},  # by its last states it learns little of long texts
             about=_TABLES,
             by_model=True,
         ),

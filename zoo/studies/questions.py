@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.evidence.questions import Question, Variant
+from zoo.models import ARCHS
 from zoo.studies.study import Study, Where
 
 
@@ -19,14 +20,18 @@ def study(
 ) -> Study:
     """The cells of one variant under one learning rate; `axes` in place of the question's own.
 
-    `changes` are of all variants alike; where a variant says something else of a setting, that holds.
+    `changes` are of all variants alike and hold before the question's for a model; where a variant says
+    something else of a setting, that holds.
     """
     own: dict[str, Any] = {"archs": asked.archs, "seeds": asked.seeds, "recipes": (variant.recipe,)}
     if asked.corpora:
         own["corpora"] = asked.corpora
+    own |= axes
+    archs = ARCHS if "all" in own["archs"] else own["archs"]
+    of_models = {k: v for arch in archs for k, v in asked.models.get(arch, {}).items()}
     rates = {"learning_rate": rate * variant.rate_factor}
     return Study.of(
-        asked.preset, {**own, **axes}, changes={**changes, **rates, **variant.changes}, places=places
+        asked.preset, own, changes={**of_models, **changes, **rates, **variant.changes}, places=places
     )
 
 

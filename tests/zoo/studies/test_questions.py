@@ -45,6 +45,24 @@ def test_a_variant_is_what_set_would_make_of_the_recipe() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("archs", "changes", "pooling"),
+    [
+        (("bilstm", "textcnn"), {}, "max"),
+        (("all",), {}, "max"),
+        (("bilstm",), {"pooling": "mean"}, "mean"),
+        (("textcnn",), {}, None),
+    ],
+)
+def test_what_a_model_has_of_its_own(archs: tuple[str, ...], changes: dict, pooling: str | None) -> None:
+    """Where the model is there, and nobody says something else."""
+    asked = question("k")
+    made = study(asked, asked.variants[0], 1e-2, Where(), {"archs": archs}, changes)
+    assert made.changes.get("pooling") == pooling
+    if pooling:
+        assert made.settings("bilstm", "uegr", made.text("imdb", 0)).model.pooling == pooling
+
+
 def test_a_factor_multiplies_every_rate() -> None:
     asked = question("defaults")
     scaled = next(v for v in asked.variants if v.rate_factor != 1)
