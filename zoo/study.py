@@ -236,7 +236,7 @@ def _print_list(questions: Sequence[Question], measurements: Sequence[Measuremen
         return
     for row in rows:
         each = row["seconds"]
-        cost = f", took {each * row['networks'] / 60:.0f} min" if each is not None else ""
+        cost = f", some {each * row['networks'] / 60:.0f} min of one core" if each is not None else ""
         print(f"{row['name']:<13} {row['networks']} networks, preset {row['preset']}{cost}")
         print(textwrap.fill(str(row["asks"]), 80, initial_indent="    ", subsequent_indent="    "))
 
