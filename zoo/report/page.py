@@ -107,11 +107,6 @@ MiniLM (6 layers, 22.7 million weights, from a Python package) fine-tuned throug
 two tasks. GLUE's test labels are not public: the dev part is the test part here, as in the paper, and the
 epoch is chosen on rows cut off the training part. AdvGLUE's texts were changed to mislead other models."""
 
-_LAST = """\
-The paper does not say how the states of BiLSTM become one vector. The tables above take the largest value of
-each unit over a text, which validation prefers (settings tried); these take the last state of each direction
-(`--set pooling=last`)."""
-
 _TUNED = """\
 The same comparison with each recipe at the best setting found on validation. What differs from the
 settings of the tables above:"""
@@ -129,8 +124,7 @@ def build_page(results: Path, docs: Path) -> str:
     tables = tables_of("quick", quick)
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
     if last.groups:
-        blocks += [Heading(f"{whole.TITLE}: BiLSTM by its last states"), _prose(_LAST)]
-        blocks += _tables(tables_of("full_last", last), "full_last")
+        blocks += whole.by_last_states(last, full, _tables(tables_of("full_last", last), "full_last"))
     if tried := tuning(results / "full_search"):
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
     blocks += studied.sections(studied.folders(results))

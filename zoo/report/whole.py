@@ -21,13 +21,17 @@ from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, Score, build_tables
 from zoo.report.verdicts import highest, verdicts
 
-__all__ = ["at_their_best", "first", "inside", "planned_tables", "said"]
+__all__ = ["at_their_best", "by_last_states", "first", "inside", "planned_tables", "said"]
 
 TITLE = "The whole corpora"
 _NOTHING = "No model is whole under any seed yet, so there is nothing to conclude yet."
 _FOUND = "Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them."
 _BEST = """\
 The same with each recipe at the best setting that validation gave. What differs from the shared setting:"""
+_LAST = """\
+The paper does not say how the states of BiLSTM become one vector. The tables above take the largest value \
+of each unit over a text, which validation prefers (settings tried); these take the last state of each \
+direction (`--set pooling=last`). First the averages and their differences to {reference}, in both."""
 _BOTH = """\
 Means over the corpora at the setting that all share, and at each recipe's best. The difference at the best \
 is to {reference} at its own best."""
@@ -70,22 +74,33 @@ def at_their_best(tuned: Cells, shared: Cells, tables: Sequence[Block]) -> list[
     planned = table_iv(tuned)
     blocks: list[Block] = [Heading(f"{TITLE}: at the best settings found"), *progress(planned)]
     blocks += [Text(_BEST), List(lines), Text(_BOTH.format(reference=display(REFERENCE)))]
-    return [*blocks, *_side_by_side(tuned, shared), *tables, *verdicts(findings(planned.whole()))]
+    both = _side_by_side(shared, tuned, ("shared setting", "best setting"))
+    return [*blocks, *both, *tables, *verdicts(findings(planned.whole()))]
 
 
-def _side_by_side(tuned: Cells, shared: Cells) -> list[Block]:
-    """A table a model: the average and its difference, at the shared setting and at each one's best."""
-    others = {table.arch: table for table in planned_tables(shared)}
+def by_last_states(last: Cells, full: Cells, tables: Sequence[Block]) -> list[Block]:
+    """The other reading of BiLSTM beside that of the grid, then `tables`, those of `last`."""
+    text = Text(_LAST.format(reference=display(REFERENCE)), markup=True)
+    both = _side_by_side(full, last, ("maximum", "last states"))
+    return [Heading(f"{TITLE}: BiLSTM by its last states"), text, *both, *tables]
+
+
+def _side_by_side(shared: Cells, others: Cells, names: tuple[str, str]) -> list[Block]:
+    """A table for each model of `others`: the average over the corpora and its difference, in both.
+
+    `names`: of the two in the head of the table.
+    """
+    known = {table.arch: table for table in planned_tables(shared)}
     found: list[Block] = []
-    for table in planned_tables(tuned):
-        other = others.get(table.arch)
-        same = {row.method: row.average for row in other.rows} if other else {}
+    for table in planned_tables(others):
+        own = known.get(table.arch)
+        same = {row.method: row.average for row in own.rows} if own else {}
         rows = []
         for row in table.rows:
             scores = (same.get(row.method, Score()), row.average)
             means = (value_text(score.main, table.measures[0]) for score in scores)
             rows.append((row.method.name, *means, *map(_difference, scores)))
-        header = ("Recipe", "Shared setting", "Best setting", "Difference, shared", "Difference, best")
+        header = ("Recipe", *(f"AVG, {name}" for name in names), *(f"Difference, {name}" for name in names))
         found.append(Table(header, tuple(rows), table.name))
     return found
 

@@ -140,6 +140,18 @@ def test_tuned_and_shared_stand_side_by_side(folder, block):
     assert "| UEGR | 84.00 | 90.00 | -5.00 [" in text
 
 
+def test_the_other_reading_of_bilstm_stands_beside_the_grid(folder, block):
+    results = folder(block("bilstm", 0))
+    for cell in block("bilstm", 0, recipes=PLAN.recipes[::-1]):
+        other = {**cell.settings, "model": {"pooling": "last"}}
+        Store(results / "full_last").write(dataclasses.replace(cell, settings=other))
+    text = page(results).split("## The whole corpora: BiLSTM by its last states")[1].split("\n## ")[0]
+    assert (
+        "| Recipe | AVG, maximum | AVG, last states | Difference, maximum | Difference, last states |" in text
+    )
+    assert "| UEGR | 84.00 | 90.00 | " in text
+
+
 @pytest.fixture
 def study(result):
     """The cells of the question of the defaults under one seed."""
