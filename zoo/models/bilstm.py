@@ -33,6 +33,7 @@ class BiLSTM(RecurrentClassifier):
     """LSTM layers, and the states pooled as `pooling` says."""
 
     Sizes = BiLSTMSizes
+    repeats_rows = True
     recurrent = nn.LSTM
 
     def __init__(self, vocabulary: int, classes: int, sizes: BiLSTMSizes) -> None:

@@ -28,11 +28,11 @@ class RecurrentSizes(Settings):
 class RecurrentClassifier(TextClassifier):
     """Sites: `embedding` (optional), `layer1` .. between the layers, `pooled` before the classifier.
 
-    A model says the kind of its layers, and in `pool` how the states of a text become one vector.
+    A model says the kind of its layers, in `pool` how the states of a text become one vector, and itself
+    whether that takes a mask of fewer rows (`repeats_rows`).
     """
 
     Sizes = RecurrentSizes
-    repeats_rows = True
     recurrent: type[nn.LSTM] | type[nn.GRU]
 
     def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:

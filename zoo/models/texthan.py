@@ -15,6 +15,7 @@ from zoo.models.recurrent import RecurrentClassifier, RecurrentSizes
 class TextHAN(RecurrentClassifier):
     """GRU layers, and the attention's weighted sum of the states."""
 
+    repeats_rows = True
     recurrent = nn.GRU
 
     def __init__(self, vocabulary: int, classes: int, sizes: RecurrentSizes) -> None:
