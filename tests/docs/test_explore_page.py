@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +228,8 @@ def test_every_number_of_the_page_was_compared(page, request):
     names = {item.name.split("[")[0] for item in request.session.items if item.path == Path(__file__)}
     if len([name for name in names if name.startswith(("test_the_numbers", "test_the_walk"))]) < 5:
         pytest.skip("the tests that compare numbers were not asked for")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("some of them may have run in another process of pytest -n")
     assert set(page.run("[...document.querySelectorAll('output')].map(o => o.id)")) == CHECKED
 
 
