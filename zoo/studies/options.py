@@ -15,7 +15,6 @@ from zoo.models import ARCHS
 if TYPE_CHECKING:
     from zoo.studies.study import Study
 
-# Options that only say where and how: they may stand beside --study.
 _AXES = {"corpus": "corpora", "arch": "archs", "recipe": "recipes", "seeds": "seeds", "folds": "folds"}
 # Options that are short for --set.
 _SHORT = {
