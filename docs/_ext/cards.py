@@ -24,20 +24,11 @@ from zoo.grid.store import Store
 from zoo.ideas import IDEAS, SOURCES
 from zoo.models import MODELS
 from zoo.recipes import RECIPES, TABLE_IV
+from zoo.report.grids import GRIDS
 from zoo.report.panels import difference_text, value_text
 from zoo.report.tables import ArchTable, Row, build_tables
 
 ATTACKED = "attacked_accuracy"
-# Folders of results whose cells compare methods, and what they are.
-FOLDERS = {
-    "full": "the paper's corpora, whole",
-    "full_tuned": "the paper's corpora, whole, at each method's best settings",
-    "full_last": "the paper's corpora, whole, BiLSTM by its last states",
-    "tuned": "a part of the paper's corpora, at each method's learning rate chosen on validation, the "
-    "paper's reading",
-    "quick": "a part of the paper's corpora, one learning rate, the paper's reading",
-    "demo": "the demo, one seed",
-}
 
 
 @cache
@@ -142,7 +133,7 @@ def may_be(field: Any) -> str:
 def where_it_helped(name: str, results: Path) -> list[str]:
     """Its average over corpora in each folder, beside Dropout, with the interval of the difference."""
     rows = []
-    for folder in FOLDERS:
+    for folder in GRIDS:
         for found in tables(results, folder):
             for row in found.rows:
                 if row.method.recipe == name and (cells := average_cells(found, row)):
@@ -151,7 +142,9 @@ def where_it_helped(name: str, results: Path) -> list[str]:
     if not rows:
         return ["Not compared yet: no committed result has it."]
     said = "; ".join(
-        f"`{folder}`: {FOLDERS[folder]}" for folder in FOLDERS if any(f"`{folder}`" in row[0] for row in rows)
+        f"`{folder}`: {grid.sentence}"
+        for folder, grid in GRIDS.items()
+        if any(f"`{folder}`" in row[0] for row in rows)
     )
     return [
         texts(("Results", "Model", "Test accuracy, %", "less Dropout, points", "under FGSM, %"), rows),
@@ -222,7 +215,7 @@ def sizes(kind: type[Settings]) -> str:
 def reached(name: str, results: Path) -> list[str]:
     """Averages of the rows of Table IV with a model, folder by folder."""
     rows = []
-    for folder in FOLDERS:
+    for folder in GRIDS:
         for found in tables(results, folder):
             for row in found.rows if found.arch == name else ():
                 if row.method.recipe in TABLE_IV and (cells := average_cells(found, row)):
@@ -261,7 +254,7 @@ def corpus_card(name: str, results: Path) -> str:
 def on_corpus(name: str, results: Path) -> list[str]:
     """Test accuracy of Dropout, UEGR and the baseline on a corpus, model by model."""
     rows = []
-    for folder in FOLDERS:
+    for folder in GRIDS:
         for found in tables(results, folder):
             if name not in found.corpora:
                 continue

@@ -19,7 +19,7 @@ from zoo.report.claimed import answer
 from zoo.report.diagnostics import diagnostics
 from zoo.report.folder import Read
 from zoo.report.glue import beside_the_paper
-from zoo.report.page import tables_of
+from zoo.report.grids import GRIDS, Grid
 from zoo.report.plots import Entry, Notes, OverEpochs, against, by_epoch, differences
 from zoo.report.sections import grid
 from zoo.report.setup import setup
@@ -57,10 +57,11 @@ def overview(what: Read, found: Sequence[Judged], folder: Path) -> list[Block]:
 def tables_of_grids(held: Held) -> dict[str, tuple[ArchTable, ...]]:
     """The tables of each grid by its name, beside the paper's numbers where it has the paper's corpora."""
     printed = {corpus for _, _, corpus in paper()}
-    return {
-        name: tables_of(name, cells) if printed & set(cells.corpora()) else build_tables(cells)
-        for name, cells in held.grids.items()
-    }
+    found = {}
+    for name, cells in held.grids.items():
+        own = GRIDS.get(name, Grid(name)).tables
+        found[name] = own(cells) if printed & set(cells.corpora()) else build_tables(cells)
+    return found
 
 
 def _first(found: Iterable[Judged], held: Held) -> str:

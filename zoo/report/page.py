@@ -36,11 +36,12 @@ from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
 from zoo.report.glue import beside_the_paper, glue_tables
+from zoo.report.grids import GRIDS
 from zoo.report.machines import kinds_apart
 from zoo.report.resolution import resolution
 from zoo.report.sections import grid
 from zoo.report.setup import changed_settings, setup
-from zoo.report.tables import ArchTable, build_tables
+from zoo.report.tables import ArchTable
 from zoo.report.tuning import tuning
 from zoo.report.verdicts import highest, verdicts
 
@@ -48,15 +49,6 @@ __all__ = ["NOTES", "build_page", "main", "write_page"]
 
 NOTES = "results_notes.md"  # beside the page; written by hand, included as it is
 RESULTS, DOCS = Path("results"), Path("docs")
-# Folder of results -> title of its figure.
-STUDIES = {
-    "full": "The paper's corpora, whole",
-    "full_tuned": "The paper's corpora, whole, at the best settings found on validation",
-    "quick": "The paper's corpora, cut to a part",
-    "tuned": "At the best settings found on validation",
-    "demo": "The demo",
-    "full_last": "The paper's corpora, whole: BiLSTM by its last states",
-}
 
 _INTRODUCTION = """\
 Made by `python -m zoo.report.page` from the files under `results/`; a test makes it anew and compares.
@@ -118,18 +110,19 @@ def build_page(results: Path, docs: Path) -> str:
     Raises:
         UserError: no cells in results/quick, or a file that is not what it should be.
     """
-    full, best, quick, tuned, demo, last = (_cells(results / name) for name in STUDIES)
+    cells = {name: _cells(results / name) for name in GRIDS}
+    full, quick, tuned, last = (cells[name] for name in ("full", "quick", "tuned", "full_last"))
     if not quick.groups:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
-    tables = tables_of("quick", quick)
-    blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, best)]
+    tables = GRIDS["quick"].tables(quick)
+    blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, cells["full_tuned"])]
     if last.groups:
-        blocks += whole.by_last_states(last, full, _tables(tables_of("full_last", last), "full_last"))
+        blocks += whole.by_last_states(last, full, _grid("full_last", last))
     if tried := tuning(results / "full_search"):
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
     blocks += studied.sections(studied.folders(results))
     blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
-    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
+    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_grid("quick", quick)]
     blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
     blocks += [_prose(_AS_ABOVE if full.groups else _STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
@@ -142,14 +135,13 @@ def build_page(results: Path, docs: Path) -> str:
         changes = changed_settings(tuned, quick)
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
         blocks += [Heading(f"{_PART}: at the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        tables = tables_of("tuned", tuned)
-        blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
-        if resolved := resolution(tables, heading=4):
+        blocks += [*_grid("tuned", tuned), *verdicts(findings(tuned))]
+        if resolved := resolution(GRIDS["tuned"].tables(tuned), heading=4):
             blocks += [Heading(_RESOLVED, 3), *resolved]
     if (pretrained := _cells(results / GLUE)).groups:
         blocks += _glue(pretrained)
-    if demo.groups:
-        blocks += [Heading("The demo"), *setup(demo), *_tables(tables_of("demo", demo), "demo")]
+    if (demo := cells["demo"]).groups:
+        blocks += [Heading("The demo"), *setup(demo), *_grid("demo", demo)]
         wide = _cells(results / "demo_wide")
         if apart := kinds_apart(demo.done(), wide.done()):
             blocks += [Text(apart)]
@@ -168,27 +160,17 @@ def write_page(results: Path, docs: Path) -> list[Path]:
     figures.mkdir(parents=True, exist_ok=True)
     paths = [docs / "results.md"]
     paths[0].write_text(text, encoding="utf-8")
-    for name, title in STUDIES.items():
-        tables = tables_of(name, _cells(results / name))
-        paths += draw_differences(tables, figures / name, title)
+    for name, folder in GRIDS.items():
+        paths += draw_differences(folder.tables(_cells(results / name)), figures / name, folder.title)
     paths += draw_differences(glue_tables(_cells(results / GLUE)), figures / GLUE, "MiniLM on GLUE")
     return paths + studied.draw_studies(results, figures)
-
-
-def tables_of(name: str, cells: Cells) -> tuple[ArchTable, ...]:
-    """The tables of a folder of results: beside the paper's numbers, but for the demo."""
-    if name.startswith("full"):
-        return whole.planned_tables(cells)
-    return build_tables(cells, paper=name != "demo")
 
 
 def _glue(cells: Cells) -> list[Block]:
     """The section on the pre-trained model, as far as it is there."""
     tables = glue_tables(cells)
-    alt = f"Paired differences to {display(REFERENCE)}"
-    figure = Figure(f"figures/{GLUE}.svg", alt) if drawable(tables) else None
     blocks: list[Block] = [Heading("A pre-trained model on GLUE"), _prose(_GLUE), *setup(cells)]
-    return [*blocks, *grid(tables, level=3, figure=figure), *beside_the_paper(tables)]
+    return [*blocks, *_tables(tables, GLUE), *beside_the_paper(tables)]
 
 
 def _whole(full: Cells, best: Cells) -> list[Block]:
@@ -196,11 +178,11 @@ def _whole(full: Cells, best: Cells) -> list[Block]:
     if not full.groups:
         return []
     blocks = [*whole.first(full), Heading(f"{whole.TITLE}: accuracy, differences, cost")]
-    blocks += [*_tables(tables_of("full", full), "full"), *whole.said(full, _prose(_STATEMENTS))]
-    blocks += _resolution(whole.TITLE, tables_of("full", full))
+    blocks += [*_grid("full", full), *whole.said(full, _prose(_STATEMENTS))]
+    blocks += _resolution(whole.TITLE, GRIDS["full"].tables(full))
     blocks += whole.inside(full, _prose(_DIAGNOSTICS))
     if best.groups:
-        blocks += whole.at_their_best(best, full, _tables(tables_of("full_tuned", best), "full_tuned"))
+        blocks += whole.at_their_best(best, full, _grid("full_tuned", best))
     return blocks
 
 
@@ -216,6 +198,10 @@ def _cells(folder: Path) -> Cells:
 
 def _prose(text: str) -> Text:
     return Text(text, markup=True)
+
+
+def _grid(name: str, cells: Cells) -> list[Block]:
+    return _tables(GRIDS[name].tables(cells), name)
 
 
 def _tables(tables: Sequence[ArchTable], name: str) -> list[Block]:
