@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,13 +142,11 @@ def test_a_place_that_cannot_be_written_is_found_out_first(
 def test_a_full_disk_takes_neither_the_result_nor_the_file_that_was_there(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(content[:3])
+    def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def measured(*_: object) -> list[str]:
-        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(os, "fsync", full)
         return ["the result"]
 
     monkeypatch.setattr("bench.levers.measure_levers", measured)

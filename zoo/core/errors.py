@@ -31,14 +31,33 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write under a temporary name and rename: the file is there as a whole or not at all; raises as
-    `writing`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write a file that is there as a whole or not at all, as `write_through`; raises as `writing`."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_through(path.with_name(f".{path.name}.{os.getpid()}.tmp"), path, content)
+
+
+def write_through(temporary: Path, path: Path, content: bytes) -> None:
+    """Write under a temporary name, wait until it is on the disk, and rename.
+
+    So after a crash or a power cut either the older file is there or the new one. Nothing is left under the
+    temporary name where it fails.
+
+    Raises:
+        OSError: the system refuses it.
+    """
     try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # the rename too; Windows has no such call
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_through
 from zoo.core.identity import SCHEMA, plain
 from zoo.core.result import Result, Shared
 from zoo.core.result_check import REMEDY
@@ -78,17 +78,8 @@ class Store:
         content, target = as_text(result), self.path(result.id)
         self._make(self.folder / WRITING)
         temporary = self.folder / WRITING / self._temporary(result.id)
-        try:
-            with self._complaints():
-                with open(temporary, "w", encoding="utf-8") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(self.folder)
+        with self._complaints():
+            write_through(temporary, target, content.encode())
         return target
 
     def read(self, cell_id: str) -> Result:
@@ -305,13 +296,3 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):  # not Linux
         return True
-
-
-def _sync_folder(folder: Path) -> None:
-    # After a power cut the rename itself must have reached the disk. Windows has no such call.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
