@@ -47,7 +47,10 @@ class Search:
 
 
 def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-    """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names."""
+    """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names.
+
+    Values that have commas themselves are separated by semicolons.
+    """
     from zoo.changes import read_by
     from zoo.recipes import RECIPES, recipe_fields
 
@@ -64,11 +67,12 @@ def _grid(vary: Sequence[str]) -> dict[str, tuple[str, ...]]:
     grid = {}
     for text in vary:
         name, equals, values = text.partition("=")
-        if not equals or not name or not all(values.split(",")):
+        found = values.split(";" if ";" in values else ",")
+        if not equals or not name or not all(found):
             raise UserError(f"--vary {text}: expected NAME=VALUE,VALUE, e.g. learning_rate=3e-3,1e-2")
         if name in grid:
             raise UserError(f"--vary {text}: {name} is varied already; expected it once")
-        grid[name] = tuple(dict.fromkeys(values.split(",")))
+        grid[name] = tuple(dict.fromkeys(found))
     return grid
 
 
@@ -86,7 +90,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--vary", nargs="+", action="extend", metavar="NAME=VALUES",
-        help="what to vary, e.g. epsilon=0.1,0.3 (default: the settings that matter to the method)",
+        help="what to vary, e.g. epsilon=0.1,0.3, or 'sites=pooled;embedding,pooled' where values have commas "
+        "(default: the settings that matter to the method)",
     )  # fmt: skip
     add("--best-out", type=Path, metavar="DIR", help="then train each method at its best setting into DIR")
     add("--best-seeds", nargs="+", action="extend", type=int, help="seeds of that (default 0 1 2)")

@@ -52,6 +52,15 @@ def test_what_is_varied_fits_the_recipe() -> None:
     assert set(tune.grid_of("uegr")) == set(tune.GRID)
 
 
+def test_a_value_may_have_commas_of_its_own() -> None:
+    assert tune.grid_of("dropout", ["epochs=2,3"]) == {"epochs": ("2", "3")}
+    assert tune.grid_of("dropout", ["sites=pooled;embedding,pooled"]) == {
+        "sites": ("pooled", "embedding,pooled")
+    }
+    with pytest.raises(UserError, match=r"--vary sites=pooled;;: expected NAME=VALUE"):
+        tune.grid_of("dropout", ["sites=pooled;;"])
+
+
 def test_the_best_is_chosen_by_validation_and_combined(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
