@@ -90,8 +90,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--vary", nargs="+", action="extend", metavar="NAME=VALUES",
-        help="what to vary, e.g. epsilon=0.1,0.3, or 'sites=pooled;embedding,pooled' where values have commas "
-        "(default: the settings that matter to the method)",
+        help="what to vary, e.g. epsilon=0.1,0.3, or 'sites=pooled;embedding,pooled' where values have "
+        "commas (default: the settings that matter to the method)",
     )  # fmt: skip
     add("--best-out", type=Path, metavar="DIR", help="then train each method at its best setting into DIR")
     add("--best-seeds", nargs="+", action="extend", type=int, help="seeds of that (default 0 1 2)")
