@@ -32,14 +32,17 @@ from zoo.core.command import (
 from zoo.core.errors import UserError
 from zoo.core.options import lookup
 from zoo.core.processes import cores
-from zoo.studies.options import add_engine, add_minutes, engine_places, minutes_given
+from zoo.studies.options import add_places, places_given
 
 if TYPE_CHECKING:
     from zoo.core.result import Result
     from zoo.evidence.measurements import Measurement
     from zoo.evidence.questions import Question
     from zoo.grid.jobs import Job, Places
-    from zoo.studies.study import Study
+    from zoo.studies.study import Study, Where
+
+# What of `Where` a study that measures networks takes.
+_MEASURED_BY = ("out", "data", "cache", "jobs", "minutes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--corpus", **several, help="corpora in place of the study's own")
     add("--seeds", **several, type=int, help="seeds in place of the study's own")
     add("--set", **several, metavar="NAME=VALUE", help="a setting of all variants alike")
-    add("--data-dir", default="", metavar="DIR", help="folder with the corpora (default: UEGR_DATA)")
-    add("--cache-dir", default="", metavar="DIR", help="folder for prepared text")
-    add("--out", default="", metavar="DIR", help="folder for the results (default: runs/study-NAME)")
-    add("--jobs", type=int, default=0, help="cells at a time (default: one a core)")
-    add_engine(parser)
-    add_minutes(parser)
+    add_places(parser, "runs/study-NAME")
     add("--dry-run", action="store_true", help="say what would be run, and stop")
     add("--test", action="store_true", help="the test part of the same networks too; choose nothing by it")
     add("--measure", **several, metavar="NAME=VALUE", help="a setting of the measurement")
@@ -80,8 +78,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.list or options.name is None:
         _print_list(list(QUESTIONS.values()), list(MEASUREMENTS.values()), options.json)
         return 0
-    if options.jobs < 0:
-        raise UserError(f"--jobs {options.jobs}: expected at least 1")
     lookup(QUESTIONS | MEASUREMENTS, options.name, "study")
     if options.name in MEASUREMENTS:
         return _measure(MEASUREMENTS[options.name], options)
@@ -117,28 +113,22 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     from zoo.studies.options import assignments
     from zoo.studies.study import Where
 
-    if options.engine or options.engine_set or options.address:
-        raise UserError(f"--engine: {asked.name} measures networks here, one by one; expected none")
+    given = places_given(vars(options))
+    if other := [name for name in given if name not in _MEASURED_BY]:
+        option = "no-graphs" if other[0] == "graphs" else other[0].replace("_", "-")
+        raise UserError(f"--{option}: {asked.name} measures networks here, one by one; expected none")
+    places = Where.from_json(_out(asked.name) | given | {"device": "cpu"})
     if options.test:
         raise UserError(f"--test: {asked.name} says itself on which texts it measures; expected none")
     probe = measure.probe_of(asked.name, assignments(options.measure or (), "--measure"))
-    out = options.out or str(Path("runs") / f"study-{asked.name}")
-    places = Where(
-        out,
-        options.data_dir,
-        options.cache_dir,
-        "cpu",
-        jobs=options.jobs,
-        minutes=minutes_given(vars(options)).get("minutes", 0.0),
-    )
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
     axes = {key: tuple(value) for key, value in named.items() if value}
     planned = measure.plan(asked, probe, places, axes, from_text(assignments(options.set or ())))
     missing = [one.job for _, one in measure.missing(planned, places)]
-    say(f"{len(planned)} networks, {len(missing)} to measure, results in {out}/")
+    say(f"{len(planned)} networks, {len(missing)} to measure, results in {places.out}/")
     if options.dry_run:
         if not options.weights:
-            words = _time_of(missing, measure.grid_places(places), options.jobs or cores())
+            words = _time_of(missing, measure.grid_places(places), places.jobs or cores())
             say(f"{words}; so does measuring")
         return 0
     try:
@@ -151,6 +141,11 @@ def _measure(asked: Measurement, options: argparse.Namespace) -> int:
     else:
         print(terminal(blocks(asked, points), terminal_width()))
     return 0
+
+
+def _out(name: str) -> dict[str, str]:
+    """The folder of the results where none is given."""
+    return {"out": str(Path("runs") / f"study-{name}")}
 
 
 def _time_of(jobs: Sequence[Job], places: Places, workers: int) -> str:
@@ -183,6 +178,13 @@ def _print_answer(
     print(terminal(found, terminal_width()))
 
 
+def question_places(asked: Question, options: argparse.Namespace) -> Where:
+    """Where and how the cells of a question are run."""
+    from zoo.studies.study import places_of_preset
+
+    return places_of_preset(asked.preset, _out(asked.name) | places_given(vars(options)))
+
+
 def _jobs(
     asked: Question, options: argparse.Namespace
 ) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
@@ -191,18 +193,9 @@ def _jobs(
     from zoo.studies import run
     from zoo.studies.options import assignments
     from zoo.studies.questions import cells
-    from zoo.studies.study import Where, places_of_preset
 
     named = {"corpora": options.corpus, "archs": options.arch, "seeds": options.seeds}
-    given = {
-        "out": options.out or str(Path("runs") / f"study-{asked.name}"),
-        "data": options.data_dir,
-        "cache": options.cache_dir,
-        "jobs": options.jobs,
-        **engine_places(vars(options)),
-        **minutes_given(vars(options)),
-    }
-    places: Where = places_of_preset(asked.preset, given)
+    places = question_places(asked, options)
     studies: list[Study] = []
     jobs: dict[str, Job] = {}
     owners: dict[tuple[str, float], list[str]] = {}

@@ -49,16 +49,32 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
     add("--text-column", metavar="NAME", help="the column of a file of your own that has the text")
     add("--label-column", metavar="NAME", help="the column of a file of your own that has the label")
     add("--set", **several, metavar="NAME=VALUE", help="any setting of recipe, model, training or text")
+    add_places(parser, out)
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def add_places(parser: argparse.ArgumentParser, out: str) -> None:
+    """Add the options that say where and how cells are run; `out` says the default in the help."""
+    add = parser.add_argument
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     add("--data-dir", metavar="DIR", help="folder with the corpora (default: the variable UEGR_DATA)")
     add("--cache-dir", metavar="DIR", help="folder for prepared text (default: UEGR_CACHE or ~/.cache/uegr)")
     add("--out", metavar="DIR", help=f"folder for the results (default: {out})")
-    add_engine(parser)
+    add("--engine", help="what runs the cells: local (default), ray or slurm; see docs/machines.md")
+    add("--address", metavar="HOST:PORT", help="of the Ray cluster (default: the one that is found)")
+    add(
+        "--engine-set", **several, metavar="NAME=VALUE",
+        help="a setting of the engine, e.g. gpus=0.25 of ray, minutes=60 of slurm",
+    )  # fmt: skip
     add("--device", help="auto, cpu or cuda (default: cuda if there is one)")
     add("--jobs", type=int, help="cells at a time, each a process (default: one a core on a CPU)")
     add("--cells-per-gpu", type=int, metavar="N", help="cells at a time on each GPU, in turn (default 1)")
     add("--mps", action="store_true", default=None, help="these in processes, with NVIDIA's MPS started")
     add("--stack-seeds", action="store_true", default=None, help="the seeds of a setting as one model")
-    add("--no-graphs", action="store_true", default=None, help="on a GPU: no step replayed as a CUDA graph")
+    add(
+        "--no-graphs", dest="graphs", action="store_false", default=None,
+        help="on a GPU: no step replayed as a CUDA graph",
+    )  # fmt: skip
     add(
         "--portable", action=argparse.BooleanOptionalAction,
         help="the same numbers on every x86 processor from AVX2 on, slower (default: the preset's)",
@@ -73,7 +89,6 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         help="run cells again that were made on another kind of processor",
     )  # fmt: skip
     add_minutes(parser)
-    add("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def add_minutes(parser: argparse.ArgumentParser) -> None:
@@ -98,30 +113,6 @@ def minutes_given(given: Mapping[str, Any]) -> dict[str, float]:
     return {"minutes": minutes}
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what runs the cells."""
-    add = parser.add_argument
-    add("--engine", help="what runs the cells: local (default), ray or slurm; see docs/machines.md")
-    add("--address", metavar="HOST:PORT", help="of the Ray cluster (default: the one that is found)")
-    add(
-        "--engine-set", nargs="+", action="extend", metavar="NAME=VALUE",
-        help="a setting of the engine, e.g. gpus=0.25 of ray, minutes=60 of slurm",
-    )  # fmt: skip
-
-
-def engine_places(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the options of `add_engine` say of the places of a study.
-
-    Raises:
-        UserError: settings without an engine.
-    """
-    settings = list(given.get("engine_set") or ())
-    settings += [f"address={given['address']}"] if given.get("address") else []
-    if settings and not given.get("engine"):
-        raise UserError(f"--engine-set {settings[0]}: expected --engine ray or slurm beside it")
-    return {"engine": given["engine"], "engine_set": settings} if given.get("engine") else {}
-
-
 def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> Study:
     """The study that the options say; `preset` and `axes` hold where they say nothing.
 
@@ -139,14 +130,14 @@ def study_of(options: argparse.Namespace, preset: str = "demo", **axes: Any) -> 
                 "expected none but options about places"
             )
         study = Study.read(given["study"])
-        return replace(study, places=Where.from_json(study.places.as_json() | _places(given)))
+        return replace(study, places=Where.from_json(study.places.as_json() | places_given(given)))
     chosen = {axis: given[option] for option, axis in _AXES.items() if option in given}
     return Study.of(
         given.get("preset", preset),
         axes | chosen,
         changes=_changes(given),
         recipe_preset=given.get("recipe_preset", "default"),
-        places=places_of_preset(given.get("preset", preset), _places(given)),
+        places=places_of_preset(given.get("preset", preset), places_given(given)),
     )
 
 
@@ -177,9 +168,15 @@ def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _places(given: Mapping[str, Any]) -> dict[str, Any]:
+def places_given(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options of `add_places` say of `Where`; those that are absent or None say nothing.
+
+    Raises:
+        UserError: a value that cannot be, or options that contradict each other.
+    """
     from zoo.studies.study import Where
 
+    given = {key: value for key, value in given.items() if value is not None}
     for option in ("jobs", "cells_per_gpu"):
         if given.get(option, 1) < 1:
             raise UserError(f"--{option.replace('_', '-')} {given[option]}: expected at least 1")
@@ -191,5 +188,14 @@ def _places(given: Mapping[str, Any]) -> dict[str, Any]:
     names = {"data_dir": "data", "cache_dir": "cache"}
     own = {names.get(option, option): value for option, value in given.items()}
     chosen = {field.name: own[field.name] for field in fields(Where) if field.name in own}
-    chosen |= engine_places(given) | minutes_given(given)
-    return chosen | ({"graphs": False} if given.get("no_graphs") else {})
+    return (
+        chosen | _engine(given) | minutes_given(given) | ({"graphs": False} if given.get("no_graphs") else {})
+    )
+
+
+def _engine(given: Mapping[str, Any]) -> dict[str, Any]:
+    settings = list(given.get("engine_set") or ())
+    settings += [f"address={given['address']}"] if given.get("address") else []
+    if settings and not given.get("engine"):
+        raise UserError(f"--engine-set {settings[0]}: expected --engine ray or slurm beside it")
+    return {"engine": given["engine"], "engine_set": settings} if given.get("engine") else {}

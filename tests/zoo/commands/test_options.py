@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from zoo import ablate
+from zoo import study as study_command
 from zoo.core.errors import UserError
+from zoo.evidence.questions import QUESTIONS
 from zoo.studies.options import study_of
 from zoo.studies.study import Study, Where
+from zoo.study import question_places
 
 # Each option with a value of its own, and what it is in the study.
 PLACES: dict[str, tuple[list[str], dict[str, Any]]] = {
@@ -98,6 +101,14 @@ def test_places_are_those_of_the_command_line_wherever_the_study_is_from(option:
     kept = Study.read(Path(file)).places.as_json()
     assert {**kept, **wanted} == places, "nothing else is changed"
     assert made.changes == {"epochs": 3}
+
+
+@pytest.mark.parametrize("option", PLACES)
+def test_a_question_of_a_study_is_run_as_any_cells_are(option: str) -> None:
+    values, wanted = PLACES[option]
+    asked = QUESTIONS["k"]  # of a preset that is portable
+    places = question_places(asked, study_command.parse(["k", option, *values])).as_json()
+    assert {**question_places(asked, study_command.parse(["k"])).as_json(), **wanted} == places
 
 
 def test_settings_of_an_engine_need_it() -> None:
