@@ -49,7 +49,7 @@ class Search:
 def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
     """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names.
 
-    Values that have commas themselves are separated by semicolons.
+    Values that have commas themselves are separated by semicolons; one alone ends with it.
     """
     from zoo.changes import read_by
     from zoo.recipes import RECIPES, recipe_fields
@@ -67,7 +67,7 @@ def _grid(vary: Sequence[str]) -> dict[str, tuple[str, ...]]:
     grid = {}
     for text in vary:
         name, equals, values = text.partition("=")
-        found = values.split(";" if ";" in values else ",")
+        found = values.removesuffix(";").split(";" if ";" in values else ",")
         if not equals or not name or not all(found):
             raise UserError(f"--vary {text}: expected NAME=VALUE,VALUE, e.g. learning_rate=3e-3,1e-2")
         if name in grid:

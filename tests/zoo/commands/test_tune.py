@@ -57,6 +57,7 @@ def test_a_value_may_have_commas_of_its_own() -> None:
     assert tune.grid_of("dropout", ["sites=pooled;embedding,pooled"]) == {
         "sites": ("pooled", "embedding,pooled")
     }
+    assert tune.grid_of("dropout", ["sites=embedding,pooled;"]) == {"sites": ("embedding,pooled",)}
     with pytest.raises(UserError, match=r"--vary sites=pooled;;: expected NAME=VALUE"):
         tune.grid_of("dropout", ["sites=pooled;;"])
 
