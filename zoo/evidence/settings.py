@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ABSENT", "UNSAID", "as_read", "by_name", "differing", "distinct", "shown"]
+__all__ = [
+    "ABSENT",
+    "ATTACKED_BY",
+    "UNSAID",
+    "as_read",
+    "attack_of",
+    "by_name",
+    "differing",
+    "distinct",
+    "shown",
+]
 
 ABSENT = "–"
 # What older results do not say and newer ones do, at the value that both were run with (a test finds more).
 UNSAID = {"patience": 0, "tf32": False}
 # What no clean pass reads.
 _ATTACK = ("attack", "attack_scope", "attack_steps", "epsilon", "epsilon_unit")
+# What tells attacks apart, in training and in `Result.attacked`.
+ATTACKED_BY = ("attack", "epsilon", "epsilon_unit")
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
 
@@ -44,6 +56,12 @@ def as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = by_name(settings)
     return own if own.get("adversarial", 1) else {n: value for n, value in own.items() if n not in _ATTACK}
+
+
+def attack_of(settings: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The attack that a method trains with: its kind, strength and unit; None where it attacks nothing."""
+    own = by_name(settings)
+    return tuple(own.get(name) for name in ATTACKED_BY) if own.get("adversarial") else None
 
 
 def distinct(settings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

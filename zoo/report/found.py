@@ -15,6 +15,7 @@ from zoo.evidence.cells import Cells, Key, Method
 from zoo.evidence.compare import REFERENCE, compare_groups
 from zoo.evidence.intervals import Estimate
 from zoo.evidence.planned import Planned
+from zoo.evidence.settings import ATTACKED_BY, attack_of
 from zoo.evidence.statements import (
     ACCURACY,
     ATTACKED,
@@ -63,8 +64,19 @@ def _compared(cells: Cells, tables: Sequence[ArchTable]) -> list[str]:
     return [
         *against_reference_row(cells),
         *differences(cells, ACCURACY, "In test accuracy"),
-        *differences(cells, ATTACKED, "Under FGSM, the attack that they train with, in test accuracy"),
+        *differences(cells, ATTACKED, f"Under FGSM{_trained(cells)}, in test accuracy"),
     ]
+
+
+def _trained(cells: Cells) -> str:
+    """Whether the attack of the table is the one that its methods train with."""
+    done = list(cells.done(networks=True))
+    trained = {own for result in done if (own := attack_of(result.settings))}
+    attacks = (result.attacked for result in done if result.attacked)
+    measured = {tuple(attack[name] for name in ATTACKED_BY) for attack in attacks}
+    if trained and trained == measured:
+        return ", the attack that they train with"
+    return ", which none of them trains with" if trained and not trained & measured else ""
 
 
 def basis(planned: Planned) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,14 +12,15 @@ from zoo.evidence.planned import Planned
 from zoo.report.found import found, in_short
 
 CORPORA = ("imdb", "ag_news")
-ATTACKED = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms", "rows": 400}
+SAME = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
+ATTACKED = SAME | {"rows": 400}
 
 
 @pytest.fixture
 def plan(result):
     """A plan that is there, from the wrong answers (of 400) of each recipe; seeds differ by one answer."""
 
-    def make(wrong, archs=("bilstm", "textcnn"), seeds=(0, 1), attacked=None, **others):
+    def make(wrong, archs=("bilstm", "textcnn"), seeds=(0, 1), attacked=None, trained=None, **others):
         made = [
             result(
                 recipe, corpus, arch, seed, n=400, wrong=range(number + seed), step=0.01 * (1 + i),
@@ -29,6 +31,12 @@ def plan(result):
             for corpus in CORPORA
             for seed in seeds
         ]  # fmt: skip
+        made = [
+            replace(one, settings=one.settings | {"attack": own | {"adversarial": 2}})
+            if (own := (trained or {}).get(one.cell.recipe))
+            else one
+            for one in made
+        ]
         made += [
             result(
                 "tfidf_svm", corpus, "-", n=400, wrong=range(number), step_cpu_seconds=None, step_seconds=None
@@ -102,6 +110,26 @@ def test_differences_are_sorted_by_their_interval(plan, wrong, words):
 def test_robustness_is_said_by_its_own_numbers(plan, right, words):
     (said,) = starting(found(plan({"dropout": 40, "uegr": 10}, attacked={"uegr": right})), "Under FGSM")
     assert f"in test accuracy {words} Dropout: UEGR {100 * (right - 0.5):+.2f} [" in said
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"),
+    [
+        ({"uegr": SAME}, ", the attack that they train with"),
+        ({"uegr": SAME, "at": SAME}, ", the attack that they train with"),
+        ({"uegr": SAME | {"epsilon": 0.2}}, ", which none of them trains with"),
+        (
+            {"uegr": SAME | {"epsilon_unit": "norm"}, "at": SAME | {"attack": "fgm"}},
+            ", which none of them trains with",
+        ),
+        ({"uegr": SAME, "at": SAME | {"attack": "fgm"}}, ""),
+        ({}, ""),
+    ],
+)
+def test_whether_they_train_with_the_attack_is_said_by_their_settings(plan, trained, words):
+    made = plan({"dropout": 40, "at": 10, "uegr": 10}, attacked={"at": 0.9, "uegr": 0.9}, trained=trained)
+    (said,) = starting(found(made), "Under FGSM")
+    assert said.startswith(f"Under FGSM{words}, in test accuracy above Dropout: AT ")
 
 
 def test_one_seed_resolves_nothing(plan):
