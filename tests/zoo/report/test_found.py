@@ -14,6 +14,7 @@ from zoo.report.found import found, in_short
 CORPORA = ("imdb", "ag_news")
 SAME = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
 ATTACKED = SAME | {"rows": 400}
+OTHER = ", which none of them trains with"
 
 
 @pytest.fixture
@@ -117,10 +118,10 @@ def test_robustness_is_said_by_its_own_numbers(plan, right, words):
     [
         ({"uegr": SAME}, ", the attack that they train with"),
         ({"uegr": SAME, "at": SAME}, ", the attack that they train with"),
-        ({"uegr": SAME | {"epsilon": 0.2}}, ", which none of them trains with"),
+        ({"uegr": SAME | {"epsilon": 0.2}}, OTHER),
         (
             {"uegr": SAME | {"epsilon_unit": "norm"}, "at": SAME | {"attack": "fgm"}},
-            ", which none of them trains with",
+            OTHER,
         ),
         ({"uegr": SAME, "at": SAME | {"attack": "fgm"}}, ""),
         ({}, ""),
