@@ -37,7 +37,7 @@ from zoo.studies.options import add_places, places_given
 if TYPE_CHECKING:
     from zoo.core.result import Result
     from zoo.evidence.measurements import Measurement
-    from zoo.evidence.questions import Question
+    from zoo.evidence.questions import Owners, Question, Rate
     from zoo.grid.jobs import Job, Places
     from zoo.studies.study import Study, Where
 
@@ -160,7 +160,7 @@ def _time_of(jobs: Sequence[Job], places: Places, workers: int) -> str:
 def _print_answer(
     asked: Question,
     options: argparse.Namespace,
-    owners: Mapping[tuple[str, float], Sequence[str]],
+    owners: Mapping[tuple[str, Rate], Sequence[str]],
     results: Mapping[str, Result],
 ) -> None:
     from zoo.report.answers import blocks, parts_of, recipes_blocks
@@ -185,9 +185,7 @@ def question_places(asked: Question, options: argparse.Namespace) -> Where:
     return places_of_preset(asked.preset, _out(asked.name) | places_given(vars(options)))
 
 
-def _jobs(
-    asked: Question, options: argparse.Namespace
-) -> tuple[list[Study], list[Job], dict[tuple[str, float], list[str]]]:
+def _jobs(asked: Question, options: argparse.Namespace) -> tuple[list[Study], list[Job], Owners]:
     """The studies, their cells once each, seed by seed, and which belong to which row and learning rate."""
     from zoo.changes import from_text
     from zoo.studies import run
@@ -198,15 +196,16 @@ def _jobs(
     places = question_places(asked, options)
     studies: list[Study] = []
     jobs: dict[str, Job] = {}
-    owners: dict[tuple[str, float], list[str]] = {}
+    owners: Owners = {}
     axes = {key: tuple(value) for key, value in named.items() if value}
     changes = from_text(assignments(options.set or ()))
     for variant, rate, study in cells(asked, places, axes, changes):
         own = [job for job in run.jobs_of(study) if not job.is_reference]
         owners[variant.name, rate] = [job.id for job in own]
         studies.append(study)
+        name = variant.name if rate is None else f"{variant.name}, {rate:g}"
         for job in own:
-            jobs.setdefault(job.id, replace(job, variant=f"{variant.name}, {rate:g}"))
+            jobs.setdefault(job.id, replace(job, variant=name))
     # Seed by seed, so that an answer from one seed is there early.
     return studies, sorted(jobs.values(), key=lambda job: job.cell.seed), owners
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from zoo.core.result import Result
 from zoo.evidence.intervals import by_run
+from zoo.evidence.questions import Rate
 from zoo.evidence.statistics import mean_if_all
 
 Measure = Callable[[Result], float | None]
@@ -24,7 +25,7 @@ _ARCH, _CORPUS = 0, 1  # axes of a place
 
 @dataclass(frozen=True)
 class Row:
-    """A variant under one learning rate.
+    """A variant under one learning rate; None: the preset's.
 
     Args:
         means: of the measure on each corpus, over models and seeds; None where a run is missing or failed.
@@ -33,7 +34,7 @@ class Row:
     """
 
     variant: str
-    rate: float
+    rate: Rate
     means: Mapping[str, float | None]
     differences: Mapping[str, float | None]
     models: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Row:
 def rows(
     measure: Measure,
     reference: str,
-    owners: Mapping[tuple[str, float], Sequence[str]],
+    owners: Mapping[tuple[str, Rate], Sequence[str]],
     results: Mapping[str, Result],
 ) -> list[Row]:
     """A row for every variant and learning rate, in the order of `owners`.

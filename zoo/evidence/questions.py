@@ -17,10 +17,11 @@ from zoo.core.options import lookup
 from zoo.core.result import Result
 from zoo.evidence.settings import by_name, shown
 
-__all__ = ["QUESTIONS", "Owners", "Question", "Variant", "owners", "question"]
+__all__ = ["QUESTIONS", "Owners", "Question", "Rate", "Variant", "owners", "question"]
 
 _DEFAULTS, _TABLES = "Which defaults", "The paper's other tables"
-Owners = dict[tuple[str, float], list[str]]  # (variant, learning rate) -> ids of its cells
+Rate = float | None  # a learning rate; None: the preset's, which may be another for each corpus
+Owners = dict[tuple[str, Rate], list[str]]  # (variant, learning rate) -> ids of its cells
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Question:
         asks: in one sentence.
         preset, archs, corpora, seeds: of all variants; no corpora: the preset's.
         variants: compared under every one of `rates`.
-        rates: learning rates, each a column of the answer.
+        rates: learning rates, each with rows of its own in the answer.
         reference: name of the variant that the others are held against.
         plane: names of two axes, where every variant is a point of a plane and is called `<a>, <b>` by its
             places on them; () = a list of variants.
@@ -57,7 +58,7 @@ class Question:
     asks: str
     preset: str
     variants: tuple[Variant, ...]
-    rates: tuple[float, ...]
+    rates: tuple[Rate, ...]
     reference: str
     archs: tuple[str, ...] = ("bilstm", "textcnn", "texthan")
     corpora: tuple[str, ...] = ()
@@ -161,10 +162,9 @@ QUESTIONS: dict[str, Question] = {
                 ),
                 *(Variant(display(name), name) for name in RECIPES if name.startswith("uegr_")),
             ),
-            (1e-3,),
+            (None,),
             "Dropout",
             archs=("textcnn",),
-            corpora=("imdb", "ag_news", "tnews"),
             about="What makes the difference",
         ),
         Question(
@@ -250,17 +250,19 @@ def owners(asked: Question, results: Iterable[Result]) -> Owners:
             variant = max(own, key=lambda v: len(v.changes))
             other = filled.setdefault((variant.name, rate, result.cell), result.id)
             if other != result.id:
+                at = "the preset's learning rate" if rate is None else f"the learning rate {rate:g}"
                 raise UserError(
-                    f"two results for {variant.name} at the learning rate {rate:g}: {other} and "
-                    f"{result.id}; expected one: keep each experiment in a results folder of its own"
+                    f"two results for {variant.name} at {at}: {other} and {result.id}; "
+                    "expected one: keep each experiment in a results folder of its own"
                 )
             found[variant.name, rate].append(result.id)
     return found
 
 
-def _belongs(result: Result, settings: Mapping[str, Any], variant: Variant, rate: float) -> bool:
+def _belongs(result: Result, settings: Mapping[str, Any], variant: Variant, rate: Rate) -> bool:
+    wanted = rate is not None and rate * variant.rate_factor
     return (
         result.cell.recipe == variant.recipe
-        and math.isclose(settings.get("learning_rate", math.nan), rate * variant.rate_factor, rel_tol=1e-9)
+        and (not wanted or math.isclose(settings.get("learning_rate", math.nan), wanted, rel_tol=1e-9))
         and all(shown(settings.get(name)) == shown(value) for name, value in variant.changes.items())
     )

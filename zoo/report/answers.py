@@ -10,6 +10,7 @@ from zoo.core.names import display, in_order
 from zoo.core.result import Result
 from zoo.evidence.answers import Measure, Row, rows
 from zoo.evidence.cells import Cells
+from zoo.evidence.questions import Rate
 from zoo.report.blocks import MISSING, Block, Table, Text
 from zoo.report.glue import beside_the_paper
 from zoo.report.sections import grid
@@ -41,7 +42,7 @@ _MEASURES: tuple[tuple[str, Measure], ...] = (
 
 def parts_of(
     reference: str,
-    owners: Mapping[tuple[str, float], Sequence[str]],
+    owners: Mapping[tuple[str, Rate], Sequence[str]],
     results: Mapping[str, Result],
     test: bool,
 ) -> list[Part]:
@@ -78,7 +79,7 @@ def _means(part: Part) -> Table:
         tuple(
             (
                 row.variant,
-                f"{row.rate:g}",
+                _rate(row),
                 *(_percent(row.means.get(name)) for name in corpora),
                 _percent(row.mean),
             )
@@ -96,7 +97,7 @@ def _differences(part: Part, reference: str) -> Table:
         tuple(
             (
                 row.variant,
-                f"{row.rate:g}",
+                _rate(row),
                 *(_points(row.differences.get(name)) for name in corpora),
                 _points(row.difference),
                 _interval(row),
@@ -113,13 +114,17 @@ def _by_model(part: Part, reference: str) -> Table:
     for row in part.rows:
         own = [row.models.get(name, (None, None)) for name in models]
         beside = row.variant != reference
-        lines.append((row.variant, f"{row.rate:g}", *(_of_model(*pair, beside) for pair in own)))
+        lines.append((row.variant, _rate(row), *(_of_model(*pair, beside) for pair in own)))
     header = ("Method", "Rate", *map(display, models))
     return Table(header, tuple(lines), f"{part.title} of each model, % [difference to {reference}, points]")
 
 
 def _of_model(mean: float | None, difference: float | None, beside: bool) -> str:
     return _percent(mean) + (f" [{_points(difference)}]" if beside and difference is not None else "")
+
+
+def _rate(row: Row) -> str:
+    return "preset's" if row.rate is None else f"{row.rate:g}"
 
 
 def _percent(value: float | None) -> str:

@@ -67,9 +67,7 @@ def _corpora(asked: Question) -> Sequence[str]:
     return asked.corpora or PRESETS[asked.preset]["corpora"]
 
 
-def _within(
-    asked: Question, owned: Owners, results: Mapping[str, Result]
-) -> tuple[list[int], dict[tuple[str, float], list[str]]]:
+def _within(asked: Question, owned: Owners, results: Mapping[str, Result]) -> tuple[list[int], Owners]:
     """The seeds that are whole, and the cells of these among the owned ones."""
     corpora = _corpora(asked)
     seeds = [seed for seed in asked.seeds if _whole(asked, corpora, owned, results, seed)]

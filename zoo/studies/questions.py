@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.evidence.questions import Question, Variant
+from zoo.evidence.questions import Question, Rate, Variant
 from zoo.models import ARCHS
 from zoo.studies.study import Study, Where
 
@@ -13,7 +13,7 @@ from zoo.studies.study import Study, Where
 def study(
     asked: Question,
     variant: Variant,
-    rate: float,
+    rate: Rate,
     places: Where,
     axes: Mapping[str, Any],
     changes: Mapping[str, Any],
@@ -29,7 +29,7 @@ def study(
     own |= axes
     archs = ARCHS if "all" in own["archs"] else own["archs"]
     of_models = {k: v for arch in archs for k, v in asked.models.get(arch, {}).items()}
-    rates = {"learning_rate": rate * variant.rate_factor}
+    rates = {} if rate is None else {"learning_rate": rate * variant.rate_factor}
     return Study.of(
         asked.preset, own, changes={**of_models, **changes, **rates, **variant.changes}, places=places
     )
@@ -37,7 +37,7 @@ def study(
 
 def cells(
     asked: Question, places: Where, axes: Mapping[str, Any], changes: Mapping[str, Any]
-) -> list[tuple[Variant, float, Study]]:
+) -> list[tuple[Variant, Rate, Study]]:
     """Every variant under every learning rate, with its study."""
     return [
         (variant, rate, study(asked, variant, rate, places, axes, changes))

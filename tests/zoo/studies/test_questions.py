@@ -66,9 +66,28 @@ def test_what_a_model_has_of_its_own(archs: tuple[str, ...], changes: dict, pool
 def test_a_factor_multiplies_every_rate() -> None:
     asked = question("defaults")
     scaled = next(v for v in asked.variants if v.rate_factor != 1)
-    for rate in asked.rates:
+    for rate in filter(None, asked.rates):
         own = study(asked, scaled, rate, Where(), {}, {})
         assert own.changes["learning_rate"] == pytest.approx(1.5 * rate)
+
+
+def test_at_the_presets_rate_each_corpus_has_its_own(result) -> None:
+    """So the cells of a control are those of Table IV, on every corpus."""
+    asked = question("controls")
+    table = Study.of(asked.preset, {"archs": asked.archs, "recipes": ("uegr",)})
+    (made,) = [own for variant, rate, own in cells(asked, Where(), {}, {}) if variant.name == "UEGR"]
+    assert made.corpora == table.corpora
+    rates, done = set(), []
+    for corpus in made.corpora:
+        settings = made.settings("textcnn", "uegr", made.text(corpus, 0), corpus)
+        assert settings == table.settings("textcnn", "uegr", table.text(corpus, 0), corpus)
+        rates.add(settings.train.learning_rate)
+        done.append(result("uegr", corpus, "textcnn", settings=settings.as_json(), id=corpus))
+    assert len(rates) > 1
+    assert owners(asked, done)["UEGR", None] == list(made.corpora)
+    other = [result("uegr", "imdb", "textcnn", settings=done[0].settings, id=id) for id in ("one", "two")]
+    with pytest.raises(UserError, match="two results for UEGR at the preset's learning rate: one and two"):
+        owners(asked, other)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
