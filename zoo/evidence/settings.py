@@ -49,12 +49,12 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in UNSAID or value != UNSAID[name]}
 
 
-def as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
+def as_read(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
     """`by_name` without the attack's settings where a recipe has no adversarial pass.
 
     The default attack has changed between results; methods without an attack are the same as before.
     """
-    own = by_name(settings)
+    own = by_name(settings, *parts)
     return own if own.get("adversarial", 1) else {n: value for n, value in own.items() if n not in _ATTACK}
 
 

@@ -162,8 +162,9 @@ def _mixed(table: ArchTable) -> Iterable[Note]:
         )
     if len(kinds := processors(networks)) > 1:
         yield Note(f"Made on several kinds of processor: {counted(kinds)}.", glance=True)
-    if len(made := programs(table.cells.done())) > 1:
-        yield Note(f"Made by several versions of this program: {counted(made)}.", glance=True)
+    made = "; ".join(programs(table.cells.done()))
+    if ";" in made or "," in made:
+        yield Note(f"Made by several versions of this program: {made}.", glance=True)
 
 
 def _together(table: ArchTable) -> Iterable[Note]:

@@ -16,9 +16,16 @@ def processors(results: Iterable[Result]) -> Counter[str]:
     return Counter(map(processor, results))
 
 
-def programs(results: Iterable[Result]) -> Counter[str]:
-    """How many results each version and commit of this program gave."""
-    return Counter(map(_program, results))
+def programs(results: Iterable[Result]) -> list[str]:
+    """Every version of this program that gave a result: `0.1.0 at commits 04da135, 0830821`."""
+    versions: dict[str, set[str]] = {}
+    for result in results:
+        version = result.made_by.get("version") or "not recorded"
+        versions.setdefault(version, set()).add(result.made_by.get("commit") or "not recorded")
+    return [
+        f"{version} at commit{'s' if len(commits) > 1 else ''} {', '.join(sorted(commits))}"
+        for version, commits in sorted(versions.items())
+    ]
 
 
 def counted(found: Counter[str]) -> str:
@@ -26,9 +33,3 @@ def counted(found: Counter[str]) -> str:
     if len(found) == 1:
         return next(iter(found))
     return ", ".join(f"{kind} ({n} result{'s' if n > 1 else ''})" for kind, n in sorted(found.items()))
-
-
-def _program(result: Result) -> str:
-    version = result.made_by.get("version") or "not recorded"
-    commit = result.made_by.get("commit")
-    return f"{version} at commit {commit}" if commit else f"{version}, commit not recorded"

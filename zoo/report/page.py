@@ -115,7 +115,8 @@ def build_page(results: Path, docs: Path) -> str:
     if not quick.groups:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
     tables = GRIDS["quick"].tables(quick)
-    blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *_whole(full, cells["full_tuned"])]
+    blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *whole.in_sentences(full)]
+    blocks += _whole(full, cells["full_tuned"])
     if last.groups:
         blocks += whole.by_last_states(last, full, _grid("full_last", last))
     if tried := tuning(results / "full_search"):

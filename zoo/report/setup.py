@@ -9,7 +9,7 @@ from typing import Any
 from zoo.core.names import BASELINE, display, in_order
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.cells import Cells
-from zoo.evidence.settings import ABSENT, by_name, shown
+from zoo.evidence.settings import ABSENT, as_read, by_name, shown
 from zoo.report.blocks import MISSING, Block, List, Table, Text
 from zoo.report.origin import counted, processors, programs
 
@@ -47,7 +47,7 @@ def changed_settings(cells: Cells, defaults: Cells) -> dict[str, list[str]]:
 
 
 def _first(runs: Any) -> dict[str, Any]:
-    return next((by_name(result.settings) for result in runs.every), {})
+    return next((as_read(result.settings) for result in runs.every), {})
 
 
 def _overview(cells: Cells, every: Sequence[Result], networks: Sequence[Result]) -> Iterable[str]:
@@ -71,7 +71,7 @@ def _overview(cells: Cells, every: Sequence[Result], networks: Sequence[Result])
     threads = sorted({str(r.machine.threads) for r in done if r.machine.threads})
     if done:
         yield f"Processor: {counted(processors(done))}; threads a cell: {', '.join(threads) or MISSING}."
-        yield f"Program: {counted(programs(r for r in every if r.done))}."
+        yield f"Program: {'; '.join(programs(r for r in every if r.done))}."
     seconds = sum(result.seconds.get("total", 0.0) for result in every)
     yield (
         f"Time of all cells together, each counted by itself: {_duration(seconds)}; CPU time of the training "
@@ -118,7 +118,7 @@ def _settings(cells: Cells, networks: Sequence[Result]) -> Iterable[Block]:
     recipes: dict[str, list[dict[str, Any]]] = {}
     for key, runs in cells.groups.items():
         if key.arch != NO_ARCH:
-            own = [by_name(r.settings, "recipe") for r in runs.every]
+            own = [as_read(r.settings, "recipe") for r in runs.every]
             recipes.setdefault(key.method.name, []).extend(own)
     shared, varying = _split(recipes)
     if varying:

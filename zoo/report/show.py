@@ -88,7 +88,7 @@ def _facts(result: Result) -> Iterator[str]:
     machine = result.machine
     fast = f"; fast paths {', '.join(machine.fast_paths)}" if machine.fast_paths else ""
     yield f"Processor: {processor(result)}; threads {machine.threads or MISSING}{fast}."
-    yield f"Program: {next(iter(programs([result])))}."
+    yield f"Program: {programs([result])[0]}."
     if result.recorded:
         yield "Steps: replayed as CUDA graphs."
     elif result.not_recorded:

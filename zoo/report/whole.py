@@ -21,11 +21,13 @@ from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, Score, build_tables
 from zoo.report.verdicts import highest, verdicts
 
-__all__ = ["at_their_best", "by_last_states", "first", "inside", "planned_tables", "said"]
+__all__ = ["at_their_best", "by_last_states", "first", "in_sentences", "inside", "planned_tables", "said"]
 
 TITLE = "The whole corpora"
 _NOTHING = "No model is whole under any seed yet, so there is nothing to conclude yet."
-_FOUND = "Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them."
+_FOUND = """\
+Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them. What may \
+be behind them, written by hand, is at the end of the page."""
 _BEST = """\
 The same with each recipe at the best setting that validation gave. What differs from the shared setting:"""
 _LAST = """\
@@ -51,14 +53,18 @@ def first(cells: Cells) -> list[Block]:
 
 
 def said(cells: Cells, how: Text) -> list[Block]:
-    """The verdicts on the paper's statements, and what we found; `how` says how verdicts are read."""
-    planned = table_iv(cells)
-    whole = planned.whole()
+    """The verdicts on the paper's statements; `how` says how they are read."""
+    whole = table_iv(cells).whole()
     blocks: list[Block] = [Heading(f"{TITLE}: which of the paper's statements these results support")]
     if not whole.groups:
         return [*blocks, Text(_NOTHING)]
-    blocks += [how, *verdicts(findings(whole)), *highest(build_tables(whole, paper=True))]
-    return [*blocks, Heading("What we found"), Text(_FOUND, markup=True), *_list(found(planned))]
+    return [*blocks, how, *verdicts(findings(whole)), *highest(build_tables(whole, paper=True))]
+
+
+def in_sentences(cells: Cells) -> list[Block]:
+    """What we found, where a block is whole."""
+    lines = found(table_iv(cells))
+    return [Heading("What we found"), Text(_FOUND, markup=True), List(tuple(lines))] if lines else []
 
 
 def inside(cells: Cells, how: Text) -> list[Block]:
@@ -107,7 +113,3 @@ def _side_by_side(shared: Cells, others: Cells, names: tuple[str, str]) -> list[
 
 def _difference(score: Score) -> str:
     return MISSING if score.estimate is None else difference_text(score.estimate, None, 0.05)
-
-
-def _list(lines: Sequence[str]) -> list[Block]:
-    return [List(tuple(lines))] if lines else [Text(_NOTHING)]

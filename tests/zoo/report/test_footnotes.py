@@ -104,11 +104,11 @@ def test_kinds_of_processor_are_told_apart(result):
 def test_versions_of_the_program_are_told_apart(result):
     cells = [result("dropout"), result("uegr", made_by={"version": "2.0", "commit": None})]
     text = notes_of(cells, glance=True)
-    assert (
-        "Made by several versions of this program: 1.0 at commit abc1234 (1 result), "
-        "2.0, commit not recorded (1 result)." in text
-    )
+    said = "Made by several versions of this program: 1.0 at commit abc1234; 2.0 at commit not recorded."
+    assert said in text
     assert "several versions" not in notes_of(cells[:1])
+    other = [result("dropout"), result("uegr", made_by={"version": "1.0", "commit": "2"})]
+    assert "versions of this program: 1.0 at commits 2, abc1234." in notes_of(other, glance=True)
 
 
 def test_mixed_settings_are_named_but_not_the_recipes_own(result):

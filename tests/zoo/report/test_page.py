@@ -232,7 +232,24 @@ def test_failed_cells_processors_and_programs_are_counted(result, failed):
     text = setup_text(results)
     assert "3 cells, 1 of them failed" in text
     assert "Processor: cpu, AVX2 (1 result), cpu, AVX512 (1 result); threads a cell: 1." in text
-    assert "Program: 1.0 at commit abc1234 (1 result), 2.0, commit not recorded (1 result)." in text
+    assert "Program: 1.0 at commit abc1234; 2.0 at commit not recorded." in text
+
+
+def test_a_method_that_attacks_nothing_has_no_attack(result):
+    """Its settings say one all the same, which the default has been; no pass reads it."""
+    fgm, fgsm = {"attack": "fgm", "epsilon": 0.5}, {"attack": "fgsm", "epsilon": 0.1}
+    forward = {
+        ("dropout", 0): {"adversarial": 0} | fgm, ("dropout", 1): {"adversarial": 0} | fgsm,
+        ("uegr", 0): {"adversarial": 2} | fgm, ("uegr", 1): {"adversarial": 2} | fgm,
+    }  # fmt: skip
+    made = [
+        dataclasses.replace(result(*place), settings={"recipe": {"forward": own}})
+        for place, own in (((recipe, "imdb", "bilstm", seed), own) for (recipe, seed), own in forward.items())
+    ]
+    text = setup_text(made)
+    assert "| Recipe | adversarial |" in text
+    assert "The same in every recipe that has it: forward none, attack fgm, epsilon 0.5." in text
+    assert "fgsm" not in text
 
 
 def test_changed_settings_names_only_what_differs(result):

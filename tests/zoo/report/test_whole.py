@@ -73,10 +73,10 @@ def test_without_the_grid_the_page_begins_with_a_part_of_the_data(folder):
 def test_a_whole_model_of_one_seed_comes_first(folder, block):
     text = page(folder(block("textcnn", 0)))
     assert headings(text)[:6] == [
+        "What we found",
         "The whole corpora: what was run",
         "The whole corpora: accuracy, differences, cost",
         "The whole corpora: which of the paper's statements these results support",
-        "What we found",
         "The whole corpora: inside the runs",
         "A tenth of the data: what was run",
     ]
