@@ -83,16 +83,11 @@ def _within(
         }
         most = max(parts, key=lambda seed: len(parts[seed]))
         corpora, seeds = parts[most], [most] if parts[most] else []
-    return (
-        seeds,
-        corpora,
-        {
-            key: [
-                id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])
-            ]
-            for key, own in owned.items()
-        },
-    )
+    kept = {
+        key: [id for id in own if results[id].cell.seed in seeds and _planned(asked, corpora, results[id])]
+        for key, own in owned.items()
+    }
+    return seeds, corpora, kept
 
 
 def _planned(asked: Question, corpora: Iterable[str], result: Result) -> bool:
