@@ -20,10 +20,10 @@ __all__ = [
 ABSENT = "–"
 # What older results do not say and newer ones do, at the value that both were run with (a test finds more).
 UNSAID = {"patience": 0, "tf32": False}
-# What no clean pass reads.
-_ATTACK = ("attack", "attack_scope", "attack_steps", "epsilon", "epsilon_unit")
 # What tells attacks apart, in training and in `Result.attacked`.
 ATTACKED_BY = ("attack", "epsilon", "epsilon_unit")
+# What no clean pass reads.
+_ATTACK = (*ATTACKED_BY, "attack_scope", "attack_steps")
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
 

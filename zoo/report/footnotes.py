@@ -12,7 +12,7 @@ from zoo.evidence.intervals import EXAMPLES
 from zoo.evidence.paper import paper
 from zoo.evidence.settings import by_name, differing, distinct
 from zoo.evidence.statistics import smallest_sign_flip
-from zoo.report.origin import counted, processors, programs
+from zoo.report.origin import counted, named, processors, programs
 from zoo.report.panels import NO_SKILL
 from zoo.report.tables import MIXED, ArchTable, unit_of_cost
 
@@ -162,9 +162,8 @@ def _mixed(table: ArchTable) -> Iterable[Note]:
         )
     if len(kinds := processors(networks)) > 1:
         yield Note(f"Made on several kinds of processor: {counted(kinds)}.", glance=True)
-    made = "; ".join(programs(table.cells.done()))
-    if ";" in made or "," in made:
-        yield Note(f"Made by several versions of this program: {made}.", glance=True)
+    if len(made := programs(table.cells.done())) > 1:
+        yield Note(f"Made by several versions of this program: {named(made)}.", glance=True)
 
 
 def _together(table: ArchTable) -> Iterable[Note]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from zoo.core.result import Result
 from zoo.evidence.compare import processor
 
-__all__ = ["counted", "processors", "programs"]
+__all__ = ["counted", "named", "processors", "programs"]
 
 
 def processors(results: Iterable[Result]) -> Counter[str]:
@@ -16,16 +16,21 @@ def processors(results: Iterable[Result]) -> Counter[str]:
     return Counter(map(processor, results))
 
 
-def programs(results: Iterable[Result]) -> list[str]:
-    """Every version of this program that gave a result: `0.1.0 at commits 04da135, 0830821`."""
-    versions: dict[str, set[str]] = {}
-    for result in results:
-        version = result.made_by.get("version") or "not recorded"
-        versions.setdefault(version, set()).add(result.made_by.get("commit") or "not recorded")
-    return [
-        f"{version} at commit{'s' if len(commits) > 1 else ''} {', '.join(sorted(commits))}"
-        for version, commits in sorted(versions.items())
-    ]
+def programs(results: Iterable[Result]) -> set[tuple[str, str]]:
+    """The versions and commits of this program that gave a result."""
+    made = (result.made_by for result in results)
+    return {(own.get("version") or "not recorded", own.get("commit") or "not recorded") for own in made}
+
+
+def named(found: Iterable[tuple[str, str]]) -> str:
+    """`0.1.0 at commits 04da135, 0830821; 2.0 at commit not recorded`."""
+    versions: dict[str, list[str]] = {}
+    for version, commit in sorted(found):
+        versions.setdefault(version, []).append(commit)
+    return "; ".join(
+        f"{version} at commit{'s' if len(commits) > 1 else ''} {', '.join(commits)}"
+        for version, commits in versions.items()
+    )
 
 
 def counted(found: Counter[str]) -> str:

@@ -11,7 +11,7 @@ from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.cells import Cells
 from zoo.evidence.settings import ABSENT, as_read, by_name, shown
 from zoo.report.blocks import MISSING, Block, List, Table, Text
-from zoo.report.origin import counted, processors, programs
+from zoo.report.origin import counted, named, processors, programs
 
 __all__ = ["changed_settings", "setup"]
 
@@ -71,7 +71,7 @@ def _overview(cells: Cells, every: Sequence[Result], networks: Sequence[Result])
     threads = sorted({str(r.machine.threads) for r in done if r.machine.threads})
     if done:
         yield f"Processor: {counted(processors(done))}; threads a cell: {', '.join(threads) or MISSING}."
-        yield f"Program: {'; '.join(programs(r for r in every if r.done))}."
+        yield f"Program: {named(programs(r for r in every if r.done))}."
     seconds = sum(result.seconds.get("total", 0.0) for result in every)
     yield (
         f"Time of all cells together, each counted by itself: {_duration(seconds)}; CPU time of the training "

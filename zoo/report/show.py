@@ -13,7 +13,7 @@ from zoo.evidence.compare import processor
 from zoo.evidence.settings import ABSENT, by_name, shown
 from zoo.evidence.statistics import Spread
 from zoo.report.blocks import MISSING, Block, Heading, List, Table, Text, terminal
-from zoo.report.origin import programs
+from zoo.report.origin import named, programs
 from zoo.report.panels import value_text
 
 __all__ = ["show_cell"]
@@ -88,7 +88,7 @@ def _facts(result: Result) -> Iterator[str]:
     machine = result.machine
     fast = f"; fast paths {', '.join(machine.fast_paths)}" if machine.fast_paths else ""
     yield f"Processor: {processor(result)}; threads {machine.threads or MISSING}{fast}."
-    yield f"Program: {programs([result])[0]}."
+    yield f"Program: {named(programs([result]))}."
     if result.recorded:
         yield "Steps: replayed as CUDA graphs."
     elif result.not_recorded:
