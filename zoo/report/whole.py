@@ -33,7 +33,8 @@ The same with each recipe at the best setting that validation gave. What differs
 _LAST = """\
 The paper does not say how the states of BiLSTM become one vector. The tables above take the largest value \
 of each unit over a text, which validation prefers (settings tried); these take the last state of each \
-direction (`--set pooling=last`). First the averages and their differences to {reference}, in both."""
+direction (`--set pooling=last`). First the averages and their differences to {reference}, in both, each \
+from the seeds that it has: one with ± is over several, one without over one."""
 _BOTH = """\
 Means over the corpora at the setting that all share, and at each recipe's best. The difference at the best \
 is to {reference} at its own best."""
