@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,57 +74,55 @@ def recipes_blocks(results: Iterable[Result], asks: str) -> list[Block]:
 
 def _means(part: Part) -> Table:
     corpora = in_order(name for row in part.rows for name in row.means)
-    return Table(
-        ("Method", "Rate", *map(display, corpora), "AVG"),
-        tuple(
-            (
-                row.variant,
-                _rate(row),
-                *(_percent(row.means.get(name)) for name in corpora),
-                _percent(row.mean),
-            )
-            for row in part.rows
-        ),
-        f"{part.title}, %",
+    head, named = _names(part.rows)
+    lines = (
+        (*named(row), *(_percent(row.means.get(name)) for name in corpora), _percent(row.mean))
+        for row in part.rows
     )
+    return Table((*head, *map(display, corpora), "AVG"), tuple(lines), f"{part.title}, %")
 
 
 def _differences(part: Part, reference: str) -> Table:
     rows = [row for row in part.rows if row.variant != reference]
     corpora = in_order(name for row in rows for name in row.differences)
-    return Table(
-        ("Method", "Rate", *map(display, corpora), "AVG", "95% interval"),
-        tuple(
-            (
-                row.variant,
-                _rate(row),
-                *(_points(row.differences.get(name)) for name in corpora),
-                _points(row.difference),
-                _interval(row),
-            )
-            for row in rows
-        ),
-        f"{part.title}: difference to {reference}, points",
+    head, named = _names(part.rows)
+    lines = (
+        (
+            *named(row),
+            *(_points(row.differences.get(name)) for name in corpora),
+            _points(row.difference),
+            _interval(row),
+        )
+        for row in rows
     )
+    header = (*head, *map(display, corpora), "AVG", "95% interval")
+    return Table(header, tuple(lines), f"{part.title}: difference to {reference}, points")
 
 
 def _by_model(part: Part, reference: str) -> Table:
     models = in_order(name for row in part.rows for name in row.models)
+    head, named = _names(part.rows)
     lines = []
     for row in part.rows:
         own = [row.models.get(name, (None, None)) for name in models]
         beside = row.variant != reference
-        lines.append((row.variant, _rate(row), *(_of_model(*pair, beside) for pair in own)))
-    header = ("Method", "Rate", *map(display, models))
+        lines.append((*named(row), *(_of_model(*pair, beside) for pair in own)))
+    header = (*head, *map(display, models))
     return Table(header, tuple(lines), f"{part.title} of each model, % [difference to {reference}, points]")
+
+
+def _names(rows: Sequence[Row]) -> tuple[tuple[str, ...], Callable[[Row], tuple[str, ...]]]:
+    """The columns before the numbers, and what they hold: no rate where all rows have the preset's."""
+    if all(row.rate is None for row in rows):
+        return ("Method",), lambda row: (row.variant,)
+    return ("Method", "Rate"), lambda row: (
+        row.variant,
+        "preset's" if row.rate is None else f"{row.rate:g}",
+    )
 
 
 def _of_model(mean: float | None, difference: float | None, beside: bool) -> str:
     return _percent(mean) + (f" [{_points(difference)}]" if beside and difference is not None else "")
-
-
-def _rate(row: Row) -> str:
-    return "preset's" if row.rate is None else f"{row.rate:g}"
 
 
 def _percent(value: float | None) -> str:

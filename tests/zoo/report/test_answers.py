@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zoo.evidence.answers import Row
 from zoo.report.answers import Part, blocks
 from zoo.report.blocks import markdown
@@ -22,3 +24,16 @@ def test_each_model_has_its_own_mean_and_difference() -> None:
 
 def test_models_are_left_out_unless_they_are_asked_for() -> None:
     assert "of each model" not in markdown(blocks([Part("Accuracy", ROWS)], "Why?", "plain"))
+
+
+def test_a_rate_is_named_where_a_row_has_one_of_its_own() -> None:
+    """All at the preset's: no column says so in every line."""
+    rows = [replace(row, rate=None) for row in ROWS]
+    own = markdown(blocks([Part("Accuracy", rows)], "Why?", "plain", by_model=True))
+    assert "| Method | IMDB | TNEWS | AVG |\n" in own
+    assert "| Method | IMDB | TNEWS | AVG | 95% interval |\n" in own
+    assert "| plain | 50.0 | 40.0 | 45.0 |\n" in own
+    assert "Rate" not in own
+    mixed = markdown(blocks([Part("Accuracy", [rows[0], ROWS[1]])], "Why?", "plain"))
+    assert "| plain | preset's | 50.0 | 40.0 | 45.0 |\n" in mixed
+    assert "| other | 0.1 | 60.0 | 30.0 | 45.0 |\n" in mixed
