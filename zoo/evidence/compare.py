@@ -210,7 +210,9 @@ def _measured_alike(first: Result, second: Result, measure: str) -> bool:
         return False
     if measures.measure(measure).on != "attacked":
         return True
-    return _attack(first.attacked or {}) == _attack(second.attacked or {})
+    if not (first.attacked and second.attacked):  # nothing says that the attacks were the same
+        return False
+    return _attack(first.attacked) == _attack(second.attacked)
 
 
 def _fewest_attacked(pairs: Mapping[Run, tuple[Result, Result]]) -> int:

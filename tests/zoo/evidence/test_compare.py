@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -228,6 +230,10 @@ def test_attacked_texts_are_paired_where_their_classes_were_kept(result):
     assert comparison.estimate.p_value == exact_mcnemar(15, 0)
     assert between(attacked("uegr", 5), attacked("dropout", 20, epsilon=0.2)) is None
     assert between(attacked("uegr", 5), result("dropout")) is None
+    # An accuracy under an attack of which nothing is said: that of both, and that of one.
+    unsaid = [replace(attacked(*one), attacked=None) for one in (("uegr", 5), ("dropout", 20))]
+    assert between(*unsaid) is None
+    assert between(attacked("uegr", 5), unsaid[1]) is None
 
 
 @pytest.mark.parametrize(
