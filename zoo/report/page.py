@@ -123,7 +123,7 @@ def build_page(results: Path, docs: Path) -> str:
         blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
     blocks += studied.sections(studied.folders(results))
     blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
-    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_grid("quick", quick)]
+    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
     blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
     blocks += [_prose(_AS_ABOVE if full.groups else _STATEMENTS)]
     blocks += [*verdicts(findings(quick)), *highest(tables)]
@@ -136,8 +136,9 @@ def build_page(results: Path, docs: Path) -> str:
         changes = changed_settings(tuned, quick)
         lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
         blocks += [Heading(f"{_PART}: at the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        blocks += [*_grid("tuned", tuned), *verdicts(findings(tuned))]
-        if resolved := resolution(GRIDS["tuned"].tables(tuned), heading=4):
+        tables = GRIDS["tuned"].tables(tuned)
+        blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
+        if resolved := resolution(tables, heading=4):
             blocks += [Heading(_RESOLVED, 3), *resolved]
     if (pretrained := _cells(results / GLUE)).groups:
         blocks += _glue(pretrained)
@@ -179,8 +180,9 @@ def _whole(full: Cells, best: Cells) -> list[Block]:
     if not full.groups:
         return []
     blocks = [*whole.first(full), Heading(f"{whole.TITLE}: accuracy, differences, cost")]
-    blocks += [*_grid("full", full), *whole.said(full, _prose(_STATEMENTS))]
-    blocks += _resolution(whole.TITLE, GRIDS["full"].tables(full))
+    tables = GRIDS["full"].tables(full)
+    blocks += [*_tables(tables, "full"), *whole.said(full, _prose(_STATEMENTS))]
+    blocks += _resolution(whole.TITLE, tables)
     blocks += whole.inside(full, _prose(_DIAGNOSTICS))
     if best.groups:
         blocks += whole.at_their_best(best, full, _grid("full_tuned", best))

@@ -188,9 +188,7 @@ def places_given(given: Mapping[str, Any]) -> dict[str, Any]:
     names = {"data_dir": "data", "cache_dir": "cache"}
     own = {names.get(option, option): value for option, value in given.items()}
     chosen = {field.name: own[field.name] for field in fields(Where) if field.name in own}
-    return (
-        chosen | _engine(given) | minutes_given(given) | ({"graphs": False} if given.get("no_graphs") else {})
-    )
+    return chosen | _engine(given) | minutes_given(given)
 
 
 def _engine(given: Mapping[str, Any]) -> dict[str, Any]:
