@@ -1,4 +1,4 @@
-"""Every command and every printed output of the README is checked."""
+"""Every command and every printed output of the README is checked, and those of docs/howto/commands.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = [line[2:] for line in README.splitlines() if line.startswith("$ ")]
 METHODS = ("dropout", "uegr")  # of the demo, that the suite has the time for
-TABLE = re.findall(r"^\| `(python -m [^`]+)` \|", README, re.MULTILINE)
+COMMANDS = (ROOT / "docs" / "howto" / "commands.md").read_text(encoding="utf-8")
+TABLE = re.findall(r"^\| `(python -m [^`]+)` \|", README + COMMANDS, re.MULTILINE)
 
 
 def test_examples_print_what_they_say() -> None:

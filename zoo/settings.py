@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model": _SMALL_MODELS,
         "train": {"epochs": 6, "batch_size": 32, "learning_rate": 1e-2},
     },
-    # Whole corpora at sizes between those of `quick` and the paper's; each stops when validation says so.
+    # Every row that there is, at sizes between those of `quick` and the paper's, until validation says stop.
     "full": {
         "corpora": _PAPER_CORPORA,
         "seeds": (0, 1, 2),  # not portable: its steps would take twice as long

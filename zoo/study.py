@@ -166,7 +166,7 @@ def _print_answer(
     from zoo.report.answers import blocks, parts_of, recipes_blocks
     from zoo.report.blocks import terminal
 
-    parts = parts_of(asked.reference, owners, results, options.test)
+    parts = parts_of(asked, owners, results, options.test)
     if options.json:
         answer = {"study": asked.name, "reference": asked.reference, "parts": [p.as_json() for p in parts]}
         print(json.dumps(answer))
@@ -174,7 +174,7 @@ def _print_answer(
     if asked.compares_recipes:
         found = recipes_blocks(results.values(), asked.asks)
     else:
-        found = blocks(parts, asked.asks, asked.reference, asked.by_model)
+        found = blocks(parts, asked)
     print(terminal(found, terminal_width()))
 
 

@@ -1,4 +1,6 @@
-"""Do the intervals cover what they claim? Every printed form, simulated at the sizes of the paper's corpora.
+"""Do the intervals cover what they claim? The printed forms, simulated at the sizes of the paper's corpora.
+
+Not simulated is that of a measure without a value for a single text (`zoo.evidence.resampled`).
 
 Each draw makes answers whose true difference is known and hands them to the code that the reports call. The
 answers D[s, f, i] (see `zoo.evidence.intervals`) are 1 with probability (d + t) / 2 and -1 with (d - t) / 2,
@@ -16,6 +18,7 @@ from functools import partial
 
 import numpy as np
 
+from zoo.evidence.answers import FEWEST
 from zoo.evidence.cells import Run
 from zoo.evidence.compare import estimate_runs
 from zoo.evidence.intervals import Estimate, average, by_accuracy, by_run, pool
@@ -29,6 +32,7 @@ CONFIDENCE = 0.95
 DIFFERENCE = 0.01  # the true one
 KEPT = 0.4
 ACCURACY = 0.8  # of the reference, where accuracies alone are known
+CORPORA_SD = 0.02  # of the true difference between corpora, where these are drawn
 ARCHS, FOLDS, UNLIKE = 3, 5, 8  # UNLIKE: how many times the others' spread that of one corpus is
 # What an interval claims of its coverage.
 NOMINAL, AT_LEAST, NONE = "nominal", "at least", "none"
@@ -192,6 +196,11 @@ def _unlike(rng: np.random.Generator, corpora: dict[str, Corpus], seeds: int) ->
     return average([by_run(DIFFERENCE + rng.normal(0, sd, (seeds, 1)), 0.0) for sd in sds])
 
 
+def _of_corpora(rng: np.random.Generator, corpora: dict[str, Corpus], number: int) -> Estimate:
+    """The mean over corpora drawn from all that there may be, as a study that chooses a setting has it."""
+    return by_run(DIFFERENCE + rng.normal(0, CORPORA_SD, (number, 1)), 0.0)
+
+
 def _pool(rng: np.random.Generator, corpora: dict[str, Corpus], seeds: int, alike: bool) -> Estimate:
     """Averages of several archs on the same texts; `alike`: these keep the same answers under every arch."""
     own = {name: kept(rng, corpus) if alike else None for name, corpus in corpora.items()}
@@ -226,6 +235,9 @@ def _cases() -> tuple[Case, ...]:
         for form, where, draw, own in forms
         for s in own
     ]
+    for number in (FEWEST, 6):
+        draw = partial(_of_corpora, number=number)
+        found.append(Case(f"{number} corpora, for others", ALL, 1, 1, NOMINAL, draw))
     for folds in (1, FOLDS):
         draw = partial(_one, name=small, seeds=1, folds=folds)
         found.append(Case("one seed, for another", small, 1, folds, NONE, draw))

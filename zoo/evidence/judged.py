@@ -15,14 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from zoo.core.names import is_pretrained
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
 from zoo.evidence.claims import CLAIMS, Claim, Measured, Pair, Variants
-from zoo.evidence.intervals import Estimate, by_run, estimate_of
-from zoo.evidence.measurements import Point
+from zoo.evidence.intervals import Estimate, estimate_of
+from zoo.evidence.measurements import Point, mean_over_tasks
 from zoo.evidence.planned import table_iv
 from zoo.evidence.questions import owners, question
 from zoo.evidence.statements import NOT_SUPPORTED, SUPPORTED, Statement, findings
@@ -58,6 +56,7 @@ class Answer:
         value: the estimate; `estimate` has its interval, None from a single network.
         n: how many networks, or pairs of them, it is the mean of.
         paper: the paper's value of it, None where it prints none.
+        corpora: that it is the mean over, where it compares methods.
     """
 
     where: str
@@ -65,6 +64,7 @@ class Answer:
     estimate: Estimate | None
     n: int
     paper: float | None = None
+    corpora: tuple[str, ...] = ()
 
     @property
     def several(self) -> bool:
@@ -122,6 +122,7 @@ class Judged:
             "p_holm": self.p_holm,
             "paper": None if self.paper is None else scale * self.paper,
             "from": answer.where if answer else None,
+            "corpora": list(answer.corpora) if answer else [],
             "against": [other.where for other in self.against],
             "command": claim.evidence.command,
         }
@@ -186,7 +187,7 @@ def _of_pair(name: str, cells: Cells, pair: Pair) -> Answer | None:
 
 
 def _of_variants(results: Sequence[Result], variants: Variants) -> Answer | None:
-    """The two variants as if each were a recipe of its own."""
+    """The two variants as if each were a recipe of its own, on the corpora where both have runs."""
     by_id = {result.id: result for result in results}
     groups: dict[Key, dict[Run, Result]] = {}
     for (variant, _), ids in owners(question(variants.study), results).items():
@@ -195,32 +196,32 @@ def _of_variants(results: Sequence[Result], variants: Variants) -> Answer | None
             if result.done:
                 own = groups.setdefault(Key(cell.arch, cell.corpus, Method(variant)), {})
                 own[Run(cell.seed, cell.fold)] = result
-    cells = Cells({key: Group(runs, {}) for key, runs in groups.items()})
-    return _answer(variants.study, cells, Statement(variants.variant, variants.reference, ""))
+    names = (variants.variant, variants.reference)
+    one, other = ({key[:2] for key in groups if key.method.recipe == name} for name in names)
+    cells = Cells({key: Group(runs, {}) for key, runs in groups.items() if key[:2] in one & other})
+    return _answer(variants.study, cells, Statement(*names, ""))
 
 
 def _answer(name: str, cells: Cells, statement: Statement) -> Answer | None:
     last = next(reversed(findings(cells, [statement])), None)
     if last is None or last.estimate is None:
         return None
-    return Answer(name, last.estimate.difference, last.estimate, last.pairs, last.paper)
+    return Answer(name, last.estimate.difference, last.estimate, last.pairs, last.paper, cells.corpora())
 
 
 def _of_points(points: Sequence[Point], measured: Measured) -> Answer | None:
-    """Corpora, models and seeds count alike, as networks."""
-    values = np.array(list(_values(points, measured)))
-    if not len(values):
-        return None
-    estimate = by_run(values[:, None], floor=0.0) if len(values) > 1 else None
-    return Answer(measured.study, float(values.mean()), estimate, len(values))
+    """The mean over models and corpora, each a mean over its seeds."""
+    values = list(_values(points, measured))
+    return Answer(measured.study, *mean_over_tasks(values), len(values)) if values else None
 
 
-def _values(points: Sequence[Point], measured: Measured) -> Iterator[float]:
+def _values(points: Sequence[Point], measured: Measured) -> Iterator[tuple[tuple[str, str], float]]:
+    """(model, corpus), and the value of one network or pair of them."""
     places = {(p.variant, p.arch, p.corpus, p.seed): measured.value(p.values) for p in points}
-    for (variant, *where), value in places.items():
+    for (variant, arch, corpus, seed), value in places.items():
         if variant != measured.variant:
             continue
         if not measured.reference:
-            yield value
-        elif (base := places.get((measured.reference, *where))) is not None:  # type: ignore[arg-type]
-            yield value - base
+            yield (arch, corpus), value
+        elif (base := places.get((measured.reference, arch, corpus, seed))) is not None:
+            yield (arch, corpus), value - base

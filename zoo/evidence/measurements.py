@@ -6,16 +6,19 @@ What is measured is code (`zoo.probes`); here stands which networks, and how res
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.core.errors import UserError
 from zoo.core.names import display
+from zoo.evidence.intervals import Estimate, average, by_run
 from zoo.evidence.questions import Variant
 
-__all__ = ["MEASUREMENTS", "SCHEMA", "Measurement", "Point", "missing", "read_points"]
+__all__ = ["MEASUREMENTS", "SCHEMA", "Measurement", "Point", "mean_over_tasks", "missing", "read_points"]
 
 SCHEMA = 1
 
@@ -28,6 +31,7 @@ class Measurement:
         asks: in one sentence.
         variants: methods; the first one is what the others are held against.
         preset, archs, corpora, seeds, rate: of all variants.
+        about: what the answer stands under on a page.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Measurement:
     corpora: tuple[str, ...] = ("imdb", "tnews")
     seeds: tuple[int, ...] = (0, 1, 2)
     rate: float = 1e-2
+    about: str = "Inside the networks"
 
     @property
     def networks(self) -> int:
@@ -48,6 +53,7 @@ class Measurement:
 # The attack that the paper names, by sign, at half of RoAST's strength.
 _ATTACK = {"attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
 _WITHOUT = ("dropout", "sam")  # attack nothing
+_ROBUSTNESS = "How robust the networks are"
 
 
 def _plain(*recipes: str) -> tuple[Variant, ...]:
@@ -93,6 +99,7 @@ MEASUREMENTS: dict[str, Measurement] = {
                 *_plain("dropout", "at", "r_at", "r_at_su", "uegr"),
                 *(Variant(f"UEGR, trained at {e:g}", "uegr", _ATTACK | {"epsilon": e}) for e in (0.025, 0.1)),
             ),
+            about=_ROBUSTNESS,
         ),
         Measurement(
             "robust",
@@ -102,6 +109,7 @@ MEASUREMENTS: dict[str, Measurement] = {
             archs=("hf:minilm",),
             corpora=("glue_sst2", "glue_mnli"),
             rate=1e-4,
+            about=_ROBUSTNESS,
         ),
         Measurement(
             "robust-zh",
@@ -110,6 +118,7 @@ MEASUREMENTS: dict[str, Measurement] = {
             preset="quick",
             corpora=("tnews",),
             rate=3e-3,
+            about=_ROBUSTNESS,
         ),
     )
 }
@@ -181,3 +190,21 @@ def missing(asked: Measurement, points: Sequence[Point]) -> int:
         for seed in asked.seeds
     }
     return len(planned - there)
+
+
+def mean_over_tasks(values: Iterable[tuple[tuple[str, str], float]]) -> tuple[float, Estimate | None]:
+    """The mean over tasks of the mean over the seeds of each, and its 95 % interval; any unit.
+
+    Args:
+        values: (model, corpus), which is the task, and the value of one seed of it.
+
+    The tasks stay the same, so the interval covers other seeds of them: `intervals.average` of `by_run`,
+    without a floor, as none is known. None where a task has one seed alone.
+    """
+    tasks: dict[tuple[str, str], list[float]] = {}
+    for task, value in values:
+        tasks.setdefault(task, []).append(value)
+    mean = float(np.mean([np.mean(own) for own in tasks.values()]))
+    if min(map(len, tasks.values())) < 2:
+        return mean, None
+    return mean, average([by_run(np.array(own)[:, None], floor=0.0) for own in tasks.values()])

@@ -69,6 +69,11 @@ class Question:
     by_model: bool = False
 
     @property
+    def chooses(self) -> bool:
+        """Whether a setting is chosen by it, for corpora that nobody has seen."""
+        return self.about == _DEFAULTS
+
+    @property
     def compares_recipes(self) -> bool:
         """Whether its variants are recipes as they are: its cells are then a grid of `zoo.ablate`."""
         return not any(variant.changes or variant.rate_factor != 1 for variant in self.variants)

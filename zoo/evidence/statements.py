@@ -75,7 +75,8 @@ class Finding:
 
     `estimate` is None where a corpus has no paired runs. `paper` is the difference in Table IV; None for a
     control, for robustness (the paper has no such numbers for these models) and for other corpora. `p_holm`
-    is adjusted for all findings that are resolvable at all. `pairs` counts the pairs of networks.
+    is adjusted for all findings that are resolvable at all. `pairs` counts the pairs of networks. `over` are
+    the models of a finding on ALL_ARCHS.
     """
 
     statement: Statement
@@ -84,6 +85,7 @@ class Finding:
     paper: float | None
     p_holm: float | None = None
     pairs: int = 0
+    over: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -111,8 +113,9 @@ def findings(
 ) -> list[Finding]:
     """Each statement on each arch, then on all archs together; a statement without any runs is left out.
 
-    Over all archs the differences are pooled (`intervals.pool`), where every arch has one. A recipe that was
-    run under several settings has no statement: its rows in the tables have differences.
+    Over all archs the differences are pooled (`intervals.pool`), where every arch has one; where two or more
+    have several seeds, over these alone, as one seed would leave the mean without a verdict. A recipe that
+    was run under several settings has no statement: its rows in the tables have differences.
     """
     cells = Cells.of(results)
     found: list[Finding] = []
@@ -120,10 +123,14 @@ def findings(
         own = [_on_arch(cells, arch, statement, confidence) for arch in cells.archs()]
         if any(finding.estimate for finding in own):
             found += own
+            several = [finding for finding in own if finding.estimate and finding.estimate.seeds > 1]
+            if len(several) > 1:
+                own = several
             if len(own) > 1:
                 pooled = _over([finding.estimate for finding in own], confidence, pool)
                 printed, pairs = mean_if_all([f.paper for f in own]), sum(f.pairs for f in own)
-                found.append(Finding(statement, ALL_ARCHS, pooled, printed, pairs=pairs))
+                over = tuple(finding.arch for finding in own)
+                found.append(Finding(statement, ALL_ARCHS, pooled, printed, pairs=pairs, over=over))
     return _adjusted(found)
 
 

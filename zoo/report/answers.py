@@ -8,9 +8,9 @@ from typing import Any
 
 from zoo.core.names import display, in_order
 from zoo.core.result import Result
-from zoo.evidence.answers import Measure, Row, rows
+from zoo.evidence.answers import FEWEST, Measure, Row, on_test_part, on_validation_part, rows
 from zoo.evidence.cells import Cells
-from zoo.evidence.questions import Rate
+from zoo.evidence.questions import Question, Rate
 from zoo.report.blocks import MISSING, Block, Table, Text
 from zoo.report.glue import beside_the_paper
 from zoo.report.sections import grid
@@ -18,7 +18,11 @@ from zoo.report.tables import build_tables
 
 _READING = """\
 Means over models and seeds; AVG over corpora. The difference is to {reference} at the same learning rate, \
-with a 95 % interval over corpora, as a setting is chosen for corpora that nobody has seen."""
+with a 95 % interval {over}."""
+_OVER_CORPORA = (
+    f"over corpora, as a setting is chosen for corpora that nobody has seen (from {FEWEST} of them on)"
+)
+_OVER_RUNS = "over other seeds and other texts of these corpora; from one seed over other texts alone"
 
 
 @dataclass(frozen=True)
@@ -34,35 +38,36 @@ class Part:
 
 
 _MEASURES: tuple[tuple[str, Measure], ...] = (
-    ("Validation accuracy", lambda result: result.validation_accuracy),
-    ("Test accuracy", lambda result: result.measures.get("accuracy")),
-    ("Test accuracy under FGSM", lambda result: result.measures.get("attacked_accuracy")),
+    ("Validation accuracy", on_validation_part()),
+    ("Test accuracy", on_test_part("accuracy")),
+    ("Test accuracy under FGSM", on_test_part("attacked_accuracy")),
 )
 
 
 def parts_of(
-    reference: str,
+    asked: Question,
     owners: Mapping[tuple[str, Rate], Sequence[str]],
     results: Mapping[str, Result],
     test: bool,
 ) -> list[Part]:
     """The validation accuracy of every row, by which a choice is made; with `test` the test part's too."""
     return [
-        Part(title, rows(measure, reference, owners, results))
+        Part(title, rows(measure, asked.reference, owners, results, asked.chooses))
         for title, measure in (_MEASURES if test else _MEASURES[:1])
     ]
 
 
-def blocks(parts: Sequence[Part], asks: str, reference: str, by_model: bool = False) -> list[Block]:
+def blocks(parts: Sequence[Part], asked: Question) -> list[Block]:
     """The question, then two tables a measure: its means, and the differences to the reference.
 
-    `by_model` adds one with both for each model.
+    `by_model` of the question adds one with both for each model.
     """
-    found: list[Block] = [Text(asks), Text(_READING.format(reference=reference))]
+    reference, over = asked.reference, _OVER_CORPORA if asked.chooses else _OVER_RUNS
+    found: list[Block] = [Text(asked.asks), Text(_READING.format(reference=reference, over=over))]
     for part in parts:
         if any(row.means for row in part.rows):
             found += [_means(part), _differences(part, reference)]
-            found += [_by_model(part, reference)] if by_model else []
+            found += [_by_model(part, reference)] if asked.by_model else []
     return found
 
 
@@ -134,7 +139,4 @@ def _points(value: float | None) -> str:
 
 
 def _interval(row: Row) -> str:
-    if row.difference is None or row.half_width is None:
-        return MISSING
-    low, high = row.difference - row.half_width, row.difference + row.half_width
-    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    return MISSING if row.interval is None else "[{:+.1f}, {:+.1f}]".format(*(100 * x for x in row.interval))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from zoo.core.names import display
 from zoo.evidence.claims import Measured
 from zoo.evidence.judged import CANNOT_TELL, LEVEL, Answer, Judged
 from zoo.evidence.statements import NOT_SUPPORTED, SUPPORTED
@@ -80,6 +81,8 @@ def _every(found: Sequence[Judged]) -> Table:
 
 def _basis(own: Judged) -> str:
     where = f" in {own.answer.where}" if own.answer else ""
+    if own.answer and own.answer.corpora:
+        where += f" ({', '.join(map(display, own.answer.corpora))})"
     why = f". {_sentence_case(_why(own))}" if own.verdict == CANNOT_TELL else ""
     return f"{_sentence_case(own.claim.evidence.what)}{where}; needs {_needs(own)}{why}."
 
@@ -117,13 +120,13 @@ def _why(own: Judged) -> str:
         return "not run"
     if not own.answer.several:
         return "one seed"
-    if own.against:
-        said = ", ".join(f"{a.where} has {_numbers(own, a)}" for a in own.against)
-        return f"folders contradict each other: {said}"
     estimate = own.answer.estimate
     assert estimate is not None
     if estimate.low <= own.claim.bound <= estimate.high:
         return "the interval holds the bound"
+    if own.against:
+        said = ", ".join(f"{a.where} has {_numbers(own, a)}" for a in own.against)
+        return f"folders contradict each other: {said}"
     return f"not told apart after Holm's correction: p {own.p_holm:.2g}"
 
 

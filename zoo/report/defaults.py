@@ -49,8 +49,7 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
         return [Text(asked.asks), Text(f"{said}Nothing is whole yet, so there is no answer yet.")]
     on = "." if len(parts) == len(corpora) else f" on {listed(map(display, parts))}, and AVG is over these."
     said += f"The answer is from what is whole: {numbers(seeds, 'seed')}{on}"
-    measured = parts_of(asked.reference, within, results, test=True)
-    asks, *answer = blocks(measured, asked.asks, asked.reference, asked.by_model)
+    asks, *answer = blocks(parts_of(asked, within, results, test=True), asked)
     return [asks, Text(said), *answer, Text(_CHOSEN)]
 
 
@@ -63,7 +62,7 @@ def whole_rows(folder: Path, name: str) -> Sequence[Row]:
     asked = question(name)
     results = {result.id: result for result in Store(folder).cells()}
     seeds, _, within = _within(asked, owners(asked, results.values()), results)
-    return parts_of(asked.reference, within, results, test=False)[0].rows if seeds else []
+    return parts_of(asked, within, results, test=False)[0].rows if seeds else []
 
 
 def _corpora(asked: Question) -> Sequence[str]:

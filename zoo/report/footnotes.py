@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.core.names import AVERAGE, BASELINE, display
 from zoo.core.result import Result
@@ -16,7 +17,7 @@ from zoo.report.origin import counted, named, processors, programs
 from zoo.report.panels import NO_SKILL
 from zoo.report.tables import MIXED, ArchTable, unit_of_cost
 
-__all__ = ["Note", "footnotes", "shared_and_own"]
+__all__ = ["Note", "attack_text", "footnotes", "shared_and_own"]
 
 _UNITS = {"rms": "of the word vectors' RMS", "absolute": "(absolute)"}
 MOST_NAMED = 3  # failures or networks without skill that are named one by one
@@ -219,7 +220,8 @@ def _other_measures(table: ArchTable) -> Iterable[Note]:
         # A mean of several measures is none that a run has.
         some = without and measure.name != MIXED
         lacking = f"{without} of the {len(done)} runs have no such number." if some else ""
-        how = _attack(done) if measure.on == "attacked" else ""
+        attacked = [result.attacked for result in done if result.attacked]
+        how = _attack(attacked) if measure.on == "attacked" else ""
         if text := " ".join(filter(None, (how, measure.text, lacking))):
             yield Note(f"{measure.title}: {text}")
     strengths = {(a.get("epsilon"), a.get("epsilon_unit")) for r in done if (a := r.attacked)}
@@ -227,16 +229,20 @@ def _other_measures(table: ArchTable) -> Iterable[Note]:
         yield Note("Caution: not all runs were attacked with the same epsilon.", glance=True)
 
 
-def _attack(results: Sequence[Result]) -> str:
-    found = [result.attacked for result in results if result.attacked]
+def _attack(found: Sequence[Mapping[str, Any]]) -> str:
+    return (
+        f"{attack_text(found)}, the same for all recipes whatever they trained with. "
+        f"{display(BASELINE)} has no word vectors, so no such row."
+    )
+
+
+def attack_text(found: Sequence[Mapping[str, Any]]) -> str:
+    """How many texts these attacks were on, and how strong they were."""
     rows = sorted({a["rows"] for a in found})
     number = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
     strengths = sorted({(a["epsilon"], a["epsilon_unit"]) for a in found})
     size = " or ".join(f"{epsilon:g} {_UNITS.get(unit, unit)}" for epsilon, unit in strengths)
-    return (
-        f"on {number} test texts drawn by seed, epsilon {size}, the same for all recipes whatever they "
-        f"trained with. {display(BASELINE)} has no word vectors, so no such row."
-    )
+    return f"on {number} test texts, the same in all runs; epsilon {size}"
 
 
 def _cost(table: ArchTable) -> Iterable[Note]:

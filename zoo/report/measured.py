@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from zoo.core.names import display, in_order
-from zoo.evidence.intervals import by_run
-from zoo.evidence.measurements import Measurement, Point, missing
+from zoo.evidence.measurements import Measurement, Point, mean_over_tasks, missing
 from zoo.report.blocks import MISSING, Block, Table, Text
 from zoo.report.robust import robust_blocks
 
 __all__ = ["blocks", "curves"]
 
 Value = Callable[[Point], float]
-# Corpora and seeds count alike in what is said over all of them.
 _READING = """\
 Means over {runs}; in brackets the 95 % interval of the paired difference to {reference} (same corpus, model \
-and seed), from the spread over all of them."""
+and seed), for other seeds on these corpora."""
 _STAGES = {"initial": "before training", "trained": "trained"}
 _PARTS = {"words": "word vectors", "inside": "in between", "classifier": "classifier"}
 _PLACES = {
@@ -258,7 +256,7 @@ def _compared(
     for name, own in there.items():
         pairs = [(p, base[key]) for p in own if (key := (p.arch, p.corpus, p.seed)) in base]
         if name != reference and pairs:
-            texts = (_interval([v(p) - v(q) for p, q in pairs], digits) for v in columns.values())
+            texts = (_interval(pairs, value, digits) for value in columns.values())
             rows.append((name, *texts))
     runs = f"{len(there[next(iter(there))])} networks each"
     found: list[Block] = [
@@ -272,13 +270,11 @@ def _compared(
     )
 
 
-def _interval(differences: Sequence[float], digits: int) -> str:
-    """`+0.12 [-0.01, +0.25]`; without an interval from one pair."""
-    mean = float(np.mean(differences))
-    if len(differences) < 2:
-        return f"{mean:+.{digits}f}"
-    estimate = by_run(np.array(differences)[:, None], floor=0.0)
-    return f"{mean:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
+def _interval(pairs: Sequence[tuple[Point, Point]], value: Value, digits: int) -> str:
+    """`+0.12 [-0.01, +0.25]`; without an interval from one seed."""
+    mean, estimate = mean_over_tasks(((p.arch, p.corpus), value(p) - value(base)) for p, base in pairs)
+    ends = f" [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]" if estimate else ""
+    return f"{mean:+.{digits}f}{ends}"
 
 
 def _short(value: float) -> str:

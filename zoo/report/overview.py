@@ -51,7 +51,9 @@ def overview(what: Read, found: Sequence[Judged], folder: Path) -> list[Block]:
         section = _grid(tables[name], held.grids[name])
         blocks.append(Heading(f"The grid {name}: measured beside printed"))
         blocks += section if name == first else [Fold(f"Tables and figures of {name}", tuple(section))]
-    return [*blocks, *studied.sections(what.folders)]
+    for own in studied.answers(what.folders):
+        blocks += [Heading(f"{own.about}: the study {own.name}"), *own.blocks]
+    return blocks
 
 
 def tables_of_grids(held: Held) -> dict[str, tuple[ArchTable, ...]]:

@@ -1,7 +1,8 @@
-"""docs/results.md from the committed results: `python -m zoo.report.page`.
+"""docs/results.md and the pages under docs/results/, from the results: `python -m zoo.report.page`.
 
-The page is a function of the files under results/ and of the hand-written docs/results_notes.md, if there is
-one; a test makes it anew and compares. What it concludes is worked out from the numbers (`statements`).
+The pages are a function of the files under results/ and of those under docs/notes/, written by hand: one with
+the name of a page is a part of it. A test makes them anew and compares. What they conclude is worked out from
+the numbers (`statements`). The first page has the preset `full` and the list of the others.
 
     results/full/        cells of `zoo.ablate --preset full`, any part of them
     results/full_last/   those of BiLSTM with `--set pooling=last`
@@ -9,7 +10,7 @@ one; a test makes it anew and compares. What it concludes is worked out from the
     results/full_search/ tune*.json, what `zoo.tune --preset full --json` printed
     results/defaults/    cells of `zoo.study defaults`, and so for each study that has a folder
     results/drift/       networks measured by `zoo.study drift`, and so for each of these
-    results/quick/       cells of `zoo.ablate --preset quick`; the page needs these, the rest may be absent
+    results/quick/       cells of `zoo.ablate --preset quick`; the pages need these, the rest may be absent
     results/glue/        cells of `zoo.study glue`
     results/tune*.json   what `zoo.tune --json` printed
     results/tuned/       cells at the best settings that were found on validation
@@ -20,8 +21,10 @@ one; a test makes it anew and compares. What it concludes is worked out from the
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.core.command import CommandParser, command
@@ -45,16 +48,18 @@ from zoo.report.tables import ArchTable
 from zoo.report.tuning import tuning
 from zoo.report.verdicts import highest, verdicts
 
-__all__ = ["NOTES", "build_page", "main", "write_page"]
+__all__ = ["FIRST", "NOTES", "OTHERS", "build_pages", "main", "write_pages"]
 
-NOTES = "results_notes.md"  # beside the page; written by hand, included as it is
+FIRST, OTHERS = "results.md", "results"  # the first page, and the folder of the others beside it
+NOTES = "notes"  # a folder beside them
 RESULTS, DOCS = Path("results"), Path("docs")
 
 _INTRODUCTION = """\
 Made by `python -m zoo.report.page` from the files under `results/`; a test makes it anew and compares.
 Every number, verdict and list below comes from those files. A difference that does not favour a recipe
-is shown exactly as one that does.
+is shown exactly as one that does."""
 
+_REPEATED = """\
 Repeated on one kind of processor, a run is the same bit for bit. Kinds differ in the last digit of a sum,
 and training enlarges that, unless runs are portable (`--portable`). So two decimals of one run say little,
 several seeds tell more, and only runs of one kind are paired."""
@@ -69,11 +74,12 @@ the paper's:
 - **not resolved**: 0 lies in the interval, or it comes from one seed, so that it does not cover another;
 - **not measured**: a corpus has no paired runs.
 
-"All models" is the mean over the models. They share the test texts, so what the choice of texts does to
-them is taken as fully dependent. Differences are in points with their interval, in parentheses the
-paper's difference and whether it lies inside the interval. The intervals hold one by one: about one in
-twenty misses. A star marks p \\< 0.05 after Holm's correction over one family: all differences of this
-section that come from several seeds, in all models, and all models together. The rules are code
+The last column is the mean over the models, or over those that have several seeds where there are two of
+them. They share the test texts, so what the choice of texts does to them is taken as fully dependent.
+Differences are in points with their interval, in parentheses the paper's difference and whether it lies
+inside the interval. The intervals hold one by one: about one in twenty misses. A star marks p \\< 0.05
+after Holm's correction over one family: all differences of this section that come from several seeds, in
+each model and in the last column. The rules are code
 (`zoo/evidence/statements.py`)."""
 
 _RESOLVED = "Which differences could be resolved"
@@ -82,8 +88,15 @@ _RESOLUTION = """\
 smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
 beside it the paper's, and how many seeds that would take here."""
 
-_PART = "A tenth of the data"
-_AS_ABOVE = "Read as above."
+_RUN, _TABLES = "What was run", "Accuracy, differences, cost"
+_SUPPORTED = "Which of the paper's statements these results support"
+_RESOLVED = "Which differences could be resolved"
+_RESOLUTION = """\
+"Not resolved" may mean that there is no difference, or that these runs could not have shown it. The
+smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
+beside it the paper's, and how many seeds that would take here."""
+
+_BACK = f"Made like [the first page of results](../{FIRST}), which lists all of them."
 
 _DIAGNOSTICS = """\
 Means over the training steps of the last epoch and over runs, with dropout on; losses in nats, batch
@@ -96,7 +109,8 @@ over runs)."""
 GLUE = "glue"  # folder of results
 _GLUE = """\
 MiniLM (6 layers, 22.7 million weights, from a Python package) fine-tuned through `uegr.attach` on a part of
-two tasks. GLUE's test labels are not public: the dev part is the test part here, as in the paper, and the
+two tasks. GLUE's test labels are not public: the test part of SST-2 here is its dev part, as in the paper,
+and that of MRPC is the one of the original corpus, whose training part is GLUE's train and dev parts. The
 epoch is chosen on rows cut off the training part. AdvGLUE's texts were changed to mislead other models."""
 
 _TUNED = """\
@@ -104,95 +118,152 @@ The same comparison with each recipe at the best setting found on validation. Wh
 settings of the tables above:"""
 
 
-def build_page(results: Path, docs: Path) -> str:
-    """The text of the page.
+@dataclass(frozen=True)
+class Page:
+    """Blocks under a title.
+
+    Args:
+        asks: the questions that it answers, for the list of pages.
+    """
+
+    title: str
+    asks: tuple[str, ...]
+    blocks: list[Block]
+
+    @property
+    def name(self) -> str:
+        """Of its file, without suffix."""
+        return re.sub("[^a-z0-9]+", "-", self.title.lower().replace("'", ""))
+
+
+def build_pages(results: Path, docs: Path) -> dict[str, str]:
+    """The text of each page by its place in `docs`.
 
     Raises:
         UserError: no cells in results/quick, or a file that is not what it should be.
     """
     cells = {name: _cells(results / name) for name in GRIDS}
-    full, quick, tuned, last = (cells[name] for name in ("full", "quick", "tuned", "full_last"))
-    if not quick.groups:
+    if not cells["quick"].groups:
         raise UserError(f"{results / 'quick'}: holds no results; expected those of zoo.ablate --preset quick")
-    tables = GRIDS["quick"].tables(quick)
+    others = [*_others(results, cells)]
+    full = cells["full"]
     blocks: list[Block] = [Heading("Results", 1), _prose(_INTRODUCTION), *whole.in_sentences(full)]
-    blocks += _whole(full, cells["full_tuned"])
-    if last.groups:
-        blocks += whole.by_last_states(last, full, _grid("full_last", last))
-    if tried := tuning(results / "full_search"):
-        blocks += [Heading(f"{whole.TITLE}: settings tried on validation"), *tried]
-    blocks += studied.sections(studied.folders(results))
-    blocks += [Heading(f"{_PART}: what was run"), *setup(quick)]
-    blocks += [Heading(f"{_PART}: accuracy, differences, cost"), *_tables(tables, "quick")]
-    blocks += [Heading(f"{_PART}: which of the paper's statements these results support")]
-    blocks += [_prose(_AS_ABOVE if full.groups else _STATEMENTS)]
-    blocks += [*verdicts(findings(quick)), *highest(tables)]
-    blocks += _resolution(_PART, tables, again=bool(full.groups))
-    blocks += [Heading(f"{_PART}: inside the runs"), _prose(_AS_ABOVE if full.groups else _DIAGNOSTICS)]
-    blocks += diagnostics(quick)
-    if tried := tuning(results):
-        blocks += [Heading(f"{_PART}: settings tried on validation"), *tried]
-    if tuned.groups:
-        changes = changed_settings(tuned, quick)
-        lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
-        blocks += [Heading(f"{_PART}: at the best settings found"), _prose(_TUNED), List(tuple(lines))]
-        tables = GRIDS["tuned"].tables(tuned)
-        blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
-        if resolved := resolution(tables, heading=4):
-            blocks += [Heading(_RESOLVED, 3), *resolved]
-    if (pretrained := _cells(results / GLUE)).groups:
-        blocks += _glue(pretrained)
-    if (demo := cells["demo"]).groups:
-        blocks += [Heading("The demo"), *setup(demo), *_grid("demo", demo)]
-        wide = _cells(results / "demo_wide")
-        if apart := kinds_apart(demo.done(), wide.done()):
-            blocks += [Text(apart)]
-    notes = docs / NOTES
-    if notes.exists():
-        blocks += [Heading("What could be the cause")]
-        blocks += [_prose(f"Written by hand ({NOTES}); all of the above is not.")]
-        blocks += [_prose(notes.read_text(encoding="utf-8"))]
-    return markdown(blocks)
+    blocks += [Heading("Where the rest is"), _contents(others), *_whole(full, cells["full_tuned"])]
+    texts = {FIRST: markdown([*blocks, *_notes(docs, FIRST)])}
+    for page in others:
+        name = f"{page.name}.md"
+        blocks = [Heading(page.title, 1), _prose(_BACK), *page.blocks, *_notes(docs, name)]
+        texts[f"{OTHERS}/{name}"] = markdown(map(_deeper, blocks))
+    return texts
 
 
-def write_page(results: Path, docs: Path) -> list[Path]:
-    """Write results.md and figures/ into `docs`; returns the paths written."""
-    text = build_page(results, docs)
+def write_pages(results: Path, docs: Path) -> list[Path]:
+    """Write the pages and figures/ into `docs`; returns the paths written."""
+    texts = build_pages(results, docs)
     figures = docs / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    paths = [docs / "results.md"]
-    paths[0].write_text(text, encoding="utf-8")
+    for place in (figures, docs / OTHERS):
+        place.mkdir(parents=True, exist_ok=True)
+    paths = [docs / name for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text, encoding="utf-8")
     for name, folder in GRIDS.items():
         paths += draw_differences(folder.tables(_cells(results / name)), figures / name, folder.title)
     paths += draw_differences(glue_tables(_cells(results / GLUE)), figures / GLUE, "MiniLM on GLUE")
     return paths + studied.draw_studies(results, figures)
 
 
+def _others(results: Path, cells: Mapping[str, Cells]) -> Iterator[Page]:
+    """All pages but the first, as far as there are results for them."""
+    for title, answered in studied.by_page(studied.folders(results)).items():
+        blocks: list[Block] = []
+        for own in answered:
+            blocks += [Heading(f"The study {own.name}"), *own.blocks]
+        yield Page(title, tuple(own.asks for own in answered), blocks)
+    full, last = cells["full"], cells["full_last"]
+    if last.groups:
+        yield Page(
+            "BiLSTM by its last states",
+            ("What does it change how the states of BiLSTM become one vector?",),
+            whole.by_last_states(last, full, _grid("full_last", last)),
+        )
+    if tried := tuning(results / "full_search"):
+        asks = ("What was tried before Table IV was run, and what does validation prefer?",)
+        yield Page("Settings tried on validation", asks, tried)
+    if (pretrained := _cells(results / GLUE)).groups:
+        asks = ("What does the method do to a pre-trained model (Tables I and II, in part)?",)
+        yield Page("A pre-trained model on GLUE", asks, _glue(pretrained))
+    asks = ("What do five epochs on a tenth of the rows say, in the paper's reading of the method?",)
+    yield Page("A tenth of the data", asks, _tenth(results, cells["quick"], cells["tuned"]))
+    if (demo := cells["demo"]).groups:
+        blocks = [*setup(demo), *_grid("demo", demo)]
+        if apart := kinds_apart(demo.done(), _cells(results / "demo_wide").done()):
+            blocks += [Text(apart)]
+        yield Page("The demo", ("What does the command of the README print, in full?",), blocks)
+
+
+def _contents(pages: Sequence[Page]) -> Text:
+    """Each page with the questions that it answers."""
+    lines = (f"- [{page.title}]({OTHERS}/{page.name}.md): {' '.join(page.asks)}" for page in pages)
+    return _prose("\n".join(lines))
+
+
+def _notes(docs: Path, name: str) -> list[Block]:
+    """What is written by hand for the page of this name."""
+    path = docs / NOTES / name
+    if not path.exists():
+        return []
+    where = f"Written by hand (docs/{NOTES}/{name}); all of the above is not."
+    return [Heading("What could be the cause"), _prose(where), _prose(path.read_text(encoding="utf-8"))]
+
+
+def _deeper(block: Block) -> Block:
+    """A figure as it is seen from the folder of pages."""
+    return replace(block, path=f"../{block.path}") if isinstance(block, Figure) else block
+
+
+def _tenth(results: Path, quick: Cells, tuned: Cells) -> list[Block]:
+    """The grid on a part of the rows, and the same at the best settings."""
+    tables = GRIDS["quick"].tables(quick)
+    blocks: list[Block] = [Heading(_RUN), *setup(quick), Heading(_TABLES), *_tables(tables, "quick")]
+    blocks += [Heading(_SUPPORTED), _prose(_STATEMENTS), *verdicts(findings(quick)), *highest(tables)]
+    blocks += _resolution(tables)
+    blocks += [Heading("Inside the runs"), _prose(_DIAGNOSTICS), *diagnostics(quick)]
+    if tried := tuning(results):
+        blocks += [Heading("Settings tried on validation"), *tried]
+    if not tuned.groups:
+        return blocks
+    changes = changed_settings(tuned, quick)
+    lines = (f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
+    blocks += [Heading("At the best settings found"), _prose(_TUNED), List(tuple(lines))]
+    tables = GRIDS["tuned"].tables(tuned)
+    blocks += [*_tables(tables, "tuned"), *verdicts(findings(tuned))]
+    if resolved := resolution(tables, heading=4):
+        blocks += [Heading(_RESOLVED, 3), *resolved]
+    return blocks
+
+
 def _glue(cells: Cells) -> list[Block]:
-    """The section on the pre-trained model, as far as it is there."""
+    """What is there of the pre-trained model."""
     tables = glue_tables(cells)
-    blocks: list[Block] = [Heading("A pre-trained model on GLUE"), _prose(_GLUE), *setup(cells)]
-    return [*blocks, *_tables(tables, GLUE), *beside_the_paper(tables)]
+    return [_prose(_GLUE), *setup(cells), *_tables(tables, GLUE), *beside_the_paper(tables)]
 
 
 def _whole(full: Cells, best: Cells) -> list[Block]:
-    """The sections on the whole corpora, as far as they are there."""
+    """The sections on the preset `full`, as far as they are there."""
     if not full.groups:
         return []
-    blocks = [*whole.first(full), Heading(f"{whole.TITLE}: accuracy, differences, cost")]
     tables = GRIDS["full"].tables(full)
-    blocks += [*_tables(tables, "full"), *whole.said(full, _prose(_STATEMENTS))]
-    blocks += _resolution(whole.TITLE, tables)
+    blocks = [*whole.first(full), _prose(_REPEATED), Heading(_TABLES), *_tables(tables, "full")]
+    blocks += [Heading(_SUPPORTED), *whole.said(full, _prose(_STATEMENTS)), *_resolution(tables)]
     blocks += whole.inside(full, _prose(_DIAGNOSTICS))
     if best.groups:
         blocks += whole.at_their_best(best, full, _grid("full_tuned", best))
     return blocks
 
 
-def _resolution(part: str, tables: Sequence[ArchTable], again: bool = False) -> list[Block]:
+def _resolution(tables: Sequence[ArchTable]) -> list[Block]:
     found = resolution(tables)
-    how = _prose(_AS_ABOVE if again else _RESOLUTION)
-    return [Heading(f"{part}: {_RESOLVED[0].lower()}{_RESOLVED[1:]}"), how, *found] if found else []
+    return [Heading(_RESOLVED), _prose(_RESOLUTION), *found] if found else []
 
 
 def _cells(folder: Path) -> Cells:
@@ -219,16 +290,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = CommandParser(prog="python -m zoo.report.page", description="Make docs/results.md.")
+    parser = CommandParser(
+        prog="python -m zoo.report.page",
+        description="Make docs/results.md and the pages under docs/results/.",
+    )
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of the results (default: results)"
     )
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page (default: docs)")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages (default: docs)")
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
-    print("Written: " + ", ".join(str(path) for path in write_page(options.results, options.docs)))
+    print("Written: " + ", ".join(str(path) for path in write_pages(options.results, options.docs)))
     return 0
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from zoo.core.classes import decode_scores
 from zoo.core.names import display
 from zoo.evidence.intervals import Estimate
 from zoo.evidence.measurements import Point
@@ -22,6 +23,7 @@ from zoo.evidence.robust import (
     places,
 )
 from zoo.report.blocks import MISSING, Block, List, Table, Text
+from zoo.robustness.calibration import by_chance
 
 __all__ = ["robust_blocks"]
 
@@ -163,11 +165,14 @@ def _calibration(groups: Groups) -> Iterator[Block]:
     yield Text(
         "Calibration on the whole test part: expected error over 15 bins of equal width and of equal size, "
         "mean negative log-likelihood (nats), Brier's score; then with logits divided by the temperature "
-        "that suits the validation part best. Lower is better."
+        "that suits the validation part best. Lower is better. By chance: what so many texts show of a "
+        "network whose confidences are all right."
     )
     keys = {"ECE": "ece", "adaptive": "adaptive_ece", "NLL": "nll", "Brier": "brier"}
-    columns = {title: _calibrated("plain", key) for title, key in keys.items()}
+    columns: dict[str, Number] = {"ECE by chance": _chance("plain")}
+    columns |= {title: _calibrated("plain", key) for title, key in keys.items()}
     columns["T"] = _calibrated("scaled", "temperature")
+    columns["ECE by chance at T"] = _chance("scaled")
     columns |= {f"{title} at T": _calibrated("scaled", key) for title, key in keys.items()}
     rows = tuple(
         (name, *(_mean(own, value, 3) for value in columns.values())) for name, own in groups.items()
@@ -182,6 +187,16 @@ def _calibration(groups: Groups) -> Iterator[Block]:
 
 def _calibrated(stage: str, key: str) -> Number:
     return lambda p: p.values["calibration"].get(stage, {}).get(key)
+
+
+def _chance(stage: str) -> Number:
+    """None where an older examination kept no confidence of each text."""
+
+    def of(point: Point) -> float | None:
+        confidence = point.values["calibration"].get(stage, {}).get("confidence")
+        return None if confidence is None else by_chance(decode_scores(confidence))
+
+    return of
 
 
 def _detection(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
@@ -219,7 +234,7 @@ def _table_iii(groups: Groups) -> Iterator[Block]:
         "Table III. Raw: means over the sets that are here, in %; adversarial: AdvGLUE and the searches for "
         "edits; calibration error: ECE on the own test part, at the temperature of validation. Then RoAST's "
         f"relative improvement over {reference}, 100 (score - base) / (best - base), and its mean over the "
-        "last four."
+        "last four. An error of 0 is out of reach: see the errors by chance."
     )
     header = ("Method", *MEASURES)
     raw = tuple(

@@ -1,19 +1,20 @@
-"""The page's sections on studies, and their figures: answers of questions, and of measurements."""
+"""What studies answer, and their figures: those of questions, and those of measurements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.evidence.measurements import MEASUREMENTS, read_points
 from zoo.evidence.questions import QUESTIONS, Question
-from zoo.report.blocks import Block, Figure, Heading, Table
+from zoo.report.blocks import Block, Figure, Table
 from zoo.report.curves import draw_curves, draw_plane
 from zoo.report.defaults import defaults, whole_rows
 from zoo.report.measured import blocks, curves
 from zoo.report.plots import lines_of, plane_of
 
-__all__ = ["draw_studies", "folders", "sections"]
+__all__ = ["Answered", "answers", "by_page", "draw_studies", "folders"]
 
 _AXES = {
     "drift": ("epoch", "CKA to the initial network"),
@@ -32,24 +33,40 @@ def folders(results: Path) -> dict[str, Path]:
     return {name: results / name for name in (*QUESTIONS, *MEASUREMENTS)}
 
 
-def sections(places: Mapping[str, Path]) -> Iterator[Block]:
-    """A section for every study that has a folder of results; `places`: its name and where it lies."""
+@dataclass(frozen=True)
+class Answered:
+    """A study that has results: what it is `about`, what it `asks`, and the answer."""
+
+    name: str
+    about: str
+    asks: str
+    blocks: list[Block]
+
+
+def by_page(places: Mapping[str, Path]) -> dict[str, list[Answered]]:
+    """The studies that have results by what they are about; `places`: name and folder of each."""
+    pages: dict[str, list[Answered]] = {}
+    for own in answers(places):
+        pages.setdefault(own.about, []).append(own)
+    return pages
+
+
+def answers(places: Mapping[str, Path]) -> Iterator[Answered]:
+    """Every study that has a folder of results among `places`, by its name."""
     for name, asked in QUESTIONS.items():
         if asked.compares_recipes:
             continue  # a grid, with a section as other grids have one
         if name in places and (answer := defaults(places[name], name)):
-            yield Heading(f"{asked.about}: the study {name}")
-            yield from _on_plane(places[name], asked, answer) if asked.plane else answer
+            own = [*_on_plane(places[name], asked, answer)] if asked.plane else answer
+            yield Answered(name, asked.about, asked.asks, own)
     for name, measured in MEASUREMENTS.items():
         if name in places and (points := read_points(places[name])):
-            yield Heading(f"Inside the networks: the study {name}")
-            yield from blocks(measured, points)
-            lines = curves(measured, points)
-            if not lines:
-                continue
-            x, y = _AXES[name]
-            chart = lines_of(lines, f"{name}: {y}", x, y, name in _LOGARITHMIC)
-            yield Figure(f"figures/{name}.svg", f"{y} by {x}, mean over networks", chart)
+            own = [*blocks(measured, points)]
+            if lines := curves(measured, points):
+                x, y = _AXES[name]
+                chart = lines_of(lines, f"{name}: {y}", x, y, name in _LOGARITHMIC)
+                own.append(Figure(f"figures/{name}.svg", f"{y} by {x}, mean over networks", chart))
+            yield Answered(name, measured.about, measured.asks, own)
 
 
 def draw_studies(results: Path, figures: Path) -> list[Path]:

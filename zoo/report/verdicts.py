@@ -92,7 +92,10 @@ def _matrix(found: Sequence[Finding], text: Callable[[Finding], str], reading: b
         )
         for statement in dict.fromkeys(finding.statement for finding in found)
     )
-    names = ("all models" if arch == ALL_ARCHS else display(arch) for arch in order)
+    together = {finding.over for finding in found if finding.over}
+    every = together == {tuple(in_order(archs - {ALL_ARCHS}))}
+    joint = "all models" if every else " + ".join(map(display, in_order(set().union(*together))))
+    names = (joint if arch == ALL_ARCHS else display(arch) for arch in order)
     return Table(("Statement", *names), rows, numbers=0)
 
 

@@ -1,4 +1,4 @@
-"""Table IV on the paper's corpora as a whole (`zoo.ablate --preset full`): the sections of the page about it.
+"""Table IV on every row that there is (`zoo.ablate --preset full`): the sections of the page about it.
 
 The grid may be there in part: what a part cannot say is left out, and the first section says what is missing.
 """
@@ -23,7 +23,6 @@ from zoo.report.verdicts import highest, verdicts
 
 __all__ = ["at_their_best", "by_last_states", "first", "in_sentences", "inside", "planned_tables", "said"]
 
-TITLE = "The whole corpora"
 _NOTHING = "No model is whole under any seed yet, so there is nothing to conclude yet."
 _FOUND = """\
 Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them. What may \
@@ -31,8 +30,8 @@ be behind them, written by hand, is at the end of the page."""
 _BEST = """\
 The same with each recipe at the best setting that validation gave. What differs from the shared setting:"""
 _LAST = """\
-The paper does not say how the states of BiLSTM become one vector. The tables above take the largest value \
-of each unit over a text, which validation prefers (settings tried); these take the last state of each \
+The paper does not say how the states of BiLSTM become one vector. The first page takes the largest value \
+of each unit over a text, which validation prefers (settings tried); here it is the last state of each \
 direction (`--set pooling=last`). First the averages and their differences to {reference}, in both, each \
 from the seeds that it has: one with ± is over several, one without over one."""
 _BOTH = """\
@@ -50,16 +49,15 @@ def planned_tables(cells: Cells) -> tuple[ArchTable, ...]:
 
 def first(cells: Cells) -> list[Block]:
     """What is there of the plan, and what was run."""
-    return [Heading(f"{TITLE}: what was run"), *progress(table_iv(cells)), *setup(cells)]
+    return [Heading("What was run"), *progress(table_iv(cells)), *setup(cells)]
 
 
 def said(cells: Cells, how: Text) -> list[Block]:
     """The verdicts on the paper's statements; `how` says how they are read."""
     whole = table_iv(cells).whole()
-    blocks: list[Block] = [Heading(f"{TITLE}: which of the paper's statements these results support")]
     if not whole.groups:
-        return [*blocks, Text(_NOTHING)]
-    return [*blocks, how, *verdicts(findings(whole)), *highest(build_tables(whole, paper=True))]
+        return [Text(_NOTHING)]
+    return [how, *verdicts(findings(whole)), *highest(build_tables(whole, paper=True))]
 
 
 def in_sentences(cells: Cells) -> list[Block]:
@@ -71,7 +69,7 @@ def in_sentences(cells: Cells) -> list[Block]:
 def inside(cells: Cells, how: Text) -> list[Block]:
     """The runs of whole blocks from inside, with the epochs that they reached where they may stop early."""
     whole = table_iv(cells).whole()
-    return [Heading(f"{TITLE}: inside the runs"), how, *diagnostics(whole)] if whole.groups else []
+    return [Heading("Inside the runs"), how, *diagnostics(whole)] if whole.groups else []
 
 
 def at_their_best(tuned: Cells, shared: Cells, tables: Sequence[Block]) -> list[Block]:
@@ -79,7 +77,7 @@ def at_their_best(tuned: Cells, shared: Cells, tables: Sequence[Block]) -> list[
     changes = changed_settings(tuned, shared)
     lines = tuple(f"{method}: {'; '.join(own) or 'none'}." for method, own in changes.items())
     planned = table_iv(tuned)
-    blocks: list[Block] = [Heading(f"{TITLE}: at the best settings found"), *progress(planned)]
+    blocks: list[Block] = [Heading("At the best settings found"), *progress(planned)]
     blocks += [Text(_BEST), List(lines), Text(_BOTH.format(reference=display(REFERENCE)))]
     both = _side_by_side(shared, tuned, ("shared setting", "best setting"))
     return [*blocks, *both, *tables, *verdicts(findings(planned.whole()))]
@@ -89,7 +87,7 @@ def by_last_states(last: Cells, full: Cells, tables: Sequence[Block]) -> list[Bl
     """The other reading of BiLSTM beside that of the grid, then `tables`, those of `last`."""
     text = Text(_LAST.format(reference=display(REFERENCE)), markup=True)
     both = _side_by_side(full, last, ("maximum", "last states"))
-    return [Heading(f"{TITLE}: BiLSTM by its last states"), text, *both, *tables]
+    return [text, *both, *tables]
 
 
 def _side_by_side(shared: Cells, others: Cells, names: tuple[str, str]) -> list[Block]:

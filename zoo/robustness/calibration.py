@@ -14,8 +14,8 @@ import numpy as np
 from zoo.core.classes import encode_scores
 
 __all__ = [
-    "BINS", "adaptive_error", "brier", "calibrated", "error_of", "expected_error", "likelihood",
-    "temperature",
+    "BINS", "adaptive_error", "brier", "by_chance", "calibrated", "error_of", "expected_error",
+    "likelihood", "temperature",
 ]  # fmt: skip
 
 BINS = 15
@@ -54,8 +54,23 @@ def expected_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BIN
 
 def error_of(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
     """The same from what it needs: the confidence of each answer (n,), and whether it is true (n,)."""
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return _error(confidence, right, bin_of)
+    return _error(confidence, right, _bin_of(confidence, bins))
+
+
+def by_chance(confidence: np.ndarray, bins: int = BINS) -> float:
+    """The ECE that answers of these confidences (n,) show on average where every confidence is right.
+
+    The gap of a bin is then sum (right - p), of variance V_b = sum p (1 - p), and nearly normal, so that its
+    mean size is sqrt(2 V_b / pi). No classifier can be expected below it on n texts.
+    """
+    variance = np.bincount(_bin_of(confidence, bins), confidence * (1 - confidence))
+    return float(np.sqrt(2 * variance / np.pi).sum() / len(confidence))
+
+
+def _bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """(n,) the bin of equal width that each confidence is in."""
+    found: np.ndarray = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return found
 
 
 def adaptive_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> float:

@@ -12,12 +12,13 @@ from scipy import stats
 from zoo.evidence.cells import Cells
 from zoo.evidence.claims import CLAIMS, Claim, Measured, Pair, Variants
 from zoo.evidence.judged import CANNOT_TELL, Held, judged
-from zoo.evidence.measurements import Point
+from zoo.evidence.measurements import Point, mean_over_tasks
 from zoo.evidence.statements import NOT_SUPPORTED, SUPPORTED, Statement, findings
 from zoo.evidence.statistics import holm
 
 HELPS = Claim("It helps.", "Table IV", Pair("uegr", "dropout"), scale=100, unit="points")
 OTHER = Claim("AT helps.", "Table IV", Pair("at", "dropout"))
+K_FORWARD = {"kind": "bi_stage", "attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
 FLAT = Measured("sharpness", lambda values: values["top"], "top", "UEGR")
 
 
@@ -69,7 +70,10 @@ def test_one_seed_and_no_run_tell_nothing(cells) -> None:
     assert own.p_holm is None
     (own,) = judged(Held({"one": cells(dropout=200, at=1)}), [HELPS])
     assert own.verdict == CANNOT_TELL
-    assert own.as_json() | {"n": 0, "estimate": None, "interval": None, "from": None} == own.as_json()
+    assert (
+        own.as_json() | {"n": 0, "estimate": None, "interval": None, "from": None, "corpora": []}
+        == own.as_json()
+    )
 
 
 def test_holm_is_over_all_claims_that_are_tested(cells) -> None:
@@ -158,14 +162,45 @@ def test_variants_of_a_question_are_compared_as_recipes_are(result) -> None:
                 wrong=range(wrong + seed),
                 train={"learning_rate": 1e-2},
             )
-            forward = {"kind": "bi_stage", "attack": "fgsm", "epsilon": 0.05, "epsilon_unit": "rms"}
-            recipe = one.settings["recipe"] | {"forward": forward | {"adversarial": passes}}
+            recipe = one.settings["recipe"] | {"forward": K_FORWARD | {"adversarial": passes}}
             made.append(replace(one, id=f"k{passes}-{seed}", settings=one.settings | {"recipe": recipe}))
     claim = Claim("More is better.", "Table V", Variants("k", "UEGR, K = 5", "UEGR, K = 2"), printed=0.0003)
     (own,) = judged(Held(answers={"k": made}), [claim])
     assert own.answer
     assert (own.verdict, own.answer.n, own.answer.value) == (SUPPORTED, 3, pytest.approx(30 / 400))
     assert own.paper == 0.0003
+
+
+def test_a_corpus_that_only_one_variant_has_is_left_out_and_the_others_named(result) -> None:
+    """More networks never take an answer away."""
+    made = [
+        replace(one, settings=one.settings | {"recipe": recipe}, id=f"{corpus}-{passes}")
+        for passes, wrong, corpora in ((2, 40, ("imdb", "tnews")), (5, 10, ("imdb",)))
+        for corpus in corpora
+        for one in [
+            result("uegr", corpus, "textcnn", n=400, wrong=range(wrong), train={"learning_rate": 1e-2})
+        ]
+        for recipe in [one.settings["recipe"] | {"forward": K_FORWARD | {"adversarial": passes}}]
+    ]
+    claim = Claim("More is better.", "Table V", Variants("k", "UEGR, K = 5", "UEGR, K = 2"))
+    (own,) = judged(Held(answers={"k": made}), [claim])
+    assert own.answer
+    assert (own.answer.n, own.answer.value) == (1, pytest.approx(30 / 400))
+    assert own.as_json()["corpora"] == ["imdb"]
+
+
+def test_a_mean_over_tasks_is_for_other_seeds_of_the_same_tasks() -> None:
+    """Tasks that lie far apart do not widen it; of one task it is the t interval of its seeds."""
+    near = [0.1, 0.2, 0.3]
+    mean, alone = mean_over_tasks((("textcnn", "imdb"), value) for value in near)
+    wanted = stats.ttest_1samp(near, 0).confidence_interval(0.95)
+    assert mean == pytest.approx(0.2)
+    assert (alone.low, alone.high) == pytest.approx((wanted.low, wanted.high))
+    both = [(("textcnn", "imdb"), x) for x in near] + [(("textcnn", "tnews"), x + 50) for x in near]
+    mean, estimate = mean_over_tasks(both)
+    assert mean == pytest.approx(25.2)
+    assert estimate.high - estimate.low < alone.high - alone.low
+    assert mean_over_tasks([*both, (("bilstm", "imdb"), 0.1)])[1] is None
 
 
 def test_without_results_every_claim_is_open_and_names_its_command() -> None:

@@ -224,3 +224,16 @@ def test_verdicts_are_told_apart_by_kind(grid, result):
     assert "### Robustness" not in text
     assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text
     assert "### Robustness" in verdicts_text(findings(under_attack(result, 0.2, 0.5)))
+
+
+def test_where_two_models_have_several_seeds_one_of_a_single_seed_is_not_pooled(grid, result):
+    several = grid({"dropout": 60, "uegr": 10}, seeds=(0, 1, 2))
+    single = [
+        result(r, "imdb", "texthan", 0, n=400, wrong=range(w)) for r, w in (("dropout", 10), ("uegr", 60))
+    ]
+    *_, pooled = findings([*several, *single], [HELPS])
+    assert pooled.over == ("bilstm", "textcnn")
+    assert pooled.estimate == findings(several, [HELPS])[-1].estimate
+    text = verdicts_text(findings([*several, *single]))
+    assert "| Statement | BiLSTM | TextCNN | TextHAN | BiLSTM + TextCNN |" in text
+    assert "all models" in verdicts_text(findings(several))

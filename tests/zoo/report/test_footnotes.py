@@ -168,8 +168,8 @@ def test_the_attack_is_described(result):
     cells = [result("dropout", **attacked(0.2)), result("uegr", "tnews", **attacked(0.3, 1000))]
     cells.append(result("uegr"))
     assert (
-        "Test accuracy under FGSM: on 100 to 1,000 test texts drawn by seed, epsilon 0.1 of the word "
-        "vectors' RMS, the same for all recipes whatever they trained with."
+        "Test accuracy under FGSM: on 100 to 1,000 test texts, the same in all runs; epsilon 0.1 of the "
+        "word vectors' RMS, the same for all recipes whatever they trained with."
     ) in notes_of(cells)
     assert "1 of the 3 runs have no such number." in notes_of(cells)
     assert "not all runs were attacked" not in notes_of(cells)

@@ -9,7 +9,7 @@ import pytest
 
 from zoo.evidence.cells import Cells, Group
 from zoo.evidence.planned import Planned
-from zoo.report.found import found, in_short
+from zoo.report.found import found, in_a_breath, in_short, incomplete
 
 CORPORA = ("imdb", "ag_news")
 SAME = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
@@ -88,7 +88,7 @@ def test_the_best_network_is_held_against_the_reference_row(plan):
     for text in (above, below):
         middle, low, high = (float(number) for number in re.findall(r"[+-]\d+\.\d+", text)[:3])
         assert low < middle < high
-    assert "The best of 4 by the test texts" in said
+    assert "picked out of 4 by the test texts" in said
     (said,) = starting(found(plan({"dropout": 5, "uegr": 10}, imdb=60)), "The best network")
     assert "(Dropout with BiLSTM, +13.6" in said
     assert "AG News" not in said
@@ -192,4 +192,36 @@ def test_in_short_is_a_part_of_it(plan):
     grid = plan({"standard": 40, "dropout": 40, "uegr": 10}, imdb=60)
     short, long = in_short(grid), found(grid)
     assert [line for line in long if line in short] == short
-    assert {line.split()[0] for line in long if line not in short} == {"BiLSTM", "TextCNN", "A"}
+    assert {line.split()[0] for line in long if line not in short} == {"BiLSTM", "TextCNN", "A", "Trained"}
+
+
+def test_in_a_breath_says_robustness_then_accuracy_then_what_is_on_top(plan):
+    grid = plan(
+        {"standard": 40, "dropout": 40, "at": 40, "uegr": 10}, attacked={"uegr": 0.9, "at": 0.9}, imdb=60
+    )
+    robust, plain, top = in_a_breath(grid)
+    number = r"\([+-]\d+\.\d\d \[.*?\]"
+    assert re.fullmatch(
+        r"Under an attack on the word vectors \(FGSM\), in points of test accuracy, "
+        rf"UEGR is above Dropout {number}\), "
+        rf"and plain adversarial training \(AT\) is above Dropout {number}\)\.",
+        robust,
+    )
+    assert re.fullmatch(
+        rf"Without an attack, UEGR is above Dropout {number}; the paper: \+\d\.\d\d\), "
+        rf"and plain adversarial training \(AT\) is not told apart from Dropout {number}; the paper: .*\)\.",
+        plain,
+    )
+    assert (
+        top == "The highest average below is that of UEGR, and a step of UEGR costs 4.0x that of a plain one."
+    )
+
+
+def test_in_a_breath_nothing_is_said_of_no_block(result):
+    cells = Cells.of([result("uegr", arch="bilstm")])
+    assert in_a_breath(Planned(("bilstm",), ("dropout", "uegr"), CORPORA, (0,), cells)) == []
+
+
+def test_a_part_of_the_training_rows_is_said_with_its_numbers(plan):
+    (said,) = incomplete(plan({"dropout": 40, "uegr": 10}).even_cells())
+    assert said == "Trained on a part of what the paper has, all that we have: 45,746 of 120,000 of AG News."

@@ -100,12 +100,12 @@ def test_every_study_is_on_the_page_where_it_has_results(
 ) -> None:
     made = points({name: [0.1, 0.2, 0.3] for name in (DROPOUT, *OTHERS)})
     monkeypatch.setattr(studied, "read_points", lambda folder: made if folder.name == "drift" else [])
-    found = list(studied.sections(studied.folders(tmp_path)))
-    assert "the study drift" in str(found[0])
-    assert str(found[-1]).count("figures/drift.svg") == 1
+    found = list(studied.answers(studied.folders(tmp_path)))
+    assert [own.name for own in found] == ["drift"]
+    assert str(found[-1].blocks[-1]).count("figures/drift.svg") == 1
     drawn = studied.draw_studies(tmp_path, tmp_path)
     assert sorted(path.name for path in drawn) == ["drift.png", "drift.svg"]
     part = [replace(p, variant=DROPOUT) for p in made[:1]]
     monkeypatch.setattr(studied, "read_points", lambda folder: part if folder.name == "drift" else [])
-    assert "figures" not in str(list(studied.sections(studied.folders(tmp_path))))
+    assert "figures" not in str(list(studied.answers(studied.folders(tmp_path))))
     assert studied.draw_studies(tmp_path, tmp_path) == []

@@ -10,7 +10,7 @@ from zoo.core import measures
 from zoo.core.measures import MEASURES, Measure
 from zoo.grid.store import Store
 from zoo.report.files import table_json, terminal_report, write_report
-from zoo.report.page import build_page
+from zoo.report.page import build_pages
 from zoo.report.readme import demo_table
 from zoo.report.show import show_cell
 
@@ -53,7 +53,8 @@ def test_on_the_page_and_in_the_readme(results, tmp_path):
     for cell in results:
         Store(tmp_path / "quick").write(cell)
         Store(tmp_path / "demo").write(cell)
-    assert build_page(tmp_path, tmp_path).count(f"**{TITLE}**") == 2
+    pages = build_pages(tmp_path, tmp_path)
+    assert sum(f"**{TITLE}**" in text for text in pages.values()) == 2
     header, _, dropout, uegr = demo_table(tmp_path / "demo").splitlines()
     assert TITLE in header
     assert "0.123" in dropout

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +11,13 @@ from zoo.evidence.statements import findings
 from zoo.grid.store import Store
 from zoo.report.blocks import markdown
 from zoo.report.diagnostics import diagnostics
-from zoo.report.page import NOTES, build_page, main
+from zoo.report.page import FIRST, NOTES, build_pages, main
 from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import build_tables
 from zoo.report.tuning import tuning
 from zoo.report.verdicts import highest, verdicts
 
+TENTH = "results/a-tenth-of-the-data.md"
 TUNE = {
     "dropout": {"best": {}, "settings": [{"setting": {}, "validation": 0.7, "difference": 0.0}]},
     "uegr": {
@@ -55,18 +57,22 @@ def folders(tmp_path, result):
 def run(folders) -> str:
     results, docs = folders
     assert main(["--results", str(results), "--docs", str(docs)]) == 0
-    return (docs / "results.md").read_text(encoding="utf-8")
+    return (docs / TENTH).read_text(encoding="utf-8")
 
 
-def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
+def test_the_pages_say_what_was_run_and_what_follows(folders, capsys):
     text = run(folders)
-    assert text == build_page(*folders)
+    pages = build_pages(*folders)
+    assert list(pages) == [FIRST, TENTH]
+    assert pages[TENTH] == text
+    assert f"- [A tenth of the data]({TENTH}): What do five epochs" in pages[FIRST]
+    assert "(../results.md)" in text
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## A tenth of the data: what was run",
-        "## A tenth of the data: accuracy, differences, cost",
-        "## A tenth of the data: which of the paper's statements these results support",
-        "## A tenth of the data: which differences could be resolved",
-        "## A tenth of the data: inside the runs",
+        "## What was run",
+        "## Accuracy, differences, cost",
+        "## Which of the paper's statements these results support",
+        "## Which differences could be resolved",
+        "## Inside the runs",
     ]
     assert "16 cells, 0 of them failed: models BiLSTM, TextCNN; recipes Dropout, UEGR" in text
     assert "| UEGR is above Dropout: the whole method helps | supported | supported | supported |" in text
@@ -75,8 +81,9 @@ def test_the_page_says_what_was_run_and_what_follows(folders, capsys):
     assert text.count("paired by seed (same initial weights") == 1  # shared footnotes stand once
     names = sorted(path.name for path in (folders[1] / "figures").iterdir())
     assert names == ["quick.png", "quick.svg"]
-    assert "(figures/quick.svg)" in text
-    assert str(folders[1] / "results.md") in capsys.readouterr().out
+    assert "(../figures/quick.svg)" in text
+    said = capsys.readouterr().out
+    assert all(str(folders[1] / name) in said for name in pages)
 
 
 def section(text: str, heading: str) -> str:
@@ -154,20 +161,24 @@ def test_parts_that_are_there_are_shown(folders, result):
         tuned = result(recipe, corpus, arch, seed, n=400, wrong=range(10 + seed), alpha=4)
         Store(results / "tuned").write(tuned if recipe == "uegr" else cell)
         Store(results / "demo").write(cell)
-    docs.mkdir()
-    (docs / NOTES).write_text("A guess: too little data.\n", encoding="utf-8")
+    for name, note in (("results.md", "All of it."), (Path(TENTH).name, "A guess: too little data.")):
+        (docs / NOTES).mkdir(parents=True, exist_ok=True)
+        (docs / NOTES / name).write_text(f"{note}\n", encoding="utf-8")
     text = run(folders)
+    pages = build_pages(*folders)
     assert "### tune.json" in text
-    whole = text.split("## The whole corpora: settings tried on validation")[1].split("\n## ")[0]
-    assert "### tune\\_imdb.json" in whole
+    assert "### tune\\_imdb.json" in pages["results/settings-tried-on-validation.md"]
+    assert "tune\\_imdb.json" not in text
     assert "| Setting | Dropout | UEGR |" in text
     assert "| default | 70.00 (best) | 80.00 |" in text
     assert "| alpha 4 | – | 81.25 (best) |" in text
     assert "| alpha 4, gamma 2 | – | 79.00 |" in text
     assert "- Dropout: none.\n- UEGR: alpha 4 (default 0.5), BiLSTM and TextCNN.\n" in text
     assert text.count("Of 3 verdicts") == 2
-    assert "## The demo" in text
+    assert pages["results/the-demo.md"].startswith("# The demo\n")
     assert text.endswith("A guess: too little data.\n")
+    assert pages[FIRST].endswith("All of it.\n")
+    assert "All of it" not in text
     assert len(list((docs / "figures").iterdir())) == 6
 
 

@@ -14,6 +14,7 @@ from zoo.core.classes import decode_scores
 from zoo.robustness.calibration import (
     adaptive_error,
     brier,
+    by_chance,
     calibrated,
     error_of,
     expected_error,
@@ -59,6 +60,20 @@ def test_bins_are_closed_above() -> None:
     """0.8 and 0.6 end the bins (0.6, 0.8] and (0.4, 0.6] of five."""
     p = np.array([[0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     assert expected_error(p, np.array([0, 1, 0]), 5) == pytest.approx((abs(1 - 0.75 * 2) + abs(1 - 0.6)) / 3)
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+def test_chance_alone_shows_this_error(n: int) -> None:
+    """The mean over 2,000 draws of right answers is normal: 5 standard errors miss once in a million.
+
+    The normal form of a bin's gap is off by a few per cent where a bin is of few texts.
+    """
+    rng = np.random.default_rng(n)
+    sure = rng.uniform(0.3, 1, n)
+    drawn_errors = [error_of(sure, rng.random(n) < sure) for _ in range(2000)]
+    spread = np.std(drawn_errors) / math.sqrt(len(drawn_errors))
+    assert abs(np.mean(drawn_errors) - by_chance(sure)) < 5 * spread + 0.03 * by_chance(sure)
+    assert by_chance(np.ones(n)) == 0
 
 
 def test_adaptive_bins_have_equally_many_texts() -> None:
