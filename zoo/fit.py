@@ -62,7 +62,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="DIR",
         help="folder for the model; one that it holds is replaced",
     )
-    add("--arch", default="textcnn", help=f"model: {', '.join(ARCHS)} (default textcnn)")
+    models = f"{', '.join(ARCHS)}, hf:minilm or hf:FOLDER"
+    add("--arch", default="textcnn", help=f"model: {models} (default textcnn)")
     add("--recipe", default="uegr", help=f"method: {', '.join(names.RECIPES)} (default uegr)")
     add(
         "--recipe-preset", default="default", help="reading of the paper: default, paper, ... (default: ours)"
