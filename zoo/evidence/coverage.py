@@ -237,7 +237,7 @@ def _cases() -> tuple[Case, ...]:
     ]
     for number in (FEWEST, 6):
         draw = partial(_of_corpora, number=number)
-        found.append(Case(f"{number} corpora, for others", ALL, 1, 1, NOMINAL, draw))
+        found.append(Case("corpora in the place of seeds", ALL, number, 1, NOMINAL, draw))
     for folds in (1, FOLDS):
         draw = partial(_one, name=small, seeds=1, folds=folds)
         found.append(Case("one seed, for another", small, 1, folds, NONE, draw))
