@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from zoo import __version__
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, not_installed
 
 if TYPE_CHECKING:
     from uegr.adapted import adapt
@@ -69,7 +69,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'uegr' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    try:
+        return getattr(import_module(_WHERE[name]), name)
+    except ModuleNotFoundError as error:
+        raise not_installed(error) or error from error
 
 
 def __dir__() -> list[str]:

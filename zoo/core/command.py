@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from zoo.core.errors import OutOfTime, UserError
+from zoo.core.errors import OutOfTime, UserError, not_installed
 
 EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 3, 130
 _began: float | None = None  # when the present command did, by `time.monotonic`
@@ -47,6 +47,11 @@ def command(name: str, run: Callable[[], int]) -> int:
         return EXIT_OUT_OF_TIME
     except UserError as error:
         print(f"{name}: {one_line(str(error))}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        if (known := not_installed(error)) is None:
+            raise
+        print(f"{name}: {known}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)

@@ -19,6 +19,21 @@ class OutOfTime(Exception):
     """The time that the user gave is over; what was reached is on disk, and the same command goes on."""
 
 
+# What the extra `zoo` installs, by the names that are imported: all but NumPy that this package stands on.
+_OF_ZOO = {
+    "torch", "torchtext", "gensim", "jieba", "sklearn", "joblib", "scipy", "matplotlib", "filelock", "rich",
+    "safetensors",
+}  # fmt: skip
+
+
+def not_installed(error: ModuleNotFoundError) -> UserError | None:
+    """What to tell a user who installed the reference alone and asks for more; None of any other module."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _OF_ZOO:
+        return None
+    return UserError(f"{package} is not installed; expected the extra zoo: pip install 'uegr[zoo]'")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Writes of `path` inside the block. Raises `UserError` where the system refuses one."""
