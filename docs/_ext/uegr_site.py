@@ -90,6 +90,12 @@ def run_blocks(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = run.page
 
 
+def gather_results(app: Sphinx, name: str, source: list[str]) -> None:
+    """The pages under results/ stand below the first one in the menu, which readers of Markdown do not see."""
+    if name == "results":
+        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\nresults/*\n```\n"
+
+
 def as_text(app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
     """Docstrings are plain text: what would be markup is escaped, but for *emphasis*."""
     for i, line in enumerate(lines):
@@ -148,6 +154,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("builder-inited", make_pages)
     app.connect("source-read", run_blocks)
+    app.connect("source-read", gather_results)
     app.connect("autodoc-process-docstring", as_text, priority=900)  # after napoleon
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
