@@ -91,7 +91,7 @@ def run_blocks(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def gather_results(app: Sphinx, name: str, source: list[str]) -> None:
-    """The pages under results/ stand below the first one in the menu, which readers of Markdown do not see."""
+    """The pages under results/ stand below the first one in the menu; readers of Markdown see none."""
     if name == "results":
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\nresults/*\n```\n"
 
