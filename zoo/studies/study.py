@@ -252,12 +252,16 @@ class Study:
     def from_json(cls, values: Any) -> Self:
         """The study of `as_json`; what is absent has its default, or the preset's.
 
+        What `--dry-run --json` and `--json` print has the study as one of its parts: it is taken as well.
+
         Raises:
             UserError: see the class.
         """
         parts = ("preset", "recipe_preset", "axes", "changes", "places")
         if not isinstance(values, Mapping):
             raise UserError(f"expected an object with some of {', '.join(parts)}")
+        if "study" in values and not set(values) & set(parts):
+            return cls.from_json(values["study"])
         for name, value in values.items():
             if name not in parts:
                 raise UserError(f"unknown part {name!r}: expected {one_of(name, parts)}")

@@ -160,6 +160,9 @@ WRONG = [
     ({"places": "runs"}, "places is 'runs': expected an object"),
     ([], "expected an object"),
     (None, "expected an object"),
+    ({"study": 1, "cells": []}, "expected an object"),
+    ({"study": {}, "axes": {}}, "unknown part 'study'"),
+    ({"study": {"axes": {"seeds": ["a"]}}}, "axis seeds"),
 ]
 
 
