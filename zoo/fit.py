@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -119,7 +120,8 @@ def _run(options: argparse.Namespace) -> int:
     if share is None:
         corpus = _with_validation(corpus, _read(options, options.validation), options.validation)
     keep_freed_memory()
-    begun = options.out.with_name(f".{options.out.name}.begun")
+    place = Path(os.path.abspath(options.out))  # "." and ".." have no name of their own
+    begun = place.with_name(f".{place.name}.begun")
     until = end_of(minutes_given(vars(options)).get("minutes", 0.0))
     try:
         classifier.fit_corpus(corpus, Turns(begun, "model", until=until))

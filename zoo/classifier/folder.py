@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, check_name
 from zoo.core.identity import canonical_json, plain
 
 WHAT = "uegr text classifier"
@@ -24,6 +24,7 @@ _OURS = "expected a folder that TextClassifier.save, zoo.fit or zoo.ablate --sav
 
 def check_place(folder: Path) -> None:
     """Raise `UserError` where `write` would: cheap, so that nobody trains for nothing."""
+    check_name(folder)
     if folder.is_symlink() and not folder.exists():
         raise UserError(f"{folder}: a link that leads nowhere; expected a new folder")
     if folder.exists() and not folder.is_dir():

@@ -296,7 +296,8 @@ class Study:
 
     def write(self, folder: Path) -> Path:
         """Keep it in `folder/studies`, under a name that only the same study has."""
-        text = json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n"
+        # In ASCII, as the name of a file need not be UTF-8.
+        text = json.dumps(self.as_json(), indent=1) + "\n"
         path = folder / "studies" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

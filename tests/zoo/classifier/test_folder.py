@@ -143,6 +143,12 @@ def test_what_we_did_not_make_is_kept(
             call()
 
 
+def test_a_name_that_is_not_utf8_is_refused_before_the_training(tmp_path: Path) -> None:
+    """It could not be printed afterwards."""
+    with pytest.raises(UserError, match="its name is not UTF-8; expected one that is"):
+        check_place(tmp_path / "caf\udce9")
+
+
 def test_a_failure_leaves_the_old_model(
     fitted: TextClassifier, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

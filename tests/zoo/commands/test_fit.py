@@ -99,6 +99,15 @@ def test_fit_is_the_estimators_fit(run: Run, place: Path) -> None:
     assert np.array_equal(TextClassifier.load(place / "model").predict_proba(texts), ours)
 
 
+def test_the_working_folder_may_get_the_model(run: Run, place: Path, monkeypatch: Any) -> None:
+    """It has no name where it is called "."; the state of a training lies beside it, under its own."""
+    (place / "here").mkdir()
+    monkeypatch.chdir(place / "here")
+    assert run(fit.main, "../moods.csv", "--out", ".", *SMALL)[0] == 0
+    monkeypatch.chdir(place)
+    assert run(predict.main, "here", given=b"good")[0] == 0
+
+
 def test_a_folder_of_parts_is_read_as_the_comparison_reads_it(run: Run, place: Path) -> None:
     """The validation part is the published one, and the test part is read once, at the end."""
     code, out, _ = run(fit.main, "parts", "--out", "of-parts", "--json", *SMALL)

@@ -14,6 +14,7 @@ import pytest
 
 from zoo.core.errors import UserError
 from zoo.text import Corpus, TextSettings, load_corpus
+from zoo.text.sources.rows import natural_order
 
 Pairs = list[tuple[str, str]]
 
@@ -52,6 +53,14 @@ def test_whole_number_labels_are_ordered_by_value(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(json.dumps({"text": f"t {i}", "label": i % 12}) + "\n" for i in range(240)))
     assert load(path, tmp_path).labels == tuple(map(str, range(12)))
+
+
+def test_labels_that_are_no_whole_numbers_are_ordered_by_code_point() -> None:
+    assert natural_order(["10", "-2", "9"]) == ["-2", "9", "10"]
+    assert natural_order(["2", "--1", "10"]) == ["--1", "10", "2"]
+    assert natural_order(["2", "-", "10"]) == ["-", "10", "2"]
+    # Of one value: not in the order of a set, which is another one in every process.
+    assert natural_order(["01", "1", "001"]) == natural_order(["1", "001", "01"]) == ["001", "01", "1"]
 
 
 def test_the_order_of_the_rows_gives_no_class_another_number(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -162,8 +163,8 @@ def _pairs(lines: Sequence[Line]) -> list[str]:
 def natural_order(names: Iterable[str]) -> list[str]:
     """Return the names sorted: by value if all are whole numbers, else by code point."""
     names = list(names)
-    if all(name.lstrip("-").isdecimal() for name in names):
-        return sorted(names, key=int)
+    if all(re.fullmatch(r"-?\d+", name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
 
 
