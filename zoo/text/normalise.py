@@ -11,7 +11,8 @@ from hashlib import blake2b
 _INVISIBLE = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff]"
 )
-# Control characters and lone surrogates (a JSON string can hold them) become a space.
+SURROGATES = re.compile("[\ud800-\udfff]")  # lone ones: a JSON string can hold them
+# Control characters and lone surrogates become a space.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")

@@ -162,6 +162,14 @@ def test_json_has_every_probability(run: Run, place: Path) -> None:
         assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
 
 
+def test_a_class_of_half_a_character_is_said_as_json_says_it() -> None:
+    """Files with one are refused, but an estimator may have been given it."""
+    network: Any = SimpleNamespace(classes=np.array(["ä", "b\ud83d"]))
+    said = predict._Answers(network, as_json=True).to(np.array([[0.25, 0.75]]), None)
+    assert json.loads(said.encode()) == {"label": "b\ud83d", "probabilities": {"ä": 0.25, "b\ud83d": 0.75}}
+    assert "ä" in said
+
+
 @pytest.mark.parametrize(
     ("options", "texts"),
     [

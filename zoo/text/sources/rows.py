@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zoo.core.errors import UserError
+from zoo.text.normalise import SURROGATES
 
 # The three parts of a corpus and the file names under which each is found, the first one preferred.
 PART_NAMES = {"train": ("train",), "validation": ("dev", "validation", "valid", "val"), "test": ("test",)}
@@ -110,14 +111,13 @@ class LabelTable:
     def rows(self, path: Path, lines: Iterable[Line], unit: str = "line") -> Rows:
         """Return the rows of a file; unit: what the lines' numbers count.
 
-        Raises `UserError` for an empty or unknown label.
+        Raises `UserError` for an unknown label, or one that names no class.
         """
         every = list(lines)
         numbers, names = [line.number for line in every], [line.label for line in every]
         for line in every:
-            if not line.label.strip():
-                place = f"{path}, {unit} {line.number}"
-                raise UserError(f"{place}: the label is empty; expected the name of a class")
+            if wrong := _wrong(line.label):
+                raise UserError(f"{path}, {unit} {line.number}: {wrong}")
         if self._index is None:
             self._index = {name: i for i, name in enumerate(natural_order(set(names)))}
         try:
@@ -127,6 +127,15 @@ class LabelTable:
             shown = ", ".join(self.names[:6]) + (", ..." if len(self._index) > 6 else "")
             place = f"{path}, {unit} {numbers[row]}"
             raise UserError(f"{place}: label {names[row]!r} is unknown; {self._origin} has {shown}") from None
+
+
+def _wrong(label: str) -> str:
+    """Why a label names no class; nothing of one that does."""
+    if not label.strip():
+        return "the label is empty; expected the name of a class"
+    if SURROGATES.search(label):  # it could be trained on, and neither printed nor kept
+        return f"label {label!r} has half a character (a lone surrogate); expected Unicode"
+    return ""
 
 
 class ScoreTable:
