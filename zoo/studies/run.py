@@ -192,11 +192,13 @@ def run_plan(planned: Plan) -> None:
             f"{planned.foreign} finished cells were made on another kind of processor than this one and are "
             "used as they are; --rerun-foreign runs them again here"
         )
-    if without := sum(_lacks_model(planned, job) for job in planned.jobs):
-        say(
-            f"{without} finished cells were run without --save-models and have no saved network; in another "
-            "--out they are run again"
-        )
+    kept = {
+        "--save-models and have no saved network": planned.places.model,
+        "--keep-weights and have no kept weights": planned.places.weights,
+    }
+    for what, place in kept.items():
+        if without := sum(_lacks(place(job.id), job, planned) for job in planned.jobs):
+            say(f"{without} finished cells were run without {what}; in another --out they are run again")
     if planned.pending:
         Store(planned.places.out).make()
     # Elsewhere cells are not all seen to start, so how many run at a time is taken from the plan.
@@ -212,9 +214,9 @@ def run_plan(planned: Plan) -> None:
         )
 
 
-def _lacks_model(planned: Plan, job: Job) -> bool:
-    folder = planned.places.model(job.id)
-    return folder is not None and not (job.is_reference or job.id in planned.pending or folder.is_dir())
+def _lacks(place: Path | None, job: Job, planned: Plan) -> bool:
+    """Whether a finished cell of a network has nothing there, where it is wanted."""
+    return place is not None and not (job.is_reference or job.id in planned.pending or place.exists())
 
 
 def stopped(planned: Plan) -> int:

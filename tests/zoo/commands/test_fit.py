@@ -224,10 +224,13 @@ def test_a_cell_of_a_comparison_can_be_used(run: Run, place: Path, tmp_path: Pat
     ]  # fmt: skip
     assert run(ablate.main, *base)[0] == 0
     code, _, err = run(ablate.main, *base, "--save-models")
-    assert (code, "1 finished cells were run without --save-models" in err) == (0, True)
+    assert (code, "1 finished cells were run without --save-models and have no saved" in err) == (0, True)
+    code, _, err = run(ablate.main, *base, "--keep-weights")
+    assert (code, "1 finished cells were run without --keep-weights and have no kept" in err) == (0, True)
     shutil.rmtree(tmp_path / "out")
     code, _, err = run(ablate.main, *base, "--save-models", "--keep-weights")
-    assert (code, "without --save-models" in err) == (0, False)
+    assert (code, "without" in err) == (0, False)
+    assert "without" not in run(ablate.main, *base, "--keep-weights")[2]
     (folder,) = (tmp_path / "out" / "models").iterdir()
     result = Store(tmp_path / "out").read(folder.name)
     texts = load_texts("parts", TextSettings(), cache_dir=tmp_path / "cache")["test"].texts
