@@ -165,7 +165,10 @@ def _with_validation(corpus: RawCorpus, other: RawCorpus, where: str) -> RawCorp
         raise UserError(f"{where}: label {strange[0]!r} is unknown; the training rows have {shown}")
     texts = [text for rows in other.parts.values() for text in rows.texts]
     labels = [index[other.labels[int(i)]] for rows in other.parts.values() for i in rows.labels]
-    return replace(corpus, parts={**corpus.parts, "validation": Rows(texts, labels)})
+    notes = corpus.notes
+    if own := corpus.parts.get("validation"):
+        notes += (f"validation: the {len(own):,} rows of the corpus not read, those of --validation are",)
+    return replace(corpus, parts={**corpus.parts, "validation": Rows(texts, labels)}, notes=notes)
 
 
 def _found(options: argparse.Namespace, classifier: TextClassifier, corpus: RawCorpus) -> dict[str, Any]:

@@ -119,6 +119,20 @@ def test_a_folder_of_parts_is_read_as_the_comparison_reads_it(run: Run, place: P
     assert found["classes"] == ["bad", "fine", "so"]
 
 
+def test_a_dev_part_without_a_test_part_chooses_the_epoch(run: Run, place: Path, tmp_path: Path) -> None:
+    """No test part is made up; a file named by --validation is said to stand in its place."""
+    shutil.copytree(place / "parts", tmp_path / "two")
+    (tmp_path / "two" / "test.jsonl").unlink()
+    words = [str(tmp_path / "two"), "--out", str(tmp_path / "m"), "--json", *SMALL]
+    found = json.loads(run(fit.main, *words)[1])
+    assert (found["train_rows"], found["validation_rows"], found["test_rows"]) == (90, 30, 0)
+    assert found["test_accuracy"] is None
+    assert found["notes"] == []
+    found = json.loads(run(fit.main, *words, "--validation", "moods.csv")[1])
+    assert (found["train_rows"], found["validation_rows"], found["test_rows"]) == (90, 150, 0)
+    assert "validation: the 30 rows of the corpus not read, those of --validation are" in found["notes"]
+
+
 @pytest.mark.parametrize(
     ("options", "rows"),
     [

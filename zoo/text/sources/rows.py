@@ -200,7 +200,11 @@ def check_parts(corpus: RawCorpus, where: Path | str) -> RawCorpus:
 
 
 def dev_as_test(corpus: RawCorpus) -> RawCorpus:
-    """Return the corpus with its dev part as test part, where it has dev and no test (as CLUE's sets)."""
+    """Return the corpus with its dev part as test part, where it has dev and no test.
+
+    Of CLUE and GLUE, whose test labels are secret and whose dev part all compare on. A dev part of one's own
+    is what it is called: it selects, and a missing test part is cut from train.
+    """
     if "test" in corpus.parts or "validation" not in corpus.parts:
         return corpus
     parts = {part: rows for part, rows in corpus.parts.items() if part != "validation"}
