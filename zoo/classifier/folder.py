@@ -86,7 +86,7 @@ def _put(new: Path, place: Path, old: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The values of a folder, every byte of all its files checked.
+    """The values of a folder, every byte of all its files checked; `files` has their names.
 
     Raises:
         UserError: no such folder, not one of ours, damaged, or of a newer version.
@@ -106,7 +106,7 @@ def read(folder: Path) -> dict[str, Any]:
             raise UserError(f"{folder / name}: cannot be read ({error.strerror}); {_OURS}") from None
         if found != expected:
             raise UserError(f"{folder / name}: damaged (its checksum is not that of {MODEL}); {_OURS}")
-    return values
+    return {**values, "files": list(files)}
 
 
 def _values(folder: Path) -> dict[str, Any]:
