@@ -140,21 +140,30 @@ def _print_results(
 
     paper = study.preset == "paper"
     out = planned.places.out
-    written = write_report(out, list(Store(out).cells()), paper=paper) if results else []
-    if options.json:
-        answer = {
-            "study": study.as_json(),
-            "cells": [_light(result) for result in results if result.cell.arch != "-"],
-            "reference": [_light(result) for result in results if result.cell.arch == "-"],
-            "table": table_json(results, paper=paper),
-            "seconds": seconds,
-            "written": [str(path) for path in written],
-        }
-        print(json.dumps(answer))
-        return
-    print(terminal_report(results, paper=paper, width=terminal_width()))
-    if written:
+    if not options.json:
+        # First, as other results of the folder may be such that no report can be made of all.
+        print(terminal_report(results, paper=paper, width=terminal_width()))
+    written: list[Path] = []
+    try:
+        written = write_report(out, list(Store(out).cells()), paper=paper) if results else []
+    finally:
+        if options.json:
+            print(json.dumps(_answer(study, results, table_json(results, paper=paper), seconds, written)))
+    if written and not options.json:
         print(filled(_written(written), terminal_width()))
+
+
+def _answer(
+    study: Study, results: Sequence[Result], table: object, seconds: float, written: Sequence[Path]
+) -> Mapping[str, Any]:
+    return {
+        "study": study.as_json(),
+        "cells": [_light(result) for result in results if result.cell.arch != "-"],
+        "reference": [_light(result) for result in results if result.cell.arch == "-"],
+        "table": table,
+        "seconds": seconds,
+        "written": [str(path) for path in written],
+    }
 
 
 def _light(result: Result) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -120,7 +121,8 @@ def _run(options: argparse.Namespace) -> int:
     if share is None:
         corpus = _with_validation(corpus, _read(options, options.validation), options.validation)
     keep_freed_memory()
-    begun = options.out.with_name(f".{options.out.name}.begun")
+    place = Path(os.path.abspath(options.out))  # "." and ".." have no name of their own
+    begun = place.with_name(f".{place.name}.begun")
     until = end_of(minutes_given(vars(options)).get("minutes", 0.0))
     try:
         classifier.fit_corpus(corpus, Turns(begun, "model", until=until))
@@ -164,7 +166,10 @@ def _with_validation(corpus: RawCorpus, other: RawCorpus, where: str) -> RawCorp
         raise UserError(f"{where}: label {strange[0]!r} is unknown; the training rows have {shown}")
     texts = [text for rows in other.parts.values() for text in rows.texts]
     labels = [index[other.labels[int(i)]] for rows in other.parts.values() for i in rows.labels]
-    return replace(corpus, parts={**corpus.parts, "validation": Rows(texts, labels)})
+    notes = corpus.notes
+    if own := corpus.parts.get("validation"):
+        notes += (f"validation: the {len(own):,} rows of the corpus not read, those of --validation are",)
+    return replace(corpus, parts={**corpus.parts, "validation": Rows(texts, labels)}, notes=notes)
 
 
 def _found(options: argparse.Namespace, classifier: TextClassifier, corpus: RawCorpus) -> dict[str, Any]:

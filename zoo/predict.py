@@ -99,7 +99,9 @@ class _Answers:
             return "".join(f"{one_line(str(self.names[i]))}\n" for i in best)
         rows = (dict(zip(self.index, row, strict=True)) for row in probabilities.tolist())
         said = ({"label": self.names[i], "probabilities": row} for i, row in zip(best, rows, strict=True))
-        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in said)
+        lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in said)
+        # A class that an estimator was given may have half a character: JSON's own escape for it.
+        return lines.encode("utf-8", "backslashreplace").decode()
 
 
 def _groups(options: argparse.Namespace) -> Iterator[Group]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.command import EXIT_FAILED_CELLS, CommandParser, command, say
 from zoo.core.errors import UserError
-from zoo.core.options import lookup
+from zoo.core.options import lookup, one_of
 from zoo.studies.options import add_options, study_of
 
 if TYPE_CHECKING:
+    from zoo.method.recipe import Recipe
     from zoo.studies.study import Study
 
 # What is varied: the learning rate for all recipes, the rest where the row has the part.
@@ -46,16 +47,18 @@ class Search:
     grid: Mapping[str, tuple[str, ...]]
 
 
-def grid_of(recipe: str, vary: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+def grid_of(
+    recipe: str, vary: Sequence[str] = (), changed: Recipe | None = None
+) -> dict[str, tuple[str, ...]]:
     """The settings of GRID that matter to a recipe, or those that `vary` (NAME=VALUE,VALUE...) names.
 
-    Values that have commas themselves are separated by semicolons; one alone ends with it.
+    changed: the recipe as the study has it, which may read other settings. Values that have commas themselves
+    are separated by semicolons; one alone ends with it.
     """
     from zoo.changes import read_by
     from zoo.recipes import RECIPES, recipe_fields
 
-    row = lookup(RECIPES, recipe, "recipe")
-    read = read_by(row)
+    read = read_by(changed or lookup(RECIPES, recipe, "recipe"))
     return {
         name: values
         for name, values in (_grid(vary) or GRID).items()
@@ -111,10 +114,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"--best-seeds {both[0]}: also a seed of the search; expected others")
     if options.best_out is None and options.best_seeds:
         raise UserError("--best-seeds without --best-out: expected a folder for what they train")
-    searches = [
-        Search(study.changed({"recipes": (recipe,)}), recipe, grid_of(recipe, options.vary or ()))
-        for recipe in study.recipes
-    ]
+    searches = _searches(study, options.vary or ())
     _check(searches, options.best_out, best_seeds)
     answer = {search.recipe: _tune(search) for search in searches}
     failed = _report(answer, options.json)
@@ -124,6 +124,30 @@ def _run(options: argparse.Namespace) -> int:
             if best is not None:
                 failed |= _train_best(search, tuple(best.items()), options.best_out, best_seeds)
     return EXIT_FAILED_CELLS if failed else 0
+
+
+def _searches(study: Study, vary: Sequence[str]) -> list[Search]:
+    """One a method.
+
+    Raises:
+        UserError: none of them reads a setting that is to be varied, so that nothing would be.
+    """
+    from zoo.changes import read_by
+
+    text = study.text(study.corpora[0], 0)
+    recipes = {name: study.settings(study.archs[0], name, text).recipe for name in study.recipes}
+    searches = [
+        Search(study.changed({"recipes": (name,)}), name, grid_of(name, vary, recipe))
+        for name, recipe in recipes.items()
+    ]
+    for name in _grid(vary):
+        if not any(name in search.grid for search in searches):
+            read = sorted(set().union(*map(read_by, recipes.values())))
+            raise UserError(
+                f"--vary {name}: none of the methods of this run ({', '.join(recipes)}) reads it; expected "
+                f"{one_of(name, read)}"
+            )
+    return searches
 
 
 def _check(searches: Sequence[Search], best_out: Path | None, best_seeds: Sequence[int]) -> None:

@@ -2,5 +2,6 @@
 
 network      a trained model with what it needs to read a text
 folder       a network as a folder: one JSON file, one of weights, no pickle
+seen         which texts it was trained on, as hashes
 estimator    `TextClassifier`, for scikit-learn's users
 """

@@ -28,6 +28,7 @@ from zoo.classifier.families import Order
 from zoo.classifier.folder import check_place
 from zoo.classifier.inputs import InputError, labels_of, texts_of
 from zoo.classifier.network import Network, family_of, threads
+from zoo.classifier.seen import Seen
 from zoo.core.command import duration, status
 from zoo.text import RawCorpus, Rows
 from zoo.text.parts import Cuts
@@ -165,7 +166,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(f"the training failed: {reason}; expected other settings") from None
         finally:
             say("")
-        self._take(Network.of(made, self.recipe, classes, {**given, "random_state": seed}))
+        seen = Seen.of(raw, settings.text, cuts)  # type: ignore[arg-type]
+        self._take(Network.of(made, self.recipe, classes, {**given, "random_state": seed}, seen))
         return self
 
     def _take(self, network: Network) -> None:
@@ -195,7 +197,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
     # --- keeping ------------------------------------------------------------------------------------------
 
     def save(self, folder: str | PathLike[str]) -> Path:
-        """Write `folder`: `model.json` and `weights.safetensors`; a model that it holds is replaced.
+        """Write `folder`: `model.json` and the files that it names; a model that it holds is replaced.
 
         Raises:
             NotFittedError: not trained yet.

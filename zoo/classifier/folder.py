@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, check_name
 from zoo.core.identity import canonical_json, plain
 
 WHAT = "uegr text classifier"
@@ -24,6 +24,7 @@ _OURS = "expected a folder that TextClassifier.save, zoo.fit or zoo.ablate --sav
 
 def check_place(folder: Path) -> None:
     """Raise `UserError` where `write` would: cheap, so that nobody trains for nothing."""
+    check_name(folder)
     if folder.is_symlink() and not folder.exists():
         raise UserError(f"{folder}: a link that leads nowhere; expected a new folder")
     if folder.exists() and not folder.is_dir():
@@ -85,7 +86,7 @@ def _put(new: Path, place: Path, old: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The values of a folder, every byte of all its files checked.
+    """The values of a folder, every byte of all its files checked; `files` has their names.
 
     Raises:
         UserError: no such folder, not one of ours, damaged, or of a newer version.
@@ -105,7 +106,7 @@ def read(folder: Path) -> dict[str, Any]:
             raise UserError(f"{folder / name}: cannot be read ({error.strerror}); {_OURS}") from None
         if found != expected:
             raise UserError(f"{folder / name}: damaged (its checksum is not that of {MODEL}); {_OURS}")
-    return values
+    return {**values, "files": list(files)}
 
 
 def _values(folder: Path) -> dict[str, Any]:

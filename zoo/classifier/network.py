@@ -18,6 +18,7 @@ import torch
 
 from zoo.classifier.families import Family, Made, Reader
 from zoo.classifier.folder import read, write
+from zoo.classifier.seen import SEEN, Seen
 from zoo.core.errors import UserError
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup
@@ -52,12 +53,13 @@ class About:
 
 @dataclass(frozen=True)
 class Network:
-    """classes: (C,) their names, in the order of the logits."""
+    """classes: (C,) their names, in the order of the logits. seen: None where that is not known."""
 
     model: Any  # the family's kind of model, on the CPU
     reader: Reader
     classes: np.ndarray
     about: About
+    seen: Seen | None = None
 
     @classmethod
     def of(
@@ -66,10 +68,12 @@ class Network:
         recipe: str,
         classes: np.ndarray | None = None,
         estimator: Mapping[str, Any] | None = None,
+        seen: Seen | None = None,
     ) -> Network:
         """That of a training.
 
-        classes: (C,) their names; None: those of the corpus.
+        classes: (C,) their names; None: those of the corpus. seen: of a cell none, as its corpus decides what
+        it may be judged by.
         """
         names = np.array(made.labels) if classes is None else classes
         about = About(
@@ -78,7 +82,7 @@ class Network:
             asdict(machine(made.device)), made_by(), versions(),
             datetime.now(UTC).isoformat(timespec="seconds"), estimator or {},
         )  # fmt: skip
-        return cls(made.model, made.reader, names, about)
+        return cls(made.model, made.reader, names, about, seen)
 
     def probabilities(self, texts: Sequence[str], device: torch.device | str = "cpu") -> np.ndarray:
         """(n, C) class probabilities of n texts in double precision; rows sum to 1.
@@ -104,7 +108,13 @@ class Network:
         }
         values["reader"] |= self.reader.as_json()
         labels, family = [str(name) for name in self.classes.tolist()], family_of(self.about.arch)
-        write(folder, values, lambda place: family.write(self.model, self.reader, labels, place))
+
+        def put(place: Path) -> None:
+            family.write(self.model, self.reader, labels, place)
+            if self.seen is not None:
+                self.seen.write(place)
+
+        write(folder, values, put)
 
     @classmethod
     def load(cls, folder: Path) -> tuple[Network, list[str]]:
@@ -115,6 +125,8 @@ class Network:
         """
         values = read(folder)
         try:
+            # Folders of earlier versions lack it, and what is not named there has not been checked.
+            seen = Seen.read(folder) if SEEN in values.pop("files") else None
             classes, own = values.pop("classes"), dict(values.pop("reader"))
             kind, fingerprint = own.pop("kind"), own.pop("fingerprint")
             names = np.array(classes["names"], np.dtype(classes["dtype"]))
@@ -133,7 +145,7 @@ class Network:
                 f"{folder}: the tokeniser here cuts texts otherwise than the one that it was trained with, "
                 "so that predictions may be worse; expected the versions that model.json names"
             )
-        return cls(model, reader, names, about), notes
+        return cls(model, reader, names, about, seen), notes
 
 
 def family_of(arch: str) -> Family:

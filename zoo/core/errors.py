@@ -34,6 +34,14 @@ def not_installed(error: ModuleNotFoundError) -> UserError | None:
     return UserError(f"{package} is not installed; expected the extra zoo: pip install 'uegr[zoo]'")
 
 
+def check_name(path: Path) -> None:
+    """Raise `UserError` for the name of a folder to write to that is not UTF-8: pages and figures show it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: its name is not UTF-8; expected one that is") from None
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Writes of `path` inside the block. Raises `UserError` where the system refuses one."""

@@ -16,7 +16,7 @@ from zoo.training.baseline import BaselineSettings
 from zoo.training.settings import CellSettings
 
 # (event, job number, payload): "start" {}, "resumed" {share}, "epoch" {share, entry},
-# "done" {accuracy, seconds}, "failed" {reason}, "paused" {}
+# "done" {accuracy, seconds}, "failed" {reason}, "paused" {}, "waiting" {cells: the numbers of those left}
 Event = tuple[str, int, dict[str, Any]]
 Send = Callable[[Event], None]
 

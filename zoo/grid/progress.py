@@ -65,6 +65,7 @@ class GridProgress:
         self.numbers = {n for n, job in enumerate(jobs) if job.id in wanted}
         self.finished: set[int] = set()
         self.remaining = Remaining({n: jobs[n] for n in self.numbers}, clock, together)
+        self.waited = False
         self.bars: dict[int, Any] = {}
         self.width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
         numbers = sorted(self.numbers)
@@ -100,6 +101,9 @@ class GridProgress:
     def send(self, event: Event) -> None:
         """Take one event of a worker. A cell counts once, whoever tells that it has ended."""
         kind, number, payload = event
+        if kind == "waiting":
+            self._wait(payload["cells"])
+            return
         if number in self.finished:
             return
         self.remaining.take(kind, number, payload.get("share", 0.0), payload.get("seconds", 0.0))
@@ -112,6 +116,13 @@ class GridProgress:
             self._forget(number)
         elif self.rich is not None:
             self._bar(number, payload)
+
+    def _wait(self, cells: Sequence[int]) -> None:
+        """Say once that nothing goes on here. What a worker of this run is in, is no reason to wait."""
+        others = [n for n in cells if n not in self.finished and n not in self.remaining.running]
+        if others and not self.waited:
+            self.waited = True
+            self._say(f"{len(others)} cells are claimed by other runners; waiting")
 
     def _line(self, number: int, kind: str, payload: dict[str, Any]) -> str:
         counter = self._counter()

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from zoo.core.errors import UserError, write_through
+from zoo.core.errors import UserError, check_name, write_through
 from zoo.core.identity import SCHEMA, plain
 from zoo.core.result import Result, Shared
 from zoo.core.result_check import REMEDY
@@ -33,11 +33,12 @@ class Store:
     """The results of a grid in one folder. The folder is made when something is first written or claimed.
 
     Raises:
-        UserError: the folder, or one that it would lie in, is a file.
+        UserError: the folder, or one that it would lie in, is a file; or its name is not UTF-8.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        check_name(self.folder)
         for path in (self.folder, *self.folder.parents):
             if path.exists() and not path.is_dir():
                 where = "" if path == self.folder else f"{self.folder}: "

@@ -54,6 +54,7 @@ def work(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> N
 def _walk(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> None:
     store = Store(places.out)
     numbers = {job.id: n for n, job in enumerate(jobs)}
+    before: list[int] = []  # what others held half a second ago
     while True:
         left = [(n, job) for n, job in enumerate(jobs) if not store.settled(job.id, pending)]
         if not left:
@@ -77,6 +78,10 @@ def _walk(jobs: Sequence[Job], places: Places, send: Send, pending: Pending) -> 
                         send(("paused", each, {}))
                     return
         if not progressed:
+            held = [number for number, _ in left]
+            if held == before:  # by now a worker beside this one has told of what it had just claimed
+                send(("waiting", held[0], {"cells": held}))
+            before = held
             with aside():
                 time.sleep(0.5)  # others hold all that is left; take over what they drop
 

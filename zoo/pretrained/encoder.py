@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.core.errors import UserError
 from zoo.pretrained.folders import config_of
 from zoo.text.examples import Part
+from zoo.text.normalise import SURROGATES
 
 Inputs = dict[str, Tensor]
 
@@ -75,8 +76,9 @@ class Encoder:
             )
         if not len(part):
             return Encoded({"input_ids": []}, part.labels)  # a tokeniser takes no empty list
-        pairs = part.pairs or None
-        found = self.tokeniser(part.texts, pairs, truncation=True, max_length=max_length, padding=False)
+        # As `normalise` does it; a tokeniser takes no text that is not Unicode.
+        texts, pairs = ([SURROGATES.sub(" ", text) for text in own] for own in (part.texts, part.pairs))
+        found = self.tokeniser(texts, pairs or None, truncation=True, max_length=max_length, padding=False)
         return Encoded({name: list(found[name]) for name in found}, part.labels)
 
     def batch(self, encoded: Encoded, rows: Sequence[int] | np.ndarray, device: torch.device) -> Inputs:

@@ -39,6 +39,8 @@ from zoo.text.sources.columns import Asked
 from zoo.text.sources.find import find_source
 from zoo.training.environment import machine, made_by, versions
 
+MOST_SEEN = 0.5  # of the texts that a model is judged by: corpora have repeats, files of other rows have few
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -111,14 +113,19 @@ class Kept:
         if not self.network.about.estimator:
             return self._parts_of_cell()
         own = self.raw.parts
-        if "test" not in own:
-            self._refuse_training_rows()
-        parts = {"test": self._part(self.raw, "test" if "test" in own else "train")}
+        test = "test" if "test" in own else "train"
+        self._refuse_seen(test)
+        parts = {"test": self._part(self.raw, test)}
         if self.sources.validation:
             other = self.sources.read(self.sources.validation)
             parts["validation"] = self._part(other, next(iter(other.parts)))
         elif "validation" in own:
             parts["validation"] = self._part(self.raw, "validation")
+        if self.network.seen is not None and "validation" in parts:
+            # Those that chose its epoch are what a temperature is meant to be fitted on.
+            texts = parts["validation"].texts
+            if count := self.network.seen.count(texts, in_validation=False):
+                say(f"{self.name}: temperature from {len(texts):,} texts, {count:,} of them trained on")
         return parts
 
     def _key(self, parts: Mapping[str, Part]) -> str:
@@ -149,8 +156,27 @@ class Kept:
         }
         return {part: self._part(replace(self.raw, parts=whole), part) for part in whole}
 
+    def _refuse_seen(self, part: str) -> None:
+        """Raise `UserError` where the model has seen half of the texts or more; say so where it has some."""
+        if (seen := self.network.seen) is None:
+            if part == "train":
+                self._refuse_training_rows()
+            return
+        texts = self.raw.parts[part].texts
+        if not (count := seen.count(texts)):
+            return
+        if count >= MOST_SEEN * len(texts):
+            raise UserError(
+                f"{self.sources.data}: {self.path} was trained on these rows, or its epoch chosen by them "
+                f"({count:,} of {len(texts):,}); expected others"
+            )
+        say(f"{self.name}: has seen {count:,} of the {len(texts):,} texts in its training")
+
     def _refuse_training_rows(self) -> None:
-        """Raise `UserError` where the one file of rows is what the model was fitted on."""
+        """Raise `UserError` where the one file of rows is, as a whole, what the model was fitted on.
+
+        For folders of earlier versions, which say no more of its texts.
+        """
         about = self.network.about
         cuts = Cuts(False, about.estimator.get("validation_fraction", 0.1))
         cut = choose_examples if is_pretrained(about.arch) else prepare

@@ -11,6 +11,7 @@ from zoo.core.cards import is_known
 from zoo.core.command import EXIT_INTERRUPTED, EXIT_OUT_OF_TIME, end_of, say
 from zoo.core.errors import OutOfTime, UserError
 from zoo.core.result import Result
+from zoo.evidence.settings import ABSENT, as_read, shown
 from zoo.grid.engines import engine_of
 from zoo.grid.engines.engine import Engine
 from zoo.grid.fits import check_fits
@@ -169,7 +170,34 @@ def of_jobs(study: Study, jobs: Sequence[Job]) -> Plan:
 
     pending = Store(places.out).pending([job.id for job in jobs], counts)
     workers = workers_of(study, places)
-    return Plan(places, jobs, workers, pending, 0 if rerun_foreign else foreign, engine)
+    planned = Plan(places, jobs, workers, pending, 0 if rerun_foreign else foreign, engine)
+    _check_alone(planned)
+    return planned
+
+
+def _check_alone(planned: Plan) -> None:
+    """What no report could tell apart is found out before training: a corpus that has changed, or has a twin.
+
+    Raises:
+        UserError: the folder has a result of a cell to run, under the same settings, from other data.
+    """
+    store, own = Store(planned.places.out), {job.id for job in planned.jobs}
+    # The last part of a cell's name is the hash of all that decides it.
+    alike = {job.id.rpartition("-")[0] for job in planned.missing}
+    others = [name for name in store.names() if name not in own and name.rpartition("-")[0] in alike]
+    there = {(result.cell, _told_by(result)): result.id for result in store.read_all(others)}
+    for job in planned.missing:
+        if other := there.get((job.cell, _told_by(job.head))):
+            raise UserError(
+                f"{store.folder}: has {other}, of the same names and settings, but from other data than "
+                f"{job.source}; expected --out with another folder"
+            )
+
+
+def _told_by(result: Result) -> frozenset[tuple[str, str]]:
+    """What tells results of one cell apart in a report (`zoo.evidence.cells`): settings, as they are read."""
+    named = {name: shown(value) for name, value in as_read(result.settings).items()}
+    return frozenset((name, value) for name, value in named.items() if value != ABSENT)
 
 
 def _processor(places: Places) -> str | None:
@@ -192,11 +220,13 @@ def run_plan(planned: Plan) -> None:
             f"{planned.foreign} finished cells were made on another kind of processor than this one and are "
             "used as they are; --rerun-foreign runs them again here"
         )
-    if without := sum(_lacks_model(planned, job) for job in planned.jobs):
-        say(
-            f"{without} finished cells were run without --save-models and have no saved network; in another "
-            "--out they are run again"
-        )
+    kept = {
+        "--save-models and have no saved network": planned.places.model,
+        "--keep-weights and have no kept weights": planned.places.weights,
+    }
+    for what, place in kept.items():
+        if without := sum(_lacks(place(job.id), job, planned) for job in planned.jobs):
+            say(f"{without} finished cells were run without {what}; in another --out they are run again")
     if planned.pending:
         Store(planned.places.out).make()
     # Elsewhere cells are not all seen to start, so how many run at a time is taken from the plan.
@@ -212,9 +242,9 @@ def run_plan(planned: Plan) -> None:
         )
 
 
-def _lacks_model(planned: Plan, job: Job) -> bool:
-    folder = planned.places.model(job.id)
-    return folder is not None and not (job.is_reference or job.id in planned.pending or folder.is_dir())
+def _lacks(place: Path | None, job: Job, planned: Plan) -> bool:
+    """Whether a finished cell of a network has nothing there, where it is wanted."""
+    return place is not None and not (job.is_reference or job.id in planned.pending or place.exists())
 
 
 def stopped(planned: Plan) -> int:

@@ -252,12 +252,16 @@ class Study:
     def from_json(cls, values: Any) -> Self:
         """The study of `as_json`; what is absent has its default, or the preset's.
 
+        What `--dry-run --json` and `--json` print has the study as one of its parts: it is taken as well.
+
         Raises:
             UserError: see the class.
         """
         parts = ("preset", "recipe_preset", "axes", "changes", "places")
         if not isinstance(values, Mapping):
             raise UserError(f"expected an object with some of {', '.join(parts)}")
+        if "study" in values and not set(values) & set(parts):
+            return cls.from_json(values["study"])
         for name, value in values.items():
             if name not in parts:
                 raise UserError(f"unknown part {name!r}: expected {one_of(name, parts)}")
@@ -292,7 +296,8 @@ class Study:
 
     def write(self, folder: Path) -> Path:
         """Keep it in `folder/studies`, under a name that only the same study has."""
-        text = json.dumps(self.as_json(), ensure_ascii=False, indent=1) + "\n"
+        # In ASCII, as the name of a file need not be UTF-8.
+        text = json.dumps(self.as_json(), indent=1) + "\n"
         path = folder / "studies" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

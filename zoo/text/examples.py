@@ -174,7 +174,7 @@ def _repeats(keys: Sequence[str], chosen: dict[str, np.ndarray]) -> list[str]:
 
 
 def _fingerprint(labels: tuple[str, ...], measure: str, parts: dict[str, Part]) -> str:
-    digest = hashlib.sha256("\n".join((*labels, measure)).encode())
+    digest = hashlib.sha256("\n".join((*labels, measure)).encode("utf-8", "surrogatepass"))
     for name in sorted(parts):
         part = parts[name]
         digest.update(f"\0{name}\0".encode())

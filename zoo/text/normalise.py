@@ -11,7 +11,8 @@ from hashlib import blake2b
 _INVISIBLE = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff]"
 )
-# Control characters and lone surrogates (a JSON string can hold them) become a space.
+SURROGATES = re.compile("[\ud800-\udfff]")  # lone ones: a JSON string can hold them
+# Control characters and lone surrogates become a space.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
@@ -19,7 +20,11 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _BARE_ENTITY = re.compile(r"(?<![&\w])(#\d{2,4}|quot|amp|lt|gt|nbsp);")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _SPACE = re.compile(r"\s+")
-_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+# Combining marks, all but selectors of variants. To `re` they end a word, but in many scripts they are vowels
+# of it (Hindi, Thai): without them other words would be the same.
+_MARKS = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c) in ("Mn", "Mc"))
+WORD = rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*"
+_WORD = re.compile(WORD)
 _ASCII_NOT_ALPHANUMERIC = bytes(b for b in range(128) if not chr(b).isalnum())
 
 # No text needs more characters than this per kept token: very long texts are cut before they are tokenised.
@@ -55,11 +60,12 @@ def paragraphs(text: str, language: str, max_length: int) -> list[str]:
 def duplicate_key(text: str) -> bytes:
     """Return 16 bytes, equal for texts with the same letters and digits, whatever case, width or spacing.
 
-    A text without letters and digits (an emoji, "?!") is compared as it stands, without its white space.
+    The marks on a letter are part of it. A text without letters and digits (an emoji, "?!") is compared as it
+    stands, without its white space.
     """
     text = normalise(text).casefold()
     if text.isascii():
         letters = text.encode("ascii").translate(None, _ASCII_NOT_ALPHANUMERIC)
     else:
-        letters = _NOT_ALPHANUMERIC.sub("", text).encode()
+        letters = "".join(_WORD.findall(text)).encode()
     return blake2b(letters or b"\0" + _SPACE.sub("", text).encode(), digest_size=16).digest()

@@ -14,13 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from zoo.core.errors import UserError
-from zoo.text.normalise import paragraphs
+from zoo.text.normalise import WORD, paragraphs
 from zoo.text.settings import Report
 
 # Words, numbers, initials ("u.s."), the contractions of the Penn Treebank ("n't", "'s": GloVe has them so),
 # emoji, and the marks that carry tone or end a sentence. Other punctuation is dropped.
 _WORD = re.compile(
-    r"n't\b|'(?:s|re|ve|ll|d|m)\b|\d+(?:[.,]\d+)+|(?:[^\W\d_]\.){2,}|[^\W_]+|\.{3}|[.!?]"
+    rf"n't\b|'(?:s|re|ve|ll|d|m)\b|\d+(?:[.,]\d+)+|(?:[^\W\d_]\.){{2,}}|{WORD}|\.{{3}}|[.!?]"
     "|[\u2600-\u27bf\U0001f000-\U0001faff]"
 )
 _DOTS = re.compile(r"\.{2,}")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from process import python_process
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save
 
 from moods import SMALL, moods
@@ -21,7 +22,9 @@ from uegr import TextClassifier
 from zoo.classifier import folder as folders
 from zoo.classifier.folder import MODEL, WEIGHTS, check_place
 from zoo.classifier.network import Network
+from zoo.classifier.seen import SEEN
 from zoo.core.errors import UserError
+from zoo.text.normalise import duplicate_key
 
 UNSEEN = moods(40, seed=9)[0]
 
@@ -87,7 +90,7 @@ def test_classes_come_back_as_they_were(names: list[Any], tmp_path: Path) -> Non
 
 def test_it_says_where_it_comes_from(saved: Path) -> None:
     values = json.loads((saved / MODEL).read_text("utf-8"))
-    assert sorted(os.listdir(saved)) == [MODEL, WEIGHTS]
+    assert sorted(os.listdir(saved)) == [MODEL, SEEN, WEIGHTS]
     assert values["data"]["train_rows"] == 135
     assert len(values["data"]["fingerprint"]) == 16
     assert values["classes"]["names"] == ["bad", "fine", "so"]
@@ -107,6 +110,33 @@ def test_a_folder_of_the_first_format_is_read(fitted: TextClassifier, saved: Pat
     flipped(saved / WEIGHTS, 0.5)
     with pytest.raises(UserError, match="damaged"):
         TextClassifier.load(saved)
+
+
+def test_it_knows_which_texts_it_has_seen(fitted: TextClassifier, saved: Path, tmp_path: Path) -> None:
+    """Those of the training and those that chose the epoch, whatever their case and punctuation."""
+    texts = moods(150)[0]
+    distinct = {duplicate_key(text) for text in texts}
+    seen = Network.load(saved)[0].seen
+    assert seen is not None
+    assert len(seen.train) + len(seen.validation) == len(distinct)
+    assert np.all(np.diff(seen.train.astype(object)) > 0)
+    assert seen.count(text.upper() + "!" for text in texts) == 150
+    assert 0 < seen.count(texts, in_validation=False) < 150
+    assert seen.count(["never said", *texts[:2], *texts[:1], ""]) == 3
+    assert sum(map(len, vars(fitted.network_.seen).values())) == len(distinct)
+    without = TextClassifier(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(*moods(30))
+    again = Network.load(without.save(tmp_path / "without"))[0].seen
+    assert again is not None
+    assert (len(again.validation), again.count(moods(30)[0])) == (0, 30)
+
+
+def test_a_folder_of_an_earlier_version_does_not_say(saved: Path, tmp_path: Path) -> None:
+    """A file that `model.json` does not name has not been checked, and is not read."""
+    resigned(saved, lambda values: values["files"].pop(SEEN))
+    (saved / SEEN).write_bytes(b"not ours")
+    loaded = TextClassifier.load(saved)
+    assert loaded.network_.seen is None
+    assert sorted(os.listdir(loaded.save(tmp_path / "again"))) == [MODEL, WEIGHTS]
 
 
 # --- places -----------------------------------------------------------------------------------------------
@@ -141,6 +171,12 @@ def test_what_we_did_not_make_is_kept(
     for call in (lambda: fitted.save(place), lambda: check_place(place)):
         with pytest.raises(UserError, match=message):
             call()
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_the_training(tmp_path: Path) -> None:
+    """It could not be printed afterwards."""
+    with pytest.raises(UserError, match="its name is not UTF-8; expected one that is"):
+        check_place(tmp_path / "caf\udce9")
 
 
 def test_a_failure_leaves_the_old_model(
@@ -205,6 +241,13 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
+def hashes(folder: Path, **arrays: np.ndarray) -> None:
+    """Other hashes, signed as ours."""
+    data = save_arrays(arrays)
+    (folder / SEEN).write_bytes(data)
+    resigned(folder, lambda values: values["files"].update({SEEN: hashlib.sha256(data).hexdigest()}))
+
+
 def in_json(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     return lambda folder: resigned(folder, change)
 
@@ -213,6 +256,7 @@ def in_weights(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[P
     return lambda folder: weights(folder, change)
 
 
+HASHES = np.arange(3, dtype=np.uint64)
 SIZE = "do not fit together .*size mismatch"
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no folder": (shutil.rmtree, "no such folder; expected a folder that TextClassifier.save"),
@@ -223,6 +267,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights' first bit": (lambda p: flipped(p / WEIGHTS, 0), f"{WEIGHTS}: damaged"),
     "weights' last bit": (lambda p: flipped(p / WEIGHTS, 1), f"{WEIGHTS}: damaged"),
     "weights in the middle": (lambda p: flipped(p / WEIGHTS, 0.5), f"{WEIGHTS}: damaged"),
+    "hashes cut": (lambda p: cut(p / SEEN), f"{SEEN}: damaged"),
+    "no hashes": (lambda p: (p / SEEN).unlink(), f"holds no {SEEN}"),
+    "hashes of one part": (lambda p: hashes(p, train=HASHES), f"{SEEN} has no hashes"),
+    "hashes of another kind": (lambda p: hashes(p, train=HASHES, validation=HASHES * 0.5), f"{SEEN} has no"),
     "json cut": (lambda p: cut(p / MODEL), f"{MODEL}: damaged, not JSON"),
     "json no text": (lambda p: (p / MODEL).write_bytes(b"\xff\xfe"), f"{MODEL}: damaged, not JSON"),
     "json deep": (lambda p: (p / MODEL).write_text("[" * 100_000), f"{MODEL}: damaged, not JSON"),

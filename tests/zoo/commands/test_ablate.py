@@ -66,6 +66,10 @@ def test_dry_run_lists_the_cells_and_trains_nothing(base: list[str], tmp_path: P
     study.write_text(json.dumps(answer["study"]))
     again = json.loads(run(["--study", str(study), "--dry-run", "--json"], capsys)[1])
     assert (again["study"], again["cells"]) == (answer["study"], answer["cells"])
+    # As it was printed too: `... --dry-run --json > study.json`.
+    study.write_text(json.dumps(answer))
+    whole = json.loads(run(["--study", str(study), "--dry-run", "--json"], capsys)[1])
+    assert (whole["study"], whole["cells"]) == (answer["study"], answer["cells"])
 
 
 def test_report_and_show_read_the_folder(base: list[str], tmp_path: Path, capsys) -> None:

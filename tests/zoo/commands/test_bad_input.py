@@ -251,6 +251,7 @@ ROWS = [
     ("tune", "--vary learning_rate=-1", "learning_rate=-1.0: expected a number above 0"),
     ("tune", "--vary alpha=1 alpha=2", "--vary alpha=2: alpha is varied already"),
     ("tune", "--vary hidden=4 --arch textcnn", "hidden: none of the models"),
+    ("tune", "--vary alpha=1,2 --recipe dropout", r"--vary alpha: none of the methods of this run \(dropout"),
     ("tune", "--seeds 0 --best-out best", "--best-seeds 0: also a seed of the search"),
     ("tune", "--best-seeds 3", "--best-seeds without --best-out"),
     ("tune", "--best-out best --best-seeds -1", "seeds=-1"),

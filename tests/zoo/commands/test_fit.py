@@ -99,6 +99,15 @@ def test_fit_is_the_estimators_fit(run: Run, place: Path) -> None:
     assert np.array_equal(TextClassifier.load(place / "model").predict_proba(texts), ours)
 
 
+def test_the_working_folder_may_get_the_model(run: Run, place: Path, monkeypatch: Any) -> None:
+    """It has no name where it is called "."; the state of a training lies beside it, under its own."""
+    (place / "here").mkdir()
+    monkeypatch.chdir(place / "here")
+    assert run(fit.main, "../moods.csv", "--out", ".", *SMALL)[0] == 0
+    monkeypatch.chdir(place)
+    assert run(predict.main, "here", given=b"good")[0] == 0
+
+
 def test_a_folder_of_parts_is_read_as_the_comparison_reads_it(run: Run, place: Path) -> None:
     """The validation part is the published one, and the test part is read once, at the end."""
     code, out, _ = run(fit.main, "parts", "--out", "of-parts", "--json", *SMALL)
@@ -108,6 +117,20 @@ def test_a_folder_of_parts_is_read_as_the_comparison_reads_it(run: Run, place: P
     texts, labels = moods(45, seed=1)
     assert found["test_accuracy"] == TextClassifier.load(place / "of-parts").score(texts, labels)
     assert found["classes"] == ["bad", "fine", "so"]
+
+
+def test_a_dev_part_without_a_test_part_chooses_the_epoch(run: Run, place: Path, tmp_path: Path) -> None:
+    """No test part is made up; a file named by --validation is said to stand in its place."""
+    shutil.copytree(place / "parts", tmp_path / "two")
+    (tmp_path / "two" / "test.jsonl").unlink()
+    words = [str(tmp_path / "two"), "--out", str(tmp_path / "m"), "--json", *SMALL]
+    found = json.loads(run(fit.main, *words)[1])
+    assert (found["train_rows"], found["validation_rows"], found["test_rows"]) == (90, 30, 0)
+    assert found["test_accuracy"] is None
+    assert found["notes"] == []
+    found = json.loads(run(fit.main, *words, "--validation", "moods.csv")[1])
+    assert (found["train_rows"], found["validation_rows"], found["test_rows"]) == (90, 150, 0)
+    assert "validation: the 30 rows of the corpus not read, those of --validation are" in found["notes"]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +174,14 @@ def test_json_has_every_probability(run: Run, place: Path) -> None:
         answer = json.loads(line)
         assert answer["probabilities"] == dict(zip(["bad", "fine", "so"], row.tolist(), strict=True))
         assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+def test_a_class_of_half_a_character_is_said_as_json_says_it() -> None:
+    """Files with one are refused, but an estimator may have been given it."""
+    network: Any = SimpleNamespace(classes=np.array(["ä", "b\ud83d"]))
+    said = predict._Answers(network, as_json=True).to(np.array([[0.25, 0.75]]), None)
+    assert json.loads(said.encode()) == {"label": "b\ud83d", "probabilities": {"ä": 0.25, "b\ud83d": 0.75}}
+    assert "ä" in said
 
 
 @pytest.mark.parametrize(
@@ -207,10 +238,13 @@ def test_a_cell_of_a_comparison_can_be_used(run: Run, place: Path, tmp_path: Pat
     ]  # fmt: skip
     assert run(ablate.main, *base)[0] == 0
     code, _, err = run(ablate.main, *base, "--save-models")
-    assert (code, "1 finished cells were run without --save-models" in err) == (0, True)
+    assert (code, "1 finished cells were run without --save-models and have no saved" in err) == (0, True)
+    code, _, err = run(ablate.main, *base, "--keep-weights")
+    assert (code, "1 finished cells were run without --keep-weights and have no kept" in err) == (0, True)
     shutil.rmtree(tmp_path / "out")
     code, _, err = run(ablate.main, *base, "--save-models", "--keep-weights")
-    assert (code, "without --save-models" in err) == (0, False)
+    assert (code, "without" in err) == (0, False)
+    assert "without" not in run(ablate.main, *base, "--keep-weights")[2]
     (folder,) = (tmp_path / "out" / "models").iterdir()
     result = Store(tmp_path / "out").read(folder.name)
     texts = load_texts("parts", TextSettings(), cache_dir=tmp_path / "cache")["test"].texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ import pytest
 from moods import SMALL as ESTIMATOR
 from moods import moods
 from uegr import TextClassifier
-from zoo import robust
+from zoo import fit, robust
+from zoo.classifier.network import Network
 
 QUICK = [
     "--set", "rows=10", "strengths=0.05", "norms=0.5", "pgd_steps=2", "text_rows=4", "queries=12",
@@ -98,7 +100,7 @@ def test_a_cell_is_judged_by_its_own_test_part(base: list[str], tmp_path: Path, 
 @pytest.mark.parametrize(
     ("data", "more", "said"),
     [
-        ("seen.csv", [], "was trained on these rows; expected others"),
+        ("seen.csv", [], "was trained on these rows, or its epoch chosen by them (120 of 120); expected"),
         ("nowhere.csv", [], "no such corpus or path"),
         ("other.csv", ["--set", "row=3"], "unknown measurement setting 'row'"),
         ("other.csv", ["--like", "glue_rte", "--set", "neighbours=nowhere.txt"], "nowhere.txt: no such file"),
@@ -113,6 +115,48 @@ def test_mistakes_are_one_line(
     assert robust.main([*line, *QUICK, *more]) == 2
     err = capsys.readouterr().err.splitlines()
     assert said in err[-1]
+
+
+@pytest.mark.parametrize("rows", ["train", "half", "validation"])
+def test_what_a_model_has_seen_is_refused_in_any_file(
+    rows: str, places: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """A part of the training file, or that of --validation, is no fingerprint of its rows."""
+    texts, labels = (list(map(str, own)) for own in moods(160))
+    table(tmp_path / "train.csv", texts[:100], labels[:100])
+    table(tmp_path / "validation.csv", texts[100:120], labels[100:120])
+    table(tmp_path / "half.csv", [*texts[:20], *texts[120:140]], [*labels[:20], *labels[120:140]])
+    words = [str(tmp_path / "train.csv"), "--validation", str(tmp_path / "validation.csv")]
+    assert fit.main([*words, "--out", str(tmp_path / "m"), "--set", "epochs=1", "embedding=8"]) == 0
+    capsys.readouterr()
+    code, _, err = run([str(tmp_path / "m"), "--data", str(tmp_path / f"{rows}.csv")], capsys)
+    count = {"train": "100 of 100", "half": "20 of 40", "validation": "20 of 20"}[rows]
+    assert code == 2
+    assert f"was trained on these rows, or its epoch chosen by them ({count}); expected others" in err
+
+
+def test_few_texts_that_a_model_has_seen_are_counted(places: Path, tmp_path: Path, capsys: Capture) -> None:
+    texts, labels = (list(map(str, own)) for own in moods(160))
+    table(tmp_path / "mixed.csv", texts[100:], labels[100:])
+    line = [str(places / "plain"), "--data", str(tmp_path / "mixed.csv"), "--cache-dir", str(tmp_path)]
+    code, _, err = run([*line, "--validation", str(places / "seen.csv")], capsys)
+    trained = Network.load(places / "plain")[0].seen.count(texts[:120], in_validation=False)
+    assert code == 0
+    assert "plain: has seen 20 of the 60 texts in its training" in err
+    assert f"plain: temperature from 120 texts, {trained} of them trained on" in err
+    assert 100 <= trained < 120
+
+
+def test_of_a_model_that_does_not_say_the_rows_are_compared_as_a_whole(
+    places: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """As folders of earlier versions."""
+    network, _ = Network.load(places / "plain")
+    replace(network, seen=None).save(tmp_path / "older")
+    line = [str(tmp_path / "older"), "--cache-dir", str(tmp_path), "--data"]
+    code, _, err = run([*line, str(places / "seen.csv")], capsys)
+    assert (code, "older was trained on these rows; expected others" in err) == (2, True)
+    assert run([*line, str(places / "other.csv")], capsys)[0] == 0
 
 
 def test_a_model_named_twice_and_one_that_is_none(places: Path, capsys: Capture) -> None:

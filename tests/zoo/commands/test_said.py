@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_json_has_what_a_program_needs_and_no_rows_of_classes(
         for values in (cell, cell.get("attacked") or {}):
             assert not {"predictions", "truth"} & set(values)
     assert {Path(path).name for path in answer["written"]} >= {"table.md", "table.tex", "table.csv"}
+
+
+def test_the_table_is_shown_though_the_folder_has_results_of_which_no_report_can_be_made(
+    ran: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "out")
+    (first, *_) = (result for result in store.cells() if result.cell.recipe == "dropout")
+    store.write(replace(first, id=f"{first.id[:-8]}{'0' * 8}"))
+    code, out, err = said([*ran, "--recipe", "dropout"], capsys)
+    assert (code, "two results for textcnn/moods/dropout" in err) == (2, True)
+    assert "Dropout" in out
+    assert "Written" not in out
+    code, out, err = said([*ran, "--recipe", "dropout", "--json"], capsys)
+    assert (code, "two results for textcnn/moods/dropout" in err) == (2, True)
+    answer = json.loads(out)
+    assert (len(answer["cells"]), answer["written"]) == (2, [])
+    assert answer["table"]
 
 
 def test_only_the_papers_preset_has_the_papers_numbers_beside_it(

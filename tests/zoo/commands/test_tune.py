@@ -16,6 +16,7 @@ from zoo.grid import trainings
 from zoo.grid.store import Store
 from zoo.settings import PRESETS
 from zoo.studies import run
+from zoo.studies.study import Study
 from zoo.training.cell import train_cell
 from zoo.training.settings import CellFailed
 
@@ -50,6 +51,22 @@ def test_what_is_varied_fits_the_recipe() -> None:
     assert set(tune.grid_of("dropout")) == {"learning_rate", "base_rates"}
     assert set(tune.grid_of("r_at")) == {"learning_rate", "base_rates", "epsilon", "alpha"}
     assert set(tune.grid_of("uegr")) == set(tune.GRID)
+
+
+def test_what_the_study_makes_a_recipe_read_can_be_varied() -> None:
+    study = Study.of("quick", {"recipes": ("dropout",)}, changes={"dropout": "rank"})
+    (search,) = tune._searches(study, ["q_max=0.8"])
+    assert search.grid == {"q_max": ("0.8",)}
+    assert tune.grid_of("dropout", ["q_max=0.8"]) == {}
+
+
+def test_what_no_method_reads_is_not_ignored() -> None:
+    """Nothing would be varied, and the table would have the default alone."""
+    study = Study.of("quick", {"recipes": ("dropout", "standard")})
+    with pytest.raises(UserError, match=r"--vary alpha: none of .*\(dropout, standard\) reads it"):
+        tune._searches(study, ["learning_rate=0.1", "alpha=1,2"])
+    two = tune._searches(Study.of("quick", {"recipes": ("dropout", "uegr")}), ["alpha=1,2"])
+    assert [search.grid for search in two] == [{}, {"alpha": ("1", "2")}]
 
 
 def test_a_value_may_have_commas_of_its_own() -> None:

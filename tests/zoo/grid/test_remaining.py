@@ -220,3 +220,20 @@ def test_a_cell_that_pauses_is_not_running(
     assert capsys.readouterr().err == "      imdb texthan at s1 goes on next time\n"
     assert not progress.remaining.running
     assert not progress.finished
+
+
+def test_waiting_for_others_is_said_once_and_not_of_workers_of_this_run(
+    made, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [job(made, "at", seed, 10) for seed in range(4)]
+    progress = GridProgress(jobs, [one.id for one in jobs], clock)
+    for number in (0, 1):
+        progress.send(("start", number, {}))
+    progress.send(("done", 0, {"accuracy": 0.5, "seconds": 3.0}))
+    capsys.readouterr()
+    progress.send(("waiting", 0, {"cells": [0, 1]}))
+    assert capsys.readouterr().err == ""
+    for _ in range(3):
+        progress.send(("waiting", 1, {"cells": [1, 2, 3]}))
+    assert capsys.readouterr().err == "2 cells are claimed by other runners; waiting\n"
+    assert set(progress.remaining.running) == {1}

@@ -98,6 +98,8 @@ def test_a_folder_that_cannot_be_written_to_is_found_out_before_anything_runs(tm
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file; expected a folder"):
         Store(tmp_path / "file" / "below")
+    with pytest.raises(UserError, match="its name is not UTF-8; expected one that is"):
+        Store(tmp_path / "caf\udce9")
     if os.geteuid() != 0:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(UserError, match="Permission denied"):

@@ -70,6 +70,26 @@ def test_a_cell_that_another_runner_finishes_just_before_the_claim_is_not_run_ag
     assert store.done(job.id)
 
 
+def test_a_runner_that_waits_for_cells_of_others_says_so(
+    made: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For hours no line came. Half a second is no news: a worker beside it may just have begun."""
+    store, result = Store(tmp_path), made()
+    asleep: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        asleep.append(seconds)
+        if len(asleep) == 4:
+            store.write(result)
+
+    monkeypatch.setattr(worker.time, "sleep", sleep)
+    jobs = [Job(made(seed=1), None, "imdb", 1.0), Job(result, None, "imdb", 1.0)]  # type: ignore[arg-type]
+    events: list[worker.Event] = []
+    with store.claim(result.id):
+        work(jobs, Places(tmp_path), events.append, {result.id: None})
+    assert events == [("waiting", 1, {"cells": [1]})] * 3
+
+
 # --- a GPU that is lost -----------------------------------------------------------------------------------
 
 

@@ -108,7 +108,8 @@ def test_a_kept_model_of_hugging_face_is_examined_beside_one_of_the_zoo(
 ) -> None:
     tone = {"yes": "good", "no": "bad"}
     texts = [
-        f"the {WORDS[2 + i % 4]} is {tone[('yes', 'no')[i % 2]]} {WORDS[i // 3 % 10]}" for i in range(120)
+        f"{begin} {WORDS[2 + i % 4]} is {tone[('yes', 'no')[i % 2]]} {WORDS[i // 3 % 10]}"
+        for i, begin in enumerate(["the"] * 90 + ["not a"] * 30)
     ]
     labels = [("yes", "no")[i % 2] for i in range(120)]
     for name, rows in (("seen", slice(0, 90)), ("other", slice(90, None))):

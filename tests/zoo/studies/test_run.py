@@ -155,6 +155,27 @@ def test_two_corpora_of_one_name_are_refused_before_any_text_is_read(
         run.plan(small({"corpora": [str(films), str(twin)]}))
 
 
+def test_a_corpus_of_the_same_name_as_one_of_the_folders_is_refused_before_training(
+    small, films: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """An edited file, or another one of its name: no report could tell their cells apart."""
+    (tmp_path / "twin").mkdir()
+    twin = tmp_path / "twin" / "films.csv"
+    twin.write_text(films.read_text().replace("number", "count"))
+    (first,) = [job for job in ran(small()).jobs if not job.is_reference]
+    said = rf"{tmp_path}/out: has films-.*-s0-\w+, .* from other data than {twin}; expected --out"
+    with pytest.raises(UserError, match=said):
+        run.plan(small({"corpora": [str(twin)]}))
+    # Other seeds, folders and settings are no twins, nor is what a cell itself has left.
+    assert len(run.plan(small({"seeds": [1]})).pending) == 1
+    assert run.plan(small({"corpora": [str(twin)]}, out=str(tmp_path / "other"))).pending
+    (job,) = [job for job in run.jobs_of(small({"corpora": [str(twin)]})) if not job.is_reference]
+    other = run.jobs_of(small({"corpora": [str(twin)]}, changes={"filters": 5}))
+    assert run.of_jobs(small(), [one for one in other if not one.is_reference]).pending
+    Store(tmp_path / "out").write(replace(first.head, id=job.id, status="failed", reason="x"))
+    assert set(run.of_jobs(small(), [job, first]).pending) == {job.id}, "its own failure is tried again"
+
+
 @pytest.mark.parametrize(
     ("axes", "changes", "said"),
     [

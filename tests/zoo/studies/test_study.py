@@ -160,6 +160,9 @@ WRONG = [
     ({"places": "runs"}, "places is 'runs': expected an object"),
     ([], "expected an object"),
     (None, "expected an object"),
+    ({"study": 1, "cells": []}, "expected an object"),
+    ({"study": {}, "axes": {}}, "unknown part 'study'"),
+    ({"study": {"axes": {"seeds": ["a"]}}}, "axis seeds"),
 ]
 
 
@@ -268,6 +271,11 @@ def test_every_study_of_a_folder_has_a_file_of_its_own(tmp_path: Path) -> None:
     paths = [study.write(tmp_path) for study in studies]
     assert [Study.read(path) for path in paths] == studies
     assert len(set(paths)) == 2
+
+
+def test_a_study_of_a_file_whose_name_is_not_utf8_is_kept(tmp_path: Path) -> None:
+    study = Study.of("demo", {"corpora": ["caf\udce9.csv", "影评.csv"]})
+    assert Study.read(study.write(tmp_path)) == study
 
 
 def test_values_as_typed_read_back() -> None:

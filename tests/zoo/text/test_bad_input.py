@@ -37,6 +37,10 @@ BAD_JSONL = {
     ),
     "text is no string": (GOOD + b'{"text": 5, "label": "pos"}\n', "line 3: text is int; expected a string"),
     "label is no string": (GOOD + b'{"text": "x", "label": [1]}\n', "line 3: label is list"),
+    "half a character in the label": (
+        GOOD + b'{"text": "x", "label": "p\\ud83d"}\n',
+        r"line 3: label 'p\\ud83d' has half a character \(a lone surrogate\); expected Unicode",
+    ),
     "sentence pairs": (
         b'{"text": "x", "text_pair": "y", "label": "a"}\n{"text": "x", "text_pair": "y", "label": "b"}\n',
         "rows are sentence pairs .*or --arch hf:FOLDER",

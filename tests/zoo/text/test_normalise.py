@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,10 +63,23 @@ def test_key_ignores_case_space_and_punctuation(words: list[str]) -> None:
 @given(st.text(), st.text())
 def test_key_tells_different_letters_apart(a: str, b: str) -> None:
     def letters(text: str) -> str:
-        return "".join(c for c in normalise(text).casefold() if c.isalnum())
+        kept, inside = "", False
+        for c in normalise(text).casefold():
+            inside = c.isalnum() or (inside and unicodedata.category(c) in ("Mn", "Mc") and c < "\U000e0000")
+            kept += c if inside else ""
+        return kept
 
     if letters(a) and letters(b):
         assert (duplicate_key(a) == duplicate_key(b)) == (letters(a) == letters(b))
+
+
+def test_marks_on_letters_tell_words_apart_and_others_do_not() -> None:
+    """Vowels of Hindi, Thai and others are marks. An accent that stands alone is punctuation."""
+    for one, other in (("कि", "का"), ("ดี", "ดู"), ("וָ", "וֹ")):
+        assert duplicate_key(one) != duplicate_key(other)
+        assert duplicate_key(f"{one} {one}") == duplicate_key(f"«{one}{one}»!")
+    assert duplicate_key("don\u00b4t") == duplicate_key("dont")
+    assert duplicate_key("cafe\u0301") == duplicate_key("CAFÉ") != duplicate_key("cafe")
 
 
 def test_texts_without_letters_are_compared_as_they_stand() -> None:

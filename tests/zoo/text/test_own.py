@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from zoo.core.errors import UserError
-from zoo.text import Corpus, TextSettings, load_corpus
+from zoo.text import Corpus, TextSettings, load_corpus, load_texts
+from zoo.text.sources.rows import natural_order
 
 Pairs = list[tuple[str, str]]
 
@@ -52,6 +53,14 @@ def test_whole_number_labels_are_ordered_by_value(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(json.dumps({"text": f"t {i}", "label": i % 12}) + "\n" for i in range(240)))
     assert load(path, tmp_path).labels == tuple(map(str, range(12)))
+
+
+def test_labels_that_are_no_whole_numbers_are_ordered_by_code_point() -> None:
+    assert natural_order(["10", "-2", "9"]) == ["-2", "9", "10"]
+    assert natural_order(["2", "--1", "10"]) == ["--1", "10", "2"]
+    assert natural_order(["2", "-", "10"]) == ["-", "10", "2"]
+    # Of one value: not in the order of a set, which is another one in every process.
+    assert natural_order(["01", "1", "001"]) == natural_order(["1", "001", "01"]) == ["001", "01", "1"]
 
 
 def test_the_order_of_the_rows_gives_no_class_another_number(tmp_path: Path) -> None:
@@ -98,12 +107,42 @@ def test_language_is_guessed_from_the_letters(tmp_path: Path, write_simple: Call
     assert "iphone" in corpus.words
 
 
-def test_folder_with_dev_and_no_test_is_scored_on_dev(
+@pytest.mark.parametrize("whole", ["folder", "split column"])
+def test_a_dev_part_of_ones_own_selects_and_the_test_part_is_cut_from_train(
+    whole: str, tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., Pairs]
+) -> None:
+    """As a test part it would be what the network is judged by, and other rows would choose the epoch."""
+    parts = {"train": films(100), "dev": films(30, "new ")}
+    if whole == "folder":
+        path = write_simple(tmp_path / "mine", **parts)
+    else:
+        rows = [(part, text, label) for part, pairs in parts.items() for text, label in pairs]
+        path = table(tmp_path / "mine.csv", ["split", "text", "label"], rows)
+    corpus = load(path, tmp_path)
+    assert {part: len(split) for part, split in corpus.parts.items()} == {
+        "train": 80, "validation": 30, "test": 20,
+    }  # fmt: skip
+    assert "test: 20 rows cut from train, seed 0" in corpus.notes
+    assert not any("official" in note for note in corpus.notes)
+    texts = load_texts(path, TextSettings(), cache_dir=tmp_path / "cache")["validation"].texts
+    assert texts == [text for text, _ in parts["dev"]]
+
+
+def test_of_a_known_corpus_the_dev_part_is_the_test_part_if_that_is_how_it_is_published(
     tmp_path: Path, write_simple: Callable[..., Path], films: Callable[..., Pairs]
 ) -> None:
-    corpus = load(write_simple(tmp_path / "clue", train=films(100), dev=films(30, "new ")), tmp_path)
-    assert [len(part) for part in corpus.parts.values()] == [90, 10, 30]
-    assert "test part: the official dev" in corpus.notes
+    def sizes(name: str, **more: Pairs) -> list[int]:
+        published = ("negative", "positive") if name == "glue_sst2" else ("neg", "pos")
+        named = dict(zip(("neg", "pos"), published, strict=True))
+        parts = {"train": films(100), "dev": films(30, "new "), **more}
+        own = {part: [(text, named[label]) for text, label in pairs] for part, pairs in parts.items()}
+        write_simple(tmp_path / name, sorted(named.values()), **own)
+        corpus = load_corpus(name, TextSettings(), tmp_path, tmp_path / "cache")
+        return [len(part) for part in corpus.parts.values()]
+
+    assert sizes("glue_sst2") == [90, 10, 30]
+    assert sizes("glue_sst2", test=films(44, "old ")) == [100, 30, 44]
+    assert sizes("imdb") == [80, 30, 20], "IMDB has a test part of its own"
 
 
 def test_folder_of_the_data_directory_by_its_name(

@@ -47,6 +47,9 @@ def marked(text: str, language: str = "en") -> str:
         ("a well-known co-star (yes)", "a well known co star yes"),
         ("loved it 😀👍🏽", "loved it 😀 👍"),
         ("naïve café", "naïve café"),
+        ("यह हिन्दी है।", "यह हिन्दी है"),
+        ("ที่นี่ ดี!", "ที่นี่ ดี !"),
+        ("don´t İ_i x\u0301y", "don t i\u0307 i x\u0301y"),
     ],
 )
 def test_english_words(text: str, expected: str) -> None:

@@ -20,7 +20,6 @@ from zoo.text.sources.rows import (
     RawCorpus,
     Source,
     check_parts,
-    dev_as_test,
     guess_language,
 )
 from zoo.text.sources.simple import columns_of_parts, labelled
@@ -161,7 +160,7 @@ def datasets_source(name: str, where: Path | str, tables: Mapping[str, ArrowTabl
             parts[part] = labels.rows(table.path, labelled(table, each[part]), table.unit)
         language = guess_language(parts["train"].texts)
         corpus = RawCorpus(name, language, labels.names, parts, tuple(notes))
-        return check_parts(dev_as_test(corpus), where)
+        return check_parts(corpus, where)
 
     files = tuple(file for table in found.values() for file in table.files)
     # What the lists of parts and of files say, for they are not among the files.

@@ -18,6 +18,8 @@ from zoo.text.sources.own import own_source
 from zoo.text.sources.rows import DEV_AS_TEST, RawCorpus, Source
 from zoo.text.sources.simple import JSON_LINES, simple_source
 
+NO_TEST_LABELS = ("clue", "glue")  # the layouts of what is published without the labels of its test part
+
 
 def find_source(
     name_or_path: str, asked: Asked, data_dir: Path | None, cache_dir: Path, report: Report
@@ -57,7 +59,10 @@ def _real_source(card: Card, data_dir: Path | None, cache_dir: Path, report: Rep
     if not data_dir.is_dir():
         raise UserError(f"{data_dir}: no such folder; expected the data folder with {name}/train.jsonl.gz")
     # Of published csv files the layout alone knows the columns.
-    source = simple_source(name, data_dir / name, card.language, suffixes=JSON_LINES, scores=card.scores)
+    source = simple_source(
+        name, data_dir / name, card.language, suffixes=JSON_LINES, scores=card.scores,
+        dev_is_test=card.layout in NO_TEST_LABELS,
+    )  # fmt: skip
     if source is None and card.layout:
         source = find_in_folder(card, data_dir)
     if source is not None:

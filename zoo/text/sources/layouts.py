@@ -82,7 +82,7 @@ def _ag_news_csv(card: Card, folder: Path) -> Source | None:
     table = LabelTable(card.label_ids, f"the card of {card.name}")
 
     def rows(path: Path) -> Iterator[Line]:
-        for number, cells in csv_rows(path, ","):
+        for number, cells in csv_rows(path):
             if len(cells) != 3:
                 place = f"{path}, line {number}"
                 raise UserError(f"{place}: {len(cells)} columns; expected class, title and description")

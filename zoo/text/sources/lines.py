@@ -72,7 +72,7 @@ def _decoded(line: bytes, number: int, where: Path | str) -> str:
         ) from None
 
 
-def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Yield (line number of the row's end, cells) of a csv file. Raises `UserError` for a malformed one."""
     lines = (line for _, line in text_lines(path, keep_blank=True))
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
@@ -85,6 +85,47 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         raise UserError(
             f"{path}, line {reader.line_num}: broken csv ({error}); expected quoted cells"
         ) from None
+
+
+def tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number of the row's end, cells) of a tsv file: quoted where a cell is quoted as a whole.
+
+    Many files of tabs are not quoted at all, and a quote is text in them: taken for the beginning of a quoted
+    cell, it would swallow all lines up to the next one. So where each line has the cells of the first one,
+    lines are rows. Elsewhere quoted cells may have line breaks, as in csv, but never what may be a row of its
+    own. Raises `UserError` for a malformed file.
+    """
+    if _is_lined(path):
+        for number, line in _filled_lines(path):
+            yield number, [_unquoted(cell) for cell in line.split("\t")]
+        return
+    width = 0
+    for number, cells in csv_rows(path, "\t"):
+        width = width or len(cells)
+        if any("\t" in cell or (width == 1 and "\n" in cell) for cell in cells):
+            first = number - sum(cell.count("\n") for cell in cells)
+            raise UserError(
+                f"{path}, line {first}: a quote that opens here closes in line {number}, over a tab or a "
+                "row; expected it to close in its own cell, or csv or jsonl"
+            )
+        yield number, cells
+
+
+def _is_lined(path: Path) -> bool:
+    """Whether each line has as many cells as the first one, and that is no single one."""
+    counts = {line.count("\t") for _, line in _filled_lines(path)}
+    return len(counts) == 1 and counts != {0}
+
+
+def _filled_lines(path: Path) -> Iterator[tuple[int, str]]:
+    lines = ((number, line.rstrip("\r\n")) for number, line in text_lines(path, keep_blank=True))
+    return ((number, line) for number, line in lines if line)
+
+
+def _unquoted(cell: str) -> str:
+    inner = cell[1:-1].replace('""', "")
+    whole = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+    return cell[1:-1].replace('""', '"') if whole else cell
 
 
 def read_labels(path: Path) -> list[str]:

@@ -18,7 +18,6 @@ from zoo.text.sources.rows import (
     Rows,
     Source,
     check_parts,
-    dev_as_test,
     guess_language,
 )
 from zoo.text.sources.simple import labelled, simple_source
@@ -58,7 +57,7 @@ def own_source(path: Path, asked: Asked) -> Source:
             raise UserError(f"{path}: no rows; expected rows with {columns.text} and {columns.label}")
         language = guess_language(parts["train"].texts)
         corpus = RawCorpus(name, language, labels.names, parts, columns.notes)
-        return check_parts(dev_as_test(corpus), path)
+        return check_parts(corpus, path)
 
     identity = "\0".join(columns.wanted)
     return Source(name, "file", (path,), read, identity=identity)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from zoo.core.errors import UserError
+from zoo.text.normalise import SURROGATES
 
 # The three parts of a corpus and the file names under which each is found, the first one preferred.
 PART_NAMES = {"train": ("train",), "validation": ("dev", "validation", "valid", "val"), "test": ("test",)}
@@ -109,14 +111,13 @@ class LabelTable:
     def rows(self, path: Path, lines: Iterable[Line], unit: str = "line") -> Rows:
         """Return the rows of a file; unit: what the lines' numbers count.
 
-        Raises `UserError` for an empty or unknown label.
+        Raises `UserError` for an unknown label, or one that names no class.
         """
         every = list(lines)
         numbers, names = [line.number for line in every], [line.label for line in every]
         for line in every:
-            if not line.label.strip():
-                place = f"{path}, {unit} {line.number}"
-                raise UserError(f"{place}: the label is empty; expected the name of a class")
+            if wrong := _wrong(line.label):
+                raise UserError(f"{path}, {unit} {line.number}: {wrong}")
         if self._index is None:
             self._index = {name: i for i, name in enumerate(natural_order(set(names)))}
         try:
@@ -126,6 +127,15 @@ class LabelTable:
             shown = ", ".join(self.names[:6]) + (", ..." if len(self._index) > 6 else "")
             place = f"{path}, {unit} {numbers[row]}"
             raise UserError(f"{place}: label {names[row]!r} is unknown; {self._origin} has {shown}") from None
+
+
+def _wrong(label: str) -> str:
+    """Why a label names no class; nothing of one that does."""
+    if not label.strip():
+        return "the label is empty; expected the name of a class"
+    if SURROGATES.search(label):  # it could be trained on, and neither printed nor kept
+        return f"label {label!r} has half a character (a lone surrogate); expected Unicode"
+    return ""
 
 
 class ScoreTable:
@@ -162,8 +172,8 @@ def _pairs(lines: Sequence[Line]) -> list[str]:
 def natural_order(names: Iterable[str]) -> list[str]:
     """Return the names sorted: by value if all are whole numbers, else by code point."""
     names = list(names)
-    if all(name.lstrip("-").isdecimal() for name in names):
-        return sorted(names, key=int)
+    if all(re.fullmatch(r"-?\d+", name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
 
 
@@ -190,7 +200,11 @@ def check_parts(corpus: RawCorpus, where: Path | str) -> RawCorpus:
 
 
 def dev_as_test(corpus: RawCorpus) -> RawCorpus:
-    """Return the corpus with its dev part as test part, where it has dev and no test (as CLUE's sets)."""
+    """Return the corpus with its dev part as test part, where it has dev and no test.
+
+    Of CLUE and GLUE, whose test labels are secret and whose dev part all compare on. A dev part of one's own
+    is what it is called: it selects, and a missing test part is cut from train.
+    """
     if "test" in corpus.parts or "validation" not in corpus.parts:
         return corpus
     parts = {part: rows for part, rows in corpus.parts.items() if part != "validation"}

@@ -101,12 +101,13 @@ def simple_source(
     suffixes: Iterable[str] = KINDS,
     scores: tuple[float, float] | None = None,
     only: Sequence[str] = (),
+    dev_is_test: bool = False,
 ) -> Source | None:
     """Return the source of a folder with one file a part, or None where it has no training file.
 
     scores: lowest and highest, where labels are numbers and not classes. only: the names of its one file, for
-    a set without training rows. The columns are chosen by the training file; the other files must have them
-    too.
+    a set without training rows. dev_is_test: see `dev_as_test`. The columns are chosen by the training file;
+    the other files must have them too.
     """
     suffixes = tuple(suffixes)
     files = part_files(folder, suffixes) if not only else _one_file(folder, only, suffixes)
@@ -130,7 +131,9 @@ def simple_source(
         }
         spoken = language or guess_language(next(iter(parts.values())).texts)
         corpus = RawCorpus(name, spoken, labels.names, parts, columns.notes)
-        return corpus if only else check_parts(dev_as_test(corpus), folder)
+        if only:
+            return corpus
+        return check_parts(dev_as_test(corpus) if dev_is_test else corpus, folder)
 
     every = (*files.values(), *([labels_file] if named else []))
     return Source(name, "simple", every, read, identity="\0".join(columns.wanted))

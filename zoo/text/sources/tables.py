@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from zoo.core.errors import UserError
 from zoo.text.sources.columns import Head
-from zoo.text.sources.lines import csv_rows, text_lines
+from zoo.text.sources.lines import csv_rows, text_lines, tsv_rows
 
 Row = tuple[int, tuple[Any, ...]]
 
@@ -28,23 +28,23 @@ class Table(Protocol):
 
 
 class CsvTable:
-    """Cells parted by a delimiter, column names in the first line; every cell is a string."""
+    """Names of columns in the first line; each cell is a string. read: gives rows, as `csv_rows` does."""
 
     unit = "line"
 
-    def __init__(self, path: Path, delimiter: str) -> None:
-        self.path, self._delimiter = path, delimiter
+    def __init__(self, path: Path, read: Callable[[Path], Iterator[tuple[int, list[str]]]]) -> None:
+        self.path, self._read = path, read
 
     def head(self) -> Head:
         """Return the header's cells and those of the first row."""
-        rows = csv_rows(self.path, self._delimiter)
+        rows = self._read(self.path)
         number, names = next(rows, (1, []))
         _, cells = next(rows, (2, []))
         return Head(tuple(names), tuple(cells), f"{self.path}, line {number}")
 
     def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
         """Yield the rows; each has as many cells as the header."""
-        rows = csv_rows(self.path, self._delimiter)
+        rows = self._read(self.path)
         _, names = next(rows, (1, []))
         places = [names.index(name) for name in wanted]
         for number, cells in rows:
@@ -175,10 +175,10 @@ class ParquetTable:
 KINDS: dict[str, Callable[[Path], Table]] = {
     ".jsonl.gz": JsonTable,
     ".jsonl": JsonTable,
-    ".csv": lambda path: CsvTable(path, ","),
-    ".csv.gz": lambda path: CsvTable(path, ","),
-    ".tsv": lambda path: CsvTable(path, "\t"),
-    ".tsv.gz": lambda path: CsvTable(path, "\t"),
+    ".csv": lambda path: CsvTable(path, csv_rows),
+    ".csv.gz": lambda path: CsvTable(path, csv_rows),
+    ".tsv": lambda path: CsvTable(path, tsv_rows),
+    ".tsv.gz": lambda path: CsvTable(path, tsv_rows),
     ".parquet": ParquetTable,
     ".json": lambda path: JsonTable(path, array=True),
     ".json.gz": lambda path: JsonTable(path, array=True),
