@@ -12,17 +12,18 @@ from uegr.trainee import HookedTrainee
 from zoo.method.recipe import Recipe
 
 WIDTH = 80
+BY_EPOCH = ("resample", "saliency")  # settings that may be `epoch`
 SAME = 1e-7  # nats; below it passes differ by rounding
 
 
-def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> str:
+def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor], epochs: int) -> str:
     """One paragraph a part: words, dropout, passes, loss, update, and what is missing."""
     parts = {
         "recipe": _recipe(recipe, trainee),
         "words": _words(trainee),
         "dropout": _dropout(recipe, trainee),
         "update": _update(recipe, trainee),
-        "missing": " ".join(missing(recipe, trainee, terms)) or "nothing",
+        "missing": " ".join(missing(recipe, trainee, terms, epochs)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -92,11 +93,12 @@ def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
     return f"{recipe.backward.says}; {tensors} tensors, {count} numbers{left}"
 
 
-def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> list[str]:
+def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor], epochs: int) -> list[str]:
     """A sentence for each part of the recipe that does nothing with this model, with what would help.
 
     Args:
         terms: of a batch, if there was one: functional dropout shows in its divergence alone.
+        epochs: how many the method was told of.
     """
     notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
     drops = bool(sites.active) or any(
@@ -124,6 +126,12 @@ def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor])
     stage = trainee.backward
     if stage is not None and not stage.parameters:
         notes.append("the update is the optimizer's own: it holds none of the parameters in scope.")
+    named = [name for name in BY_EPOCH if flat.get(name) == "epoch" and not _idle(recipe, name)]
+    if named and epochs == 0:
+        notes.append(
+            f"{' and '.join(named)} by epoch: nothing changes until method.new_epoch() is called, where each "
+            "epoch begins."
+        )
     if stage is not None and stage.wants_pass:
         notes.append("a pass over the training data before the first step: method.first_pass(loader).")
     return notes

@@ -146,7 +146,7 @@ class Method:
         ranks: Ranks | None = None,
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
-        self.ranks, self.batches = ranks, 0
+        self.ranks, self.batches, self.epochs = ranks, 0, 0
         self.pending = 0  # batches of the step that is coming
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
@@ -217,7 +217,7 @@ class Method:
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
         # A stage that wants its first pass says so itself, when a step is tried without it.
         if self.batches == 1 and not (self.stage is not None and self.stage.wants_pass):
-            for note in missing(self.recipe, trainee, self.terms):
+            for note in missing(self.recipe, trainee, self.terms, self.epochs):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
 
@@ -260,13 +260,18 @@ class Method:
         self.batches = self.pending = 0
 
     def new_epoch(self) -> None:
-        """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""
+        """An epoch begins: to be called before its first batch.
+
+        With `resample=epoch` or `saliency=epoch` (the preset roast_code) the mask, or what it is drawn by,
+        changes here and nowhere else. Of another recipe nothing is done.
+        """
+        self.epochs += 1
         if self.stage is not None:
             self.stage.new_epoch()
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
-        return description(self.recipe, self.trainee, self.terms)
+        return description(self.recipe, self.trainee, self.terms, self.epochs)
 
     def remove(self) -> None:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""
@@ -288,6 +293,7 @@ class Method:
         Tensors and plain types, in one dict for `torch.save`.
         """
         state: dict[str, Any] = {"recipe": self.recipe.as_json(), "sites": self.sites.state_dict()}
+        state["epochs"] = self.epochs
         if self.trainee.state:
             state["forward"] = self.trainee.state
         if self.stage is not None:
@@ -309,6 +315,7 @@ class Method:
             self.stage.load(state["update"])
             self.trainee.generator.set_state(state["update"]["generator"].cpu())
         self.trainee.state = state.get("forward", {})
+        self.epochs = state.get("epochs", 0)
         self.sites.load_state_dict(state["sites"])
 
 

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from torch import nn
-from transformers import TrainerCallback
 
 from uegr.batches import unlabelled
 from uegr.hf import checkpoints
+from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
 from uegr.recipes import as_recipe, recipe
 from zoo.core.errors import UserError
@@ -22,7 +22,7 @@ from zoo.method.forward.bi_stage import BiStage
 from zoo.method.recipe import Recipe
 
 
-class Callback(TrainerCallback):
+class Callback(Epochs):
     """Adaptive dropout and selective update in a Trainer of one's own.
 
         trainer = transformers.Trainer(model, args, train_dataset=data, callbacks=[uegr.hf.Callback()])
@@ -54,6 +54,7 @@ class Callback(TrainerCallback):
                 f"recipe of {stage.passes} passes a step, {stage.kind}: a callback sees the Trainer's own "
                 "alone; expected uegr.hf.Trainer, or a recipe of one clean pass"
             )
+        super().__init__()
         self.base_rates, self.seed = base_rates, seed
         self.method: Method | None = None
         self._handles: list[Any] = []
@@ -61,6 +62,7 @@ class Callback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Set the hooks."""
+        super().on_train_begin(args, state, control, **kwargs)
         model, optimizer = kwargs["model"], kwargs["optimizer"]
         seed = args.seed if self.seed is None else self.seed
         names = ("is_activation_checkpointing", "is_gradient_checkpointing")  # since 5.23, and before
@@ -84,8 +86,9 @@ class Callback(TrainerCallback):
         ]
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Settings that change once an epoch; not where a resumed training is in the middle of one."""
-        if self.method is not None and (state.epoch or 0.0) % 1 == 0:
+        """Settings that change once an epoch."""
+        super().on_epoch_begin(args, state, control, **kwargs)
+        if self.method is not None and self.begun():
             self.method.new_epoch()
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_utils import get_last_checkpoint
 
 from uegr.hf import checkpoints
+from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
 from uegr.recipes import as_recipe
 from zoo.core.errors import UserError
@@ -70,8 +71,9 @@ class Trainer(transformers.Trainer):
         self.method: Method | None = None
         self._trained: Any = None  # what the method is attached to
         self._resumed: str | None = None
-        self._epoch_begun: float | None = None
         super().__init__(*args, **kwargs)
+        self._epochs = Epochs()
+        self.add_callback(self._epochs)
 
     def train(
         self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any
@@ -109,10 +111,8 @@ class Trainer(transformers.Trainer):
         model.train()
         if callable(mode := getattr(self.optimizer, "train", None)):
             mode()  # of an optimizer without a schedule
-        epoch = self.state.epoch or 0.0
-        if epoch == int(epoch) and epoch != self._epoch_begun:
+        if self._epochs.begun():
             method.new_epoch()
-            self._epoch_begun = epoch
         batch = dict(self._prepare_inputs(inputs))
         if "labels" not in batch and len(self.label_names) == 1 and self.label_names[0] in batch:
             batch["labels"] = batch.pop(self.label_names[0])
@@ -147,7 +147,7 @@ class Trainer(transformers.Trainer):
         if self.args.label_smoothing_factor:
             options["label_smoothing"] = self.args.label_smoothing_factor
         self.method = attach(model, self.optimizer, self.recipe, **options)
-        self._trained, self._epoch_begun = now, None
+        self._trained = now
         if self._resumed is not None:
             checkpoints.load(self.method, self._resumed, self.args)
             self._resumed = None
