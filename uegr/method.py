@@ -78,7 +78,8 @@ def attach(
         forward: (model, inputs) -> logits, for a model of another form.
         mask: inputs -> (B, T) bool, the tokens that may be attacked. None: `attention_mask`, else all but the
             embedding's `padding_idx`, else all.
-        loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say.
+        loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say. Beside
+            float labels (B, C) of other values than 0 and 1 no divergence is known: divergence=none.
         label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).
         base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
             recipe's where they are not the default, else each module's own `p`.
@@ -178,8 +179,8 @@ class Method:
 
         Args:
             batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
-                Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
-                several labels at once.
+                Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) of 0
+                and 1 for several labels at once.
             scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
             backward: in place of `loss.backward()`, as `accelerator.backward` or `fabric.backward`.
 

@@ -257,6 +257,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a loss": (lambda f: Own(bert(), arguments(f)), "Own overrides compute_loss, which sees one pass"),
     "two GPUs": (on_two_gpus, "2 GPUs in one process: DataParallel's replicas share the hooks' state"),
     "FSDP": (sharded, "FSDP and DeepSpeed: no process holds the whole gradient"),
+    "several numbers": (
+        lambda f: trainer(f, model=bert(outputs=2, problem_type="regression")).train(),
+        "problem_type=regression of 2 numbers: float labels of several outputs are 0 and 1",
+    ),
     "no labels": (unlabelled, "expected `labels` among them"),
     "another recipe": (resumed(lambda f: None, "r_at_su"), "state: of another recipe; expected"),
     "no state": (resumed(lambda f: (f / "uegr_method.pt").unlink()), "no uegr_method.pt; expected a"),

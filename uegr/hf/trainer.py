@@ -46,7 +46,8 @@ class Trainer(transformers.Trainer):
 
     Raises:
         UserError: an unknown recipe or option, an overridden `compute_loss`; in `train` what `attach`
-            refuses, DataParallel, FSDP and DeepSpeed among it, and a checkpoint of another recipe or model.
+            refuses, DataParallel, FSDP and DeepSpeed among it, regression of several numbers without a
+            `compute_loss_func`, and a checkpoint of another recipe or model.
     """
 
     loss_is_scaled_for_ga = False
@@ -141,6 +142,13 @@ class Trainer(transformers.Trainer):
             assert self.method is not None
             return self.method
         self._detach()
+        config: Any = getattr(self.model, "config", None)
+        regression = getattr(config, "problem_type", None) == "regression"
+        if regression and (numbers := config.num_labels) > 1 and self.compute_loss_func is None:
+            raise UserError(
+                f"problem_type=regression of {numbers} numbers: float labels of several outputs are 0 and 1 "
+                "here; expected one output, or compute_loss_func= and a recipe with divergence=none"
+            )
         options = {"seed": self.args.seed} | self.method_options
         if self.compute_loss_func is not None:
             options["loss"] = self._loss
