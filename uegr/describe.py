@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from uegr.dropouts import rate_attributes
+from uegr.dropouts import HookedSites, rate_attributes
 from uegr.trainee import HookedTrainee
 from zoo.method.recipe import Recipe
 
@@ -67,12 +67,12 @@ def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
     if not sites.hooked:
         ours = f"; {len(sites.active)} adaptive sites" if sites.active else ""
         return f"{layers} ordinary modules, uniform, {own}{ours}"
-    if not sites.keys and not sites.active:
+    if not sites.called and not sites.active:
         return (
             f"{settings.kind}, {own}; sites among {len(sites.names)} nn.Dropout are found at the first batch"
         )
     found = f"{settings.kind}, {own}; {len(sites.active)} sites: {', '.join(sites.active) or 'none'}"
-    skipped = "; ".join(f"{name}: {why}" for name, why in sites.skipped.items())
+    skipped = "; ".join(f"{name}: {why}" for name, why in _ordinary(sites).items())
     served = {name for name, _, _ in sites.keys} | set(sites.skipped)
     uncalled = [name for name in sites.names.values() if name not in served]
     return (
@@ -80,6 +80,21 @@ def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
         + (f". Ordinary dropout stays: {skipped}" if skipped else "")
         + (f". Not called as modules: {', '.join(uncalled)}" if uncalled else "")
     )
+
+
+def _dropping(model: nn.Module) -> dict[str, nn.Module]:
+    """Modules with a drop rate."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if any(getattr(module, rate) > 0 for rate in rate_attributes(module))
+    }
+
+
+def _ordinary(sites: HookedSites) -> dict[str, str]:
+    """Modules that stay ordinary dropout, and why, as far as passes have shown it."""
+    others = {name: m for name, m in _dropping(sites.model).items() if not isinstance(m, nn.Dropout)}
+    return {name: f"{type(m).__name__}, no nn.Dropout" for name, m in others.items()} | sites.skipped
 
 
 def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
@@ -101,22 +116,22 @@ def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor],
         epochs: how many the method was told of.
     """
     notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
-    drops = bool(sites.active) or any(
-        getattr(m, name) > 0 for m in trainee.model.modules() for name in rate_attributes(m)
-    )
+    dropping = _dropping(trainee.model)
+    given = bool(sites.names) and not sites.own_rates and not sites.called  # rates for modules without one
+    drops = bool(sites.active or dropping) or given
     adaptive = flat["dropout"] not in ("none", "uniform")
     if adaptive and not drops:
         notes.append(
             "adaptive dropout does nothing: no module drops; put nn.Dropout with p > 0 between layers, or "
             "give base_rates="
         )
-    elif (
-        adaptive
-        and trainee.hooked_sites.keys == {}
-        and trainee.hooked_sites.skipped
-        and not trainee.hooked_sites.active
-    ):
-        notes.append("adaptive dropout does nothing: no module fits; see dropout.")
+    elif adaptive and not sites.active and (sites.called or not sites.names):
+        ordinary = ", ".join(name for name in _ordinary(sites) if name in dropping)
+        notes.append(
+            "adaptive dropout does nothing: no nn.Dropout with p > 0 is called on states (B, U) or (B, T, U)"
+            + (f", and ordinary dropout stays in {ordinary}" if ordinary else "")
+            + "; put one between layers."
+        )
     tied = flat.get("divergence", "none") != "none" and "divergence" not in recipe.forward.unread()
     apart = "divergence" in terms and float(terms["divergence"]) > SAME
     if tied and not apart and (recipe.dropout is None or not drops):

@@ -2,7 +2,7 @@
 
 In a pass of ours such a module drops nothing itself (its `p` is 0 from one hook to the next), and the second
 hook applies the rates by channel, the last axis. What stays ordinary dropout: uniform rates that are the
-modules' own, probabilities of attention (4 dimensions), functional dropout.
+modules' own, probabilities of attention (4 dimensions), functional dropout, modules that drop in another way.
 
 Index letters: K passes, B examples, T tokens, U units, R rows of one call.
 """
@@ -62,6 +62,7 @@ class HookedSites(DropoutSites):
         self.time_major = False  # whether states are (T, R, U) where their shape does not tell
         self._first: dict[tuple[str, int], bool] = {}  # whether a call's rows come first
         self._rows, self._batch, self._live, self._forward = 0, 0, False, False
+        self.called = False  # whether a pass has shown which modules are sites
         active = [n for n in named if n in ours] if named else active_sites(model, ())
         super().__init__(ours, settings, active, None)
         # Uniform rates of its own are what a module does by itself, but in a clean pass without dropout.
@@ -110,7 +111,7 @@ class HookedSites(DropoutSites):
     @contextmanager
     def forward(self, rows: int, first: int, last: int) -> Iterator[None]:
         """One call of the model on R = `rows` rows: passes first .. last - 1 of those planned."""
-        self._rows, self._calls, self._forward = rows, {}, True
+        self._rows, self._calls, self._forward, self.called = rows, {}, True, True
         self._batch = rows // (last - first)
         self._narrow(slice(first, last))
         try:

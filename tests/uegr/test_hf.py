@@ -328,6 +328,13 @@ def test_a_callback_does_adaptive_dropout_and_the_update(tmp_path: Path) -> None
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in ours.model.modules())
 
 
+def test_a_callback_says_what_does_nothing(tmp_path: Path) -> None:
+    ours = with_callback(tmp_path, uegr.hf.Callback(), bert(rate=0.0, attention_probs_dropout_prob=0.0))
+    with pytest.warns(UserWarning, match="^BertFor.*: adaptive dropout does nothing") as told:
+        ours.train()
+    assert len(told) == 1
+
+
 def test_a_training_with_a_callback_resumes_bit_for_bit(tmp_path: Path) -> None:
     options: dict[str, Any] = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 3}
     whole = with_callback(tmp_path, uegr.hf.Callback(), **options)

@@ -6,6 +6,7 @@ adaptive dropout (rates from earlier steps) and the backward stage. Everything e
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from uegr.batches import unlabelled
+from uegr.describe import missing
 from uegr.hf import checkpoints
 from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
@@ -57,6 +59,7 @@ class Callback(Epochs):
         super().__init__()
         self.base_rates, self.seed = base_rates, seed
         self.method: Method | None = None
+        self._told = False
         self._handles: list[Any] = []
         self._passing = ExitStack()
 
@@ -75,6 +78,7 @@ class Callback(Epochs):
                 )
         if args.n_gpu > 1:
             model = nn.DataParallel(model)  # which is what the Trainer trains, and `attach` refuses
+        self._told = False
         self.method = attach(model, optimizer, self.recipe, base_rates=self.base_rates, seed=seed)
         if state.global_step:
             folder = f"{args.output_dir}/checkpoint-{state.global_step}"
@@ -90,6 +94,14 @@ class Callback(Epochs):
         super().on_epoch_begin(args, state, control, **kwargs)
         if self.method is not None and self.begun():
             self.method.new_epoch()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After the first one a UserWarning says which parts of the recipe do nothing with this model."""
+        method, told = self.method, self._told
+        self._told = True
+        if method is not None and not told:
+            for note in missing(method.recipe, method.trainee, {}, method.epochs):
+                warnings.warn(f"{type(method.model).__name__}: {note}", stacklevel=2)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """The record of the step, beside a training loss."""
