@@ -266,8 +266,8 @@ class Method:
         With `resample=epoch` or `saliency=epoch` (the preset roast_code) the mask, or what it is drawn by,
         changes here and nowhere else. Of another recipe nothing is done.
         """
-        self.epochs += 1
         if self.stage is not None:
+            self.epochs += 1
             self.stage.new_epoch()
 
     def describe(self) -> str:
@@ -294,10 +294,10 @@ class Method:
         Tensors and plain types, in one dict for `torch.save`.
         """
         state: dict[str, Any] = {"recipe": self.recipe.as_json(), "sites": self.sites.state_dict()}
-        state["epochs"] = self.epochs
         if self.trainee.state:
             state["forward"] = self.trainee.state
         if self.stage is not None:
+            state["epochs"] = self.epochs
             state["update"] = {"generator": self.trainee.generator.get_state(), **self.stage.state()}
         return _copied(state)
 
@@ -314,9 +314,9 @@ class Method:
         state = _copied(dict(state))
         if self.stage is not None:
             self.stage.load(state["update"])
+            self.epochs = state.get("epochs", 0)  # older states have none
             self.trainee.generator.set_state(state["update"]["generator"].cpu())
         self.trainee.state = state.get("forward", {})
-        self.epochs = state.get("epochs", 0)
         self.sites.load_state_dict(state["sites"])
 
 
