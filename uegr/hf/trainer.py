@@ -8,7 +8,8 @@ encoder classifiers by the number of accumulation steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import transformers
@@ -35,8 +36,12 @@ class Trainer(transformers.Trainer):
     `trainer.method` is the method at work while it trains, and afterwards what it was. Logs have its record
     under `uegr/`. A checkpoint has its state, and training resumes bit for bit. `label_smoothing_factor`,
     accumulation, clipping (before the mask), bf16 and fp16, `torch_compile`, DistributedDataParallel by
-    torchrun, adapters and `model_init` are as usual; `compute_loss_func` gets the logits of all passes with
-    as many labels and gives their mean.
+    torchrun, adapters and `model_init` are as usual.
+
+    `compute_loss_func(outputs, labels, num_items_in_batch=n)` gets the logits of all passes of one kind with
+    as many labels, and gives their mean; n counts these labels, as transformers counts them (-100 is none),
+    but of this call alone: so a sum divided by n is the mean, and accumulated batches are divided by their
+    number.
 
     Args:
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe`).
@@ -166,10 +171,19 @@ class Trainer(transformers.Trainer):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         assert self.compute_loss_func is not None
-        found: Tensor = self.compute_loss_func(SequenceClassifierOutput(logits=logits), labels)
+        count = {"num_items_in_batch": labels.ne(-100).sum()}
+        if not _takes(self.compute_loss_func, "num_items_in_batch"):
+            count = {}
+        found: Tensor = self.compute_loss_func(SequenceClassifierOutput(logits=logits), labels, **count)
         return found
 
     def _detach(self) -> None:
         if self.method is not None:
             self.method.remove()
         self._trained = None
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument of this name, or takes any."""
+    own = inspect.signature(function).parameters.values()
+    return any(p.name == name or p.kind == p.VAR_KEYWORD for p in own)
