@@ -118,13 +118,22 @@ def mask_of(inputs: Any, tokens: Tensor, padding: int | None, given: Any) -> Ten
     From `given` (a function of the inputs), else an `attention_mask` of this shape among the inputs, else the
     embedding's `padding_idx`, else all.
     """
-    if given is not None:
-        mask = given(inputs)
-    else:
-        mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
-            return torch.ones_like(tokens, dtype=torch.bool) if padding is None else tokens != padding
+    mask = _told_mask(inputs, given)
+    if given is None and (not isinstance(mask, Tensor) or mask.shape != tokens.shape):
+        return torch.ones_like(tokens, dtype=torch.bool) if padding is None else tokens != padding
     if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
         what = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
         raise UserError(f"mask: got {what}, expected {tuple(tokens.shape)}, as the word ids")
     return mask != 0
+
+
+def valid_of(inputs: Any, rows: int, given: Any) -> Tensor | None:
+    """The same without ids, of B = `rows` rows: by `given` or the `attention_mask`; None: nobody says."""
+    mask = _told_mask(inputs, given)
+    return mask != 0 if isinstance(mask, Tensor) and mask.dim() == 2 and len(mask) == rows else None
+
+
+def _told_mask(inputs: Any, given: Any) -> Any:
+    if given is not None:
+        return given(inputs)
+    return inputs.get("attention_mask") if isinstance(inputs, Mapping) else None

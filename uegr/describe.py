@@ -75,10 +75,12 @@ def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
     skipped = "; ".join(f"{name}: {why}" for name, why in _ordinary(sites).items())
     served = {name for name, _, _ in sites.keys} | set(sites.skipped)
     uncalled = [name for name in sites.names.values() if name not in served]
+    turned = sites.positions.turned
     return (
         found
         + (f". Ordinary dropout stays: {skipped}" if skipped else "")
         + (f". Not called as modules: {', '.join(uncalled)}" if uncalled else "")
+        + (f". Seem to have positions for units: {', '.join(turned)}" if turned else "")
     )
 
 

@@ -76,8 +76,9 @@ def attach(
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
         forward: (model, inputs) -> logits, for a model of another form.
-        mask: inputs -> (B, T) bool, the tokens that may be attacked. None: `attention_mask`, else all but the
-            embedding's `padding_idx`, else all.
+        mask: inputs -> (B, T) bool, the tokens that may be attacked, and over which the statistic of adaptive
+            dropout is taken. None: `attention_mask`, else all but the embedding's `padding_idx` (which a
+            recipe without an attack does not look for), else all.
         loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say. Beside
             float labels (B, C) of other values than 0 and 1 no divergence is known: divergence=none.
         label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
+from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors, valid_of
 from uegr.dropouts import HookedSites
 from uegr.objective import wide
 from uegr.pass_by_pass import gradients, pass_by_pass
@@ -64,17 +64,19 @@ class HookedTrainee(Trainee):
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
+            self.hooked_sites.positions.valid = valid_of(inputs, len(labels), self.mask)
             everything = torch.ones(len(labels), 1, dtype=torch.bool, device=labels.device)
             return Batch(rows[:, None], everything, labels, rows)
         look = lambda: called(self.model, self.call, inputs)  # noqa: E731
         tokens, self.vectors = self.words.listen(look, tensors(inputs), len(labels))
         self.hooked_sites.time_major = self.words.time_major
         padding = getattr(self.words.module, "padding_idx", None)
-        return Batch(tokens, mask_of(inputs, tokens, padding, self.mask), labels, rows)
+        mask = self.hooked_sites.positions.valid = mask_of(inputs, tokens, padding, self.mask)
+        return Batch(tokens, mask, labels, rows)
 
     def close(self) -> None:
         """Nothing of the batch is kept."""
-        self.inputs = self.scale = self.backwards = self.vectors = None
+        self.inputs = self.scale = self.backwards = self.vectors = self.hooked_sites.positions.valid = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T, D) the word vectors of the batch at hand."""

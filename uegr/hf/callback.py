@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from uegr.batches import unlabelled
+from uegr.batches import unlabelled, valid_of
 from uegr.describe import missing
 from uegr.hf import checkpoints
 from uegr.hf.epochs import Epochs
@@ -133,6 +133,7 @@ class Callback(Epochs):
         _, rows = unlabelled([*args, *kwargs.values()])
         sites = self.method.sites
         self._passing.enter_context(sites.at_work())
+        sites.positions.valid = valid_of(kwargs, rows, None)
         sites.plan_clean(1)
         self._passing.enter_context(sites.forward(rows, 0, 1))
 
