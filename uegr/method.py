@@ -180,6 +180,7 @@ class Method:
 
         Args:
             batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
+                Tensors of B rows are repeated by pass, but for one that once had other rows: positions (T,).
                 Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) of 0
                 and 1 for several labels at once.
             scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
@@ -265,7 +266,7 @@ class Method:
         """An epoch begins: to be called before its first batch.
 
         With `resample=epoch` or `saliency=epoch` (the preset roast_code) the mask, or what it is drawn by,
-        changes here and nowhere else. Of another recipe nothing is done.
+        changes here alone. Of another recipe nothing is done.
         """
         if self.stage is not None:
             self.epochs += 1

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors, valid_of
+from uegr.batches import Forward, Path, called, logits_of, mask_of, repeated, shared_of, tensors, valid_of
 from uegr.dropouts import HookedSites
 from uegr.objective import wide
 from uegr.pass_by_pass import gradients, pass_by_pass
@@ -42,6 +42,7 @@ class HookedTrainee(Trainee):
     compiled: bool = False  # whether `call` calls what torch.compile made of the model
     words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
+    shared: set[Path] = field(default_factory=set)  # where in the inputs no rows are, as batches have shown
     scale: Scale | None = None
     backwards: Callable[[Tensor], Any] | None = None
     vectors: Tensor | None = None
@@ -61,6 +62,7 @@ class HookedTrainee(Trainee):
     ) -> Batch:
         """The batch at hand, as the forward stage takes it: ids and mask (B, T), labels."""
         self.inputs, self.scale, self.backwards = inputs, scale, backward
+        self.shared |= shared_of(inputs, len(labels))
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
@@ -116,7 +118,7 @@ class HookedTrainee(Trainee):
     def _run(self, x: Tensor, first: int, last: int) -> Tensor:
         """Passes first .. last - 1 of those planned, as one batch."""
         rows, count = len(x), last - first
-        inputs = repeated(self.inputs, rows, count)
+        inputs = repeated(self.inputs, rows, count, self.shared)
         vectors = x if count == 1 else x.repeat(count, 1, 1)
         put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
         with self.hooked_sites.forward(count * rows, first, last), put_in:

@@ -84,6 +84,19 @@ def test_options_reach_the_method(tmp_path: Path) -> None:
         assert same(ours.model, plain, within=1e-7) == ("activation_checkpointing" in given), given
 
 
+def test_a_batch_is_as_the_collator_gives_it(tmp_path: Path) -> None:
+    """BatchEncoding, as that of a tokeniser's padding: forward= reads its entries as attributes."""
+
+    def collate(given: list[dict[str, Tensor]]) -> Any:
+        return transformers.BatchEncoding({key: torch.stack([row[key] for row in given]) for key in given[0]})
+
+    options = {"forward": lambda model, own: model(own.input_ids, own.attention_mask, own.token_type_ids)}
+    ours = trainer(tmp_path, options=options)
+    ours.data_collator = collate
+    ours.train()
+    assert same(ours.model, by_hand("uegr", bert()))
+
+
 def test_numbers_and_several_labels(tmp_path: Path) -> None:
     for outputs, labels in ((1, torch.randn(ROWS)), (3, torch.randint(2, (ROWS, 3)).float())):
         model = bert(outputs=outputs)

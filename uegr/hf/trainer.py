@@ -119,8 +119,9 @@ class Trainer(transformers.Trainer):
             mode()  # of an optimizer without a schedule
         if self._epochs.begun():
             method.new_epoch()
-        batch = dict(self._prepare_inputs(inputs))
+        batch = self._prepare_inputs(inputs)  # in the type that the collator gives
         if "labels" not in batch and len(self.label_names) == 1 and self.label_names[0] in batch:
+            batch = dict(batch)
             batch["labels"] = batch.pop(self.label_names[0])
         method.accumulate = self.current_gradient_accumulation_steps
         scaler = getattr(self.accelerator, "scaler", None)
