@@ -76,9 +76,8 @@ def attach(
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
         forward: (model, inputs) -> logits, for a model of another form.
-        mask: inputs -> (B, T) bool, the tokens that may be attacked, and over which the statistic of adaptive
-            dropout is taken. None: `attention_mask`, else all but the embedding's `padding_idx` (which a
-            recipe without an attack does not look for), else all.
+        mask: inputs -> (B, T) bool, the tokens that may be attacked and that count in the norms of adaptive
+            dropout. None: `attention_mask`, else, with an attack, all but the `padding_idx`, else all.
         loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say. Beside
             float labels (B, C) of other values than 0 and 1 no divergence is known: divergence=none.
         label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).
@@ -148,13 +147,13 @@ class Method:
         ranks: Ranks | None = None,
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
-        self.ranks, self.batches, self.epochs = ranks, 0, 0
+        self.ranks, self.batches = ranks, 0
         self.pending = 0  # batches of the step that is coming
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
-        self.removed, self.renewed = False, False
+        self.removed, self.renewed, self.epochs = False, False, 0
         ATTACHED.add(self.model)
 
     @property
@@ -265,8 +264,7 @@ class Method:
     def new_epoch(self) -> None:
         """An epoch begins: to be called before its first batch.
 
-        With `resample=epoch` or `saliency=epoch` (the preset roast_code) the mask, or what it is drawn by,
-        changes here alone. Of another recipe nothing is done.
+        With `resample=epoch` or `saliency=epoch` (preset roast_code) the mask changes here and nowhere else.
         """
         if self.stage is not None:
             self.epochs += 1
