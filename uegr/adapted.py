@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors, unlabelled
+from uegr.batches import Forward, Path, called, logits_of, mask_of, repeated, shared_of, tensors, unlabelled
 from uegr.checks import check_module
 from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.dropouts import rate_attributes
@@ -88,6 +88,7 @@ class Adapted:
         self.model, self.words = model, words
         self._forward, self._mask, self._removed = forward, mask, False
         self._compiled, self._renewed = compiled, False
+        self._shared: set[Path] = set()  # where in the inputs no rows are, as batches have shown
 
     def embed(self, inputs: Any) -> Tensor:
         """(B, T, D) word vectors, in the graph of the model's table; before positions and any dropout.
@@ -107,6 +108,7 @@ class Adapted:
             UserError: vectors that do not fit the inputs; else as `embed`.
         """
         inputs, rows = unlabelled(inputs)
+        self._shared |= shared_of(inputs, rows)
         words = self._found(inputs)
         times, rest = divmod(len(vectors), rows)
         if rest or not times:
@@ -116,7 +118,7 @@ class Adapted:
         if not words.heard:
             self._looked_up(inputs, rows)
         with words.replaced(vectors):
-            output = called(self.model, self._forward, repeated(inputs, rows, times))
+            output = called(self.model, self._forward, repeated(inputs, rows, times, self._shared))
         return logits_of(output, len(vectors))
 
     def mask(self, inputs: Any) -> Tensor:

@@ -5,7 +5,7 @@ Index letters: B examples, T tokens, C outputs, R rows of one call (a multiple o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo.core.errors import UserError
 
 Forward = Callable[[nn.Module, Any], Any]
+Path = tuple[Any, ...]  # keys and numbers, from the outside in
 
 
 def read(batch: Any) -> tuple[Any, Tensor]:
@@ -26,7 +27,7 @@ def read(batch: Any) -> tuple[Any, Tensor]:
         if batch.get("labels") is None:
             names = ", ".join(map(str, batch)) or "nothing"
             raise UserError(f"batch of {names}: expected `labels` among them")
-        inputs, labels = {key: value for key, value in batch.items() if key != "labels"}, batch["labels"]
+        inputs, labels = _without_labels(batch), batch["labels"]
     elif isinstance(batch, tuple | list) and len(batch) == 2:
         inputs, labels = batch
     else:
@@ -52,7 +53,7 @@ def unlabelled(batch: Any) -> tuple[Any, int]:
     if isinstance(batch, Mapping) and batch.get("labels") is not None:
         batch, labels = read(batch)
     elif isinstance(batch, Mapping):
-        batch = {key: value for key, value in batch.items() if key != "labels"}
+        batch = _without_labels(batch)
     sizes = [len(t) for t in tensors(batch) if t.dim() > 0]
     if not sizes:
         raise UserError(f"inputs of type {type(batch).__name__}: expected a tensor among them")
@@ -63,23 +64,53 @@ def tensors(inputs: Any) -> list[Tensor]:
     """All tensors of nested mappings, tuples and lists."""
     if isinstance(inputs, Tensor):
         return [inputs]
-    if isinstance(inputs, Mapping):
-        inputs = list(inputs.values())
-    return [t for part in inputs for t in tensors(part)] if isinstance(inputs, tuple | list) else []
+    return [t for _, part in _parts(inputs) for t in tensors(part)]
 
 
-def repeated(inputs: Any, rows: int, times: int) -> Any:
-    """Every tensor of B = `rows` rows `times` times along axis 0; anything else as it is."""
+def shared_of(inputs: Any, rows: int, path: Path = ()) -> set[Path]:
+    """Where in the inputs tensors stand that have no row an example: positions (T,), say."""
+    if isinstance(inputs, Tensor):
+        return set() if inputs.dim() > 0 and len(inputs) == rows else {path}
+    return {place for key, part in _parts(inputs) for place in shared_of(part, rows, (*path, key))}
+
+
+def repeated(inputs: Any, rows: int, times: int, shared: Collection[Path] = (), path: Path = ()) -> Any:
+    """Every tensor of B = `rows` rows `times` times along axis 0; anything else as it is.
+
+    Args:
+        shared: places whose tensor has had another number of rows in other batches: where T = B by chance,
+            its shape alone does not tell.
+    """
     if times == 1:
         return inputs
     if isinstance(inputs, Tensor):
-        own = inputs.dim() > 0 and len(inputs) == rows
+        own = inputs.dim() > 0 and len(inputs) == rows and path not in shared
         return inputs.repeat(times, *[1] * (inputs.dim() - 1)) if own else inputs
+    parts = {key: repeated(part, rows, times, shared, (*path, key)) for key, part in _parts(inputs)}
     if isinstance(inputs, Mapping):
-        return {key: repeated(value, rows, times) for key, value in inputs.items()}
-    if isinstance(inputs, tuple | list):
-        return type(inputs)([repeated(value, rows, times) for value in inputs])
-    return inputs
+        return _like(inputs, parts)
+    if isinstance(inputs, tuple) and hasattr(inputs, "_fields"):
+        return type(inputs)(*parts.values())
+    return type(inputs)(parts.values()) if isinstance(inputs, tuple | list) else inputs
+
+
+def _parts(inputs: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(inputs, Mapping):
+        return inputs.items()
+    return enumerate(inputs) if isinstance(inputs, tuple | list) else ()
+
+
+def _without_labels(batch: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return _like(batch, {key: value for key, value in batch.items() if key != "labels"})
+
+
+def _like(given: Mapping[Any, Any], parts: dict[Any, Any]) -> Mapping[Any, Any]:
+    """`parts` in the type of `given`, since forward= may read entries as attributes; else as they are."""
+    try:
+        made: Any = type(given)(parts)  # type: ignore[call-arg]
+    except (TypeError, ValueError):
+        return parts
+    return made if isinstance(made, Mapping) and list(made) == list(parts) else parts
 
 
 def called(model: nn.Module, forward: Forward | None, inputs: Any) -> Any:
@@ -118,13 +149,22 @@ def mask_of(inputs: Any, tokens: Tensor, padding: int | None, given: Any) -> Ten
     From `given` (a function of the inputs), else an `attention_mask` of this shape among the inputs, else the
     embedding's `padding_idx`, else all.
     """
-    if given is not None:
-        mask = given(inputs)
-    else:
-        mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
-            return torch.ones_like(tokens, dtype=torch.bool) if padding is None else tokens != padding
+    mask = _told_mask(inputs, given)
+    if given is None and (not isinstance(mask, Tensor) or mask.shape != tokens.shape):
+        return torch.ones_like(tokens, dtype=torch.bool) if padding is None else tokens != padding
     if not isinstance(mask, Tensor) or mask.shape != tokens.shape:
         what = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
         raise UserError(f"mask: got {what}, expected {tuple(tokens.shape)}, as the word ids")
     return mask != 0
+
+
+def valid_of(inputs: Any, rows: int, given: Any) -> Tensor | None:
+    """The same without ids, of B = `rows` rows: by `given` or the `attention_mask`; None: nobody says."""
+    mask = _told_mask(inputs, given)
+    return mask != 0 if isinstance(mask, Tensor) and mask.dim() == 2 and len(mask) == rows else None
+
+
+def _told_mask(inputs: Any, given: Any) -> Any:
+    if given is not None:
+        return given(inputs)
+    return inputs.get("attention_mask") if isinstance(inputs, Mapping) else None

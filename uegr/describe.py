@@ -5,24 +5,25 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from uegr.dropouts import rate_attributes
+from uegr.dropouts import HookedSites, rate_attributes
 from uegr.trainee import HookedTrainee
 from zoo.method.recipe import Recipe
 
 WIDTH = 80
+BY_EPOCH = ("resample", "saliency")  # settings that may be `epoch`
 SAME = 1e-7  # nats; below it passes differ by rounding
 
 
-def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> str:
+def description(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor], epochs: int) -> str:
     """One paragraph a part: words, dropout, passes, loss, update, and what is missing."""
     parts = {
         "recipe": _recipe(recipe, trainee),
         "words": _words(trainee),
         "dropout": _dropout(recipe, trainee),
         "update": _update(recipe, trainee),
-        "missing": " ".join(missing(recipe, trainee, terms)) or "nothing",
+        "missing": " ".join(missing(recipe, trainee, terms, epochs)) or "nothing",
     }
     return "\n".join(
         textwrap.fill(
@@ -66,19 +67,36 @@ def _dropout(recipe: Recipe, trainee: HookedTrainee) -> str:
     if not sites.hooked:
         ours = f"; {len(sites.active)} adaptive sites" if sites.active else ""
         return f"{layers} ordinary modules, uniform, {own}{ours}"
-    if not sites.keys and not sites.active:
+    if not sites.called and not sites.active:
         return (
             f"{settings.kind}, {own}; sites among {len(sites.names)} nn.Dropout are found at the first batch"
         )
     found = f"{settings.kind}, {own}; {len(sites.active)} sites: {', '.join(sites.active) or 'none'}"
-    skipped = "; ".join(f"{name}: {why}" for name, why in sites.skipped.items())
+    skipped = "; ".join(f"{name}: {why}" for name, why in _ordinary(sites).items())
     served = {name for name, _, _ in sites.keys} | set(sites.skipped)
     uncalled = [name for name in sites.names.values() if name not in served]
+    turned = sites.positions.turned
     return (
         found
         + (f". Ordinary dropout stays: {skipped}" if skipped else "")
         + (f". Not called as modules: {', '.join(uncalled)}" if uncalled else "")
+        + (f". Seem to have positions for units: {', '.join(turned)}" if turned else "")
     )
+
+
+def _dropping(model: nn.Module) -> dict[str, nn.Module]:
+    """Modules with a drop rate."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if any(getattr(module, rate) > 0 for rate in rate_attributes(module))
+    }
+
+
+def _ordinary(sites: HookedSites) -> dict[str, str]:
+    """Modules that stay ordinary dropout, and why, as far as passes have shown it."""
+    others = {name: m for name, m in _dropping(sites.model).items() if not isinstance(m, nn.Dropout)}
+    return {name: f"{type(m).__name__}, no nn.Dropout" for name, m in others.items()} | sites.skipped
 
 
 def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
@@ -92,29 +110,30 @@ def _update(recipe: Recipe, trainee: HookedTrainee) -> str:
     return f"{recipe.backward.says}; {tensors} tensors, {count} numbers{left}"
 
 
-def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor]) -> list[str]:
+def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor], epochs: int) -> list[str]:
     """A sentence for each part of the recipe that does nothing with this model, with what would help.
 
     Args:
         terms: of a batch, if there was one: functional dropout shows in its divergence alone.
+        epochs: how many the method was told of.
     """
     notes, flat, sites = [], recipe.flat(), trainee.hooked_sites
-    drops = bool(sites.active) or any(
-        getattr(m, name) > 0 for m in trainee.model.modules() for name in rate_attributes(m)
-    )
+    dropping = _dropping(trainee.model)
+    given = bool(sites.names) and not sites.own_rates and not sites.called  # rates for modules without one
+    drops = bool(sites.active or dropping) or given
     adaptive = flat["dropout"] not in ("none", "uniform")
     if adaptive and not drops:
         notes.append(
             "adaptive dropout does nothing: no module drops; put nn.Dropout with p > 0 between layers, or "
             "give base_rates="
         )
-    elif (
-        adaptive
-        and trainee.hooked_sites.keys == {}
-        and trainee.hooked_sites.skipped
-        and not trainee.hooked_sites.active
-    ):
-        notes.append("adaptive dropout does nothing: no module fits; see dropout.")
+    elif adaptive and not sites.active and (sites.called or not sites.names):
+        ordinary = ", ".join(name for name in _ordinary(sites) if name in dropping)
+        notes.append(
+            "adaptive dropout does nothing: no nn.Dropout with p > 0 is called on states (B, U) or (B, T, U)"
+            + (f", and ordinary dropout stays in {ordinary}" if ordinary else "")
+            + "; put one between layers."
+        )
     tied = flat.get("divergence", "none") != "none" and "divergence" not in recipe.forward.unread()
     apart = "divergence" in terms and float(terms["divergence"]) > SAME
     if tied and not apart and (recipe.dropout is None or not drops):
@@ -124,6 +143,12 @@ def missing(recipe: Recipe, trainee: HookedTrainee, terms: Mapping[str, Tensor])
     stage = trainee.backward
     if stage is not None and not stage.parameters:
         notes.append("the update is the optimizer's own: it holds none of the parameters in scope.")
+    named = [name for name in BY_EPOCH if flat.get(name) == "epoch" and not _idle(recipe, name)]
+    if named and epochs == 0:
+        notes.append(
+            f"{' and '.join(named)} by epoch: nothing changes until method.new_epoch() is called, where each "
+            "epoch begins."
+        )
     if stage is not None and stage.wants_pass:
         notes.append("a pass over the training data before the first step: method.first_pass(loader).")
     return notes

@@ -2,7 +2,7 @@
 
 In a pass of ours such a module drops nothing itself (its `p` is 0 from one hook to the next), and the second
 hook applies the rates by channel, the last axis. What stays ordinary dropout: uniform rates that are the
-modules' own, probabilities of attention (4 dimensions), functional dropout.
+modules' own, probabilities of attention (4 dimensions), functional dropout, modules that drop in another way.
 
 Index letters: K passes, B examples, T tokens, U units, R rows of one call.
 """
@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from uegr.compiled import Wrap
 from uegr.objective import wide
+from uegr.positions import Positions
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 from zoo.method.contract import active_sites, dropout_sites
-from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.dropout import AdaptiveDropout, Pass, rows_like
 from zoo.method.sites import Dropout, DropoutSites
 
 ADAPTER = "lora_dropout"  # what PEFT calls the dropout in front of LoRA's matrices
@@ -59,9 +60,11 @@ class HookedSites(DropoutSites):
         self._whole: dict[str, Pass] = {}
         self._window = slice(None)
         self._calls: dict[nn.Dropout, int] = {}
+        self.positions = Positions()
         self.time_major = False  # whether states are (T, R, U) where their shape does not tell
         self._first: dict[tuple[str, int], bool] = {}  # whether a call's rows come first
         self._rows, self._batch, self._live, self._forward = 0, 0, False, False
+        self.called = False  # whether a pass has shown which modules are sites
         active = [n for n in named if n in ours] if named else active_sites(model, ())
         super().__init__(ours, settings, active, None)
         # Uniform rates of its own are what a module does by itself, but in a clean pass without dropout.
@@ -110,7 +113,7 @@ class HookedSites(DropoutSites):
     @contextmanager
     def forward(self, rows: int, first: int, last: int) -> Iterator[None]:
         """One call of the model on R = `rows` rows: passes first .. last - 1 of those planned."""
-        self._rows, self._calls, self._forward = rows, {}, True
+        self._rows, self._calls, self._forward, self.called = rows, {}, True, True
         self._batch = rows // (last - first)
         self._narrow(slice(first, last))
         try:
@@ -152,7 +155,7 @@ class HookedSites(DropoutSites):
             if sum(len(g) for g, _ in parts) == self._batch * len(self._passes):
                 every = [torch.cat(both) if len(parts) > 1 else both[0] for both in zip(*parts, strict=True)]
                 parts.clear()
-                observe(every[0], mask, every[1])
+                observe(every[0], None if mask is None else rows_like(mask, every[0]), every[1])
 
         return replace(coming, observe=own)
 
@@ -167,17 +170,19 @@ class HookedSites(DropoutSites):
             self.skipped[name] = reason
             return
         first = self._rows_first((name, number), h)
-        site = self._site(module, (name, number, h.shape[-1]), h)
-        self._pending[module] = (site, module.p, h, first)
+        states = h if first else h.transpose(0, 1)
+        site = self._site(module, (name, number, h.shape[-1]), states)
+        self._pending[module] = (site, module.p, states, first)
         module.p = 0.0
 
     def _after(self, module: nn.Dropout, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
         if module not in self._pending:
             return None
-        name, rate, h, first = self._pending.pop(module)
+        name, rate, states, first = self._pending.pop(module)
         module.p = rate
-        site: Callable[[Tensor], Tensor] = self.active[name]
-        return site(h) if first else site(h.transpose(0, 1)).transpose(0, 1)
+        site: Callable[[Tensor, Tensor | None], Tensor] = self.active[name]
+        out = site(states, self.positions.of(states))
+        return out if first else out.transpose(0, 1)
 
     def _rows_first(self, call: tuple[str, int], h: Tensor) -> bool:
         """Whether h is (R, T, U) or (R, U), not (T, R, U); where T = R, as at other batches."""
@@ -220,6 +225,7 @@ class HookedSites(DropoutSites):
                 self._site_rates(self.keys[key], site, self._passes, None),
                 observe=self.watches[self.keys[key]].observe if self._watched else None,
             )
+            self.positions.heed(key[0], h, [units for *call, units in self.keys if call == [*key[:2]]])
             self._whole[self.keys[key]] = self._scaled(coming)
             self._narrow(self._window)
         return self.keys[key]

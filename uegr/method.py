@@ -76,9 +76,10 @@ def attach(
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
         forward: (model, inputs) -> logits, for a model of another form.
-        mask: inputs -> (B, T) bool, the tokens that may be attacked. None: `attention_mask`, else all but the
-            embedding's `padding_idx`, else all.
-        loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say.
+        mask: inputs -> (B, T) bool, the tokens that may be attacked and that count in the norms of adaptive
+            dropout. None: `attention_mask`, else, with an attack, all but the `padding_idx`, else all.
+        loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say. Beside
+            float labels (B, C) of other values than 0 and 1 no divergence is known: divergence=none.
         label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).
         base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
             recipe's where they are not the default, else each module's own `p`.
@@ -152,7 +153,7 @@ class Method:
         self.sites = trainee.hooked_sites
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
-        self.removed, self.renewed = False, False
+        self.removed, self.renewed, self.epochs = False, False, 0
         ATTACHED.add(self.model)
 
     @property
@@ -178,8 +179,9 @@ class Method:
 
         Args:
             batch: a mapping of the model's arguments with `labels`, or a pair (inputs, labels), of B rows.
-                Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) for
-                several labels at once.
+                Tensors of B rows are repeated by pass, but for one that once had other rows: positions (T,).
+                Labels: whole (B,) for classes, float (B,) beside one output for regression, float (B, C) of 0
+                and 1 for several labels at once.
             scale: what is done to a loss before its backward pass, as `scaler.scale` of a GradScaler.
             backward: in place of `loss.backward()`, as `accelerator.backward` or `fabric.backward`.
 
@@ -217,7 +219,7 @@ class Method:
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
         # A stage that wants its first pass says so itself, when a step is tried without it.
         if self.batches == 1 and not (self.stage is not None and self.stage.wants_pass):
-            for note in missing(self.recipe, trainee, self.terms):
+            for note in missing(self.recipe, trainee, self.terms, self.epochs):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
 
@@ -260,13 +262,17 @@ class Method:
         self.batches = self.pending = 0
 
     def new_epoch(self) -> None:
-        """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""
+        """An epoch begins: to be called before its first batch.
+
+        With `resample=epoch` or `saliency=epoch` (preset roast_code) the mask changes here and nowhere else.
+        """
         if self.stage is not None:
+            self.epochs += 1
             self.stage.new_epoch()
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
-        return description(self.recipe, self.trainee, self.terms)
+        return description(self.recipe, self.trainee, self.terms, self.epochs)
 
     def remove(self) -> None:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""
@@ -291,6 +297,7 @@ class Method:
         if self.trainee.state:
             state["forward"] = self.trainee.state
         if self.stage is not None:
+            state["epochs"] = self.epochs
             state["update"] = {"generator": self.trainee.generator.get_state(), **self.stage.state()}
         return _copied(state)
 
@@ -307,6 +314,7 @@ class Method:
         state = _copied(dict(state))
         if self.stage is not None:
             self.stage.load(state["update"])
+            self.epochs = state.get("epochs", 0)  # older states have none
             self.trainee.generator.set_state(state["update"]["generator"].cpu())
         self.trainee.state = state.get("forward", {})
         self.sites.load_state_dict(state["sites"])

@@ -3,11 +3,14 @@
     labels              logits      loss of an example                  divergence of the K passes
     whole (B,)          C > 1       cross-entropy                       the recipe's, over the C classes
     float (B,) (B, 1)   C = 1       (s - y)^2                           mean_k (s_k - mean s)^2
-    float (B, C)        C > 1       mean over C of binary CE            the recipe's, Bernoulli, mean over C
+    float (B, C), 0/1   C > 1       mean over C of binary CE            the recipe's, Bernoulli, mean over C
 
 One output has no distribution to compare. Of two normal ones of variance 1 the JS is half the squared
 distance to their mean up to higher orders, and half of (s - y)^2 is the negative log-likelihood: so the mean
 squared distance is to the squared error what JS is to cross-entropy.
+
+Float labels (B, C) may mean several numbers or soft classes just as well, which no type tells: they are
+refused unless each is 0 or 1.
 
 Index letters: K passes, B examples, C outputs.
 """
@@ -49,12 +52,13 @@ class Labelled(Objective):
         if loss is not None and (label_smoothing or class_weights is not None):
             raise UserError("loss= with label_smoothing or class_weights: expected one of them")
         self.label_smoothing, self.class_weights, self.loss = label_smoothing, class_weights, loss
+        self._looked = False  # whether labels were looked at
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(K, B, C), labels -> (K, B).
 
         Raises:
-            UserError: labels that none of the three fits.
+            UserError: labels that none of the three fits, or of several labels one that is not 0 or 1.
         """
         passes, rows, outputs = logits.shape
         logits = wide(logits)
@@ -70,6 +74,7 @@ class Labelled(Objective):
         if kind == "regression":
             return (logits.squeeze(-1) - labels.view(-1).to(logits)).square()
         if kind == "several labels":
+            self._check_coins(labels)
             wanted = labels.to(logits).expand_as(logits)
             return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(-1)
         return self._cross_entropy(logits, labels.long())
@@ -93,15 +98,32 @@ class Labelled(Objective):
         return own if weights is None else own * (rows / weights[labels].sum())
 
     def divergence(self, kind: str, logits: Tensor, labels: Tensor) -> Tensor:
-        """(K, B, C) of K > 1 passes -> (B,)."""
+        """(K, B, C) of K > 1 passes -> (B,).
+
+        Raises:
+            UserError: float labels (B, C) that are not 0 or 1, beside a loss of one's own.
+        """
         logits = wide(logits)
         if logits.shape[-1] == 1:
             return (logits - logits.mean(0)).square().mean(0).squeeze(-1)
         if labels.dim() == 2 and labels.is_floating_point():
+            self._check_coins(labels)
             # The sigmoid is the softmax beside a logit of 0.
             each = torch.stack([logits, torch.zeros_like(logits)], -1).flatten(1, 2)
             return DIVERGENCES[kind](each).view(logits.shape[1:]).mean(-1)
         return DIVERGENCES[kind](logits)
+
+    def _check_coins(self, labels: Tensor) -> None:
+        """Refuse numbers and soft classes. Off the CPU a look waits for the device: the first one must do."""
+        if self._looked and labels.device.type != "cpu":
+            return
+        self._looked = True
+        if bool(((labels != 0) & (labels != 1)).any()):
+            found = f"{tuple(labels.shape)} from {float(labels.min()):g} to {float(labels.max()):g}"
+            raise UserError(
+                f"float labels {found}: expected several labels of 0 and 1, or, for numbers or soft classes, "
+                "loss= and a recipe with divergence=none"
+            )
 
 
 def kind_of(labels: Tensor, rows: int, outputs: int) -> str:

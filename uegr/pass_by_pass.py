@@ -11,7 +11,7 @@ Index letters: K passes, B examples, C outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from uegr.dropouts import put_random_states, random_states
+from zoo.core.errors import UserError
 
 Run = Callable[[Tensor, int, int], Tensor]  # vectors (B, T, D), passes first .. last - 1 -> (n, B, C)
 
@@ -57,12 +58,29 @@ class _PassByPass(torch.autograd.Function):
             own = x.detach().requires_grad_()
             with torch.enable_grad(), ctx.cast():
                 logits = ctx.run(own, first, last)
-            found = torch.autograd.grad(logits, [own, *ctx.held], gradient[first:last], allow_unused=True)
+            found = gradients(logits, [own, *ctx.held], gradient[first:last])
             for i, one in enumerate(found):
                 before = sums[i]
                 sums[i] = one if before is None else before if one is None else before + one
         put_random_states(ctx.model, after)
         return None, None, None, None, *sums
+
+
+def gradients(output: Tensor, inputs: Sequence[Tensor], factor: Tensor | None) -> tuple[Tensor | None, ...]:
+    """d (factor * output) / d inputs, None where an input does not reach it.
+
+    Raises:
+        UserError: gradient checkpointing in the form that fills `.grad` alone.
+    """
+    try:
+        return torch.autograd.grad(output, inputs, factor, allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+        raise UserError(
+            "gradient checkpointing with use_reentrant=True: it cannot be asked for the gradients of "
+            "attack_steps > 1 or of passes one after the other; expected use_reentrant=False"
+        ) from error
 
 
 def _autocast(x: Tensor) -> Callable[[], AbstractContextManager[Any]]:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from uegr.batches import Forward, called, logits_of, mask_of, repeated, tensors
+from uegr.batches import Forward, Path, called, logits_of, mask_of, repeated, shared_of, tensors, valid_of
 from uegr.dropouts import HookedSites
 from uegr.objective import wide
-from uegr.pass_by_pass import pass_by_pass
+from uegr.pass_by_pass import gradients, pass_by_pass
 from uegr.words import Words
 from zoo.core.batch import Batch
 from zoo.method.trainee import Trainee
@@ -42,6 +42,7 @@ class HookedTrainee(Trainee):
     compiled: bool = False  # whether `call` calls what torch.compile made of the model
     words: Words | None = None  # None: not yet found, or nothing is attacked
     inputs: Any = None  # of the batch at hand
+    shared: set[Path] = field(default_factory=set)  # where in the inputs no rows are, as batches have shown
     scale: Scale | None = None
     backwards: Callable[[Tensor], Any] | None = None
     vectors: Tensor | None = None
@@ -61,20 +62,23 @@ class HookedTrainee(Trainee):
     ) -> Batch:
         """The batch at hand, as the forward stage takes it: ids and mask (B, T), labels."""
         self.inputs, self.scale, self.backwards = inputs, scale, backward
+        self.shared |= shared_of(inputs, len(labels))
         rows = torch.arange(len(labels), device=labels.device)
         if self.words is None:
             self.vectors = torch.zeros(len(labels), 1, 1, device=labels.device)
+            self.hooked_sites.positions.valid = valid_of(inputs, len(labels), self.mask)
             everything = torch.ones(len(labels), 1, dtype=torch.bool, device=labels.device)
             return Batch(rows[:, None], everything, labels, rows)
         look = lambda: called(self.model, self.call, inputs)  # noqa: E731
         tokens, self.vectors = self.words.listen(look, tensors(inputs), len(labels))
         self.hooked_sites.time_major = self.words.time_major
         padding = getattr(self.words.module, "padding_idx", None)
-        return Batch(tokens, mask_of(inputs, tokens, padding, self.mask), labels, rows)
+        mask = self.hooked_sites.positions.valid = mask_of(inputs, tokens, padding, self.mask)
+        return Batch(tokens, mask, labels, rows)
 
     def close(self) -> None:
         """Nothing of the batch is kept."""
-        self.inputs = self.scale = self.backwards = self.vectors = None
+        self.inputs = self.scale = self.backwards = self.vectors = self.hooked_sites.positions.valid = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T, D) the word vectors of the batch at hand."""
@@ -99,6 +103,12 @@ class HookedTrainee(Trainee):
             else:
                 loss.backward(retain_graph=retain_graph)
 
+    def gradient_at(self, point: Tensor, loss: Tensor) -> Tensor:
+        """d loss / d point by the factor of the clean pass before it: in 16 bits a smaller one underflows."""
+        with torch.autocast(loss.device.type, enabled=False):
+            found = gradients(loss, [point], self.hooked_sites.unit)[0]
+        return torch.zeros_like(point) if found is None else found
+
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the vectors x (B, T, D) -> logits (passes, B, C)."""
         if passes <= self.at_once:
@@ -108,7 +118,7 @@ class HookedTrainee(Trainee):
     def _run(self, x: Tensor, first: int, last: int) -> Tensor:
         """Passes first .. last - 1 of those planned, as one batch."""
         rows, count = len(x), last - first
-        inputs = repeated(self.inputs, rows, count)
+        inputs = repeated(self.inputs, rows, count, self.shared)
         vectors = x if count == 1 else x.repeat(count, 1, 1)
         put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
         with self.hooked_sites.forward(count * rows, first, last), put_in:

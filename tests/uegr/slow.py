@@ -90,7 +90,8 @@ class SlowLoop:
         gradient, *inner = torch.autograd.grad(clean, asked, retain_graph=True, allow_unused=True)
         for key, g in zip(outputs, inner, strict=True):
             out = outputs[key]
-            norm = dropout.gradient_norm((torch.zeros_like(out) if g is None else g).double().numpy())
+            words = mask if out.dim() == 3 and out.shape[1] == mask.shape[1] else None
+            norm = dropout.gradient_norm((torch.zeros_like(out) if g is None else g).double().numpy(), words)
             before = self.averages.get(key)
             self.norms[key] = norm
             self.averages[key] = norm if before is None else DECAY * before + (1 - DECAY) * norm

@@ -184,6 +184,72 @@ class Functional(Toy):
         return super().vectors_to_logits(F.dropout(x, 0.5), mask)
 
 
+class Dropping(Toy):
+    """With one module that drops in the place of two."""
+
+    def __init__(self, drop: nn.Module) -> None:
+        super().__init__()
+        del self.early, self.late
+        self.drop = drop
+
+    def vectors_to_logits(self, x: Tensor, mask: Tensor) -> Tensor:
+        h = self.drop(self.inner(x).tanh())
+        h = h[0] if isinstance(h, tuple) else h
+        return self.last(h.mean(1))
+
+
+class Unused(nn.Dropout):
+    def forward(self, h: Tensor) -> Tensor:
+        return F.dropout(h, self.p, self.training)
+
+    def __call__(self, h: Tensor) -> Tensor:
+        return self.forward(h)  # its hooks hear of no call
+
+
+IN_ANOTHER_WAY = {
+    "between layers of an LSTM": (
+        nn.LSTM(6, 6, 2, dropout=0.3, batch_first=True),
+        "drop: LSTM, no nn.Dropout",
+    ),
+    "whole channels": (nn.Dropout1d(0.3), "drop: Dropout1d, no nn.Dropout"),
+    "to another value": (nn.AlphaDropout(0.3), "drop: AlphaDropout, no nn.Dropout"),
+    "as a function": (Unused(0.3), "Not called as modules: drop"),
+}
+
+
+@pytest.mark.parametrize("case", IN_ANOTHER_WAY)
+def test_a_model_without_a_site_is_told_so_once(case: str) -> None:
+    drop, what = IN_ANOTHER_WAY[case]
+    model = Dropping(drop).double()
+    method = uegr.attach(model, adamw(model), "uegr")
+    with pytest.warns(UserWarning, match="adaptive dropout does nothing: no nn.Dropout with p > 0") as told:
+        method.backward(batch())
+    assert len(told) == 1
+    assert ("ordinary dropout stays in drop; put" in str(told[0].message)) == (case != "as a function")
+    method.backward(batch())
+    words = " ".join(method.describe().split())
+    assert what in words
+    assert str(told[0].message).split(": ", 1)[1] in words
+
+
+def test_what_stays_uniform_beside_sites_is_named() -> None:
+    model = nn.Sequential(
+        nn.Embedding(20, 8), nn.TransformerEncoderLayer(8, 2, 16, 0.2, batch_first=True), nn.Flatten(),
+        nn.Linear(56, 3),
+    )  # fmt: skip
+    method = uegr.attach(model, adamw(model), "uegr")
+    text = batch()
+    method.backward((text["input_ids"], text["labels"]))
+    words = " ".join(method.describe().split())
+    assert "Ordinary dropout stays: 1.self_attn: MultiheadAttention, no nn.Dropout" in words
+    assert words.endswith("missing nothing")
+
+
+def test_rates_that_are_given_are_not_missing_before_the_first_batch() -> None:
+    model = toy(rate=0.0)
+    assert uegr.attach(model, adamw(model), "uegr", base_rates=(0.2,)).describe().endswith("nothing")
+
+
 @pytest.mark.filterwarnings("ignore:.*adaptive dropout does nothing")
 def test_functional_dropout_shows_in_the_divergence() -> None:
     model = Functional(rate=0.0)

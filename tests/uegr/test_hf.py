@@ -13,83 +13,15 @@ from torch import Tensor, nn
 
 import uegr
 import uegr.hf
-from bench.tiny_families import texts, tiny
+from bench.tiny_families import texts
 from toys import refused, same
+from trainers import ROWS, Seeded, arguments, bert, by_hand, rows, trainer
 from zoo.core.errors import UserError
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
 pytest.importorskip("accelerate", reason="the extra hf")
 
-ROWS = 16
 pytestmark = pytest.mark.filterwarnings("ignore:.*the divergence is 0")
-
-
-def rows(seed: int = 0, count: int = ROWS) -> list[dict[str, Tensor]]:
-    batch = texts("bert", rows=count, seed=seed)
-    return [{key: value[i] for key, value in batch.items()} for i in range(count)]
-
-
-def bert(seed: int = 0, rate: float = 0.2, **changes: Any) -> nn.Module:
-    model = tiny("bert", seed=seed, num_hidden_layers=1, **changes)
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = rate
-    return model
-
-
-class Ordered(uegr.hf.Trainer):
-    """Takes the rows in their order, and one seed before the first step."""
-
-    def _get_train_sampler(self, *_: Any) -> Any:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-
-class Seeded(transformers.TrainerCallback):
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step == 0:  # the loader has drawn by then
-            torch.manual_seed(5)
-
-
-def arguments(folder: Path, **options: Any) -> Any:
-    given: dict[str, Any] = {
-        "output_dir": str(folder), "per_device_train_batch_size": 4, "learning_rate": 0.01,
-        "max_grad_norm": 0.05,
-        "lr_scheduler_type": "constant", "num_train_epochs": 1, "save_strategy": "no", "report_to": [],
-        "disable_tqdm": True, "use_cpu": True, "logging_steps": 1, "seed": 3,
-        "optim": "adamw_torch",
-    } | options  # fmt: skip
-    return transformers.TrainingArguments(**given)
-
-
-def trainer(
-    folder: Path, recipe: Any = "uegr", model: nn.Module | None = None, *, options: Any = None, **changes: Any
-) -> Ordered:
-    extra = {key: changes.pop(key) for key in ("compute_loss_func", "model_init") if key in changes}
-    given = None if "model_init" in extra else bert() if model is None else model
-    return Ordered(
-        given, arguments(folder, **changes), train_dataset=rows(), eval_dataset=rows(1), recipe=recipe,
-        callbacks=[Seeded()], method_options=options, **extra,
-    )  # fmt: skip
-
-
-def by_hand(
-    recipe: Any, model: nn.Module, size: int = 4, parts: int = 1, steps: int | None = None, **options: Any
-) -> nn.Module:
-    """The loop that the Trainer should be."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.0)
-    if options.pop("autocast", False):
-        model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
-    method = uegr.attach(model, optimizer, recipe, seed=3, accumulate=parts, **options)
-    batches = [rows()[i : i + size] for i in range(0, ROWS, size)]
-    torch.manual_seed(5)
-    for number, batch in enumerate(batches, 1):
-        method.backward({key: torch.stack([row[key] for row in batch]) for key in batch[0]})
-        if number % parts == 0:
-            nn.utils.clip_grad_norm_(model.parameters(), 0.05)
-            optimizer.step()
-            optimizer.zero_grad()
-    method.remove()
-    return model
 
 
 @pytest.mark.parametrize("recipe", ["dropout", "uegr"])
@@ -150,6 +82,19 @@ def test_options_reach_the_method(tmp_path: Path) -> None:
         ours.train()
         assert same(ours.model, by_hand("uegr", bert(), **wanted), within=1e-7), given
         assert same(ours.model, plain, within=1e-7) == ("activation_checkpointing" in given), given
+
+
+def test_a_batch_is_as_the_collator_gives_it(tmp_path: Path) -> None:
+    """BatchEncoding, as that of a tokeniser's padding: forward= reads its entries as attributes."""
+
+    def collate(given: list[dict[str, Tensor]]) -> Any:
+        return transformers.BatchEncoding({key: torch.stack([row[key] for row in given]) for key in given[0]})
+
+    options = {"forward": lambda model, own: model(own.input_ids, own.attention_mask, own.token_type_ids)}
+    ours = trainer(tmp_path, options=options)
+    ours.data_collator = collate
+    ours.train()
+    assert same(ours.model, by_hand("uegr", bert()))
 
 
 def test_numbers_and_several_labels(tmp_path: Path) -> None:
@@ -257,6 +202,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a loss": (lambda f: Own(bert(), arguments(f)), "Own overrides compute_loss, which sees one pass"),
     "two GPUs": (on_two_gpus, "2 GPUs in one process: DataParallel's replicas share the hooks' state"),
     "FSDP": (sharded, "FSDP and DeepSpeed: no process holds the whole gradient"),
+    "several numbers": (
+        lambda f: trainer(f, model=bert(outputs=2, problem_type="regression")).train(),
+        "problem_type=regression of 2 numbers: float labels of several outputs are 0 and 1",
+    ),
     "no labels": (unlabelled, "expected `labels` among them"),
     "another recipe": (resumed(lambda f: None, "r_at_su"), "state: of another recipe; expected"),
     "no state": (resumed(lambda f: (f / "uegr_method.pt").unlink()), "no uegr_method.pt; expected a"),
@@ -322,6 +271,13 @@ def test_a_callback_does_adaptive_dropout_and_the_update(tmp_path: Path) -> None
     assert len(logs) == 4
     assert all(log["uegr/kept_share"] > 0 and log["uegr/drop_rate/dropout"] > 0 for log in logs)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in ours.model.modules())
+
+
+def test_a_callback_says_what_does_nothing(tmp_path: Path) -> None:
+    ours = with_callback(tmp_path, uegr.hf.Callback(), bert(rate=0.0, attention_probs_dropout_prob=0.0))
+    with pytest.warns(UserWarning, match="^BertFor.*: adaptive dropout does nothing") as told:
+        ours.train()
+    assert len(told) == 1
 
 
 def test_a_training_with_a_callback_resumes_bit_for_bit(tmp_path: Path) -> None:

@@ -81,6 +81,34 @@ def test_an_adapters_dropout_may_be_asked_for() -> None:
     assert list(method.sites.active) == [name]
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+@pytest.mark.parametrize("scope", ["encoder", "all"])
+def test_the_head_of_an_adapted_model_is_left_out_whatever_its_name(family: str, scope: str) -> None:
+    """GPT-2's is called `score`, and PEFT's `base_model` has it inside."""
+    transformers = pytest.importorskip("transformers", reason="the extra hf")
+    peft = pytest.importorskip("peft", reason="of the extra dev")
+    torch.manual_seed(0)
+    if family == "bert":
+        model, target, head = tiny("bert"), "query", "classifier"
+    else:
+        config = transformers.GPT2Config(
+            vocab_size=50, n_embd=16, n_layer=1, n_head=2, pad_token_id=0, bos_token_id=1, eos_token_id=1
+        )
+        model, target, head = transformers.GPT2ForSequenceClassification(config), "c_attn", "score"
+    config = peft.LoraConfig(
+        task_type="SEQ_CLS", target_modules=[target], fan_in_fan_out=family == "gpt2", init_lora_weights=False
+    )
+    model = peft.get_peft_model(model, config).train()
+    held = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    method = uegr.attach(
+        model, torch.optim.SGD(held.values(), **SGD), uegr.recipe("uegr", update_scope=scope)
+    )
+    masked = {name for name, p in held.items() if any(p is q for q in method.stage.parameters)}
+    heads = {name for name in held if f".{head}." in name}
+    assert heads
+    assert masked == (set(held) if scope == "all" else set(held) - heads)
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_activation_checkpointing_of_a_family_changes_nothing(family: str, at_once: bool) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import uegr
 from toys import adamw, batch, refused, toy
-from uegr.objective import Labelled
+from uegr.objective import Labelled, Loss
 
 K, B, C = 3, 4, 5
 
@@ -22,6 +22,7 @@ def logits(outputs: int = C, seed: int = 0) -> Tensor:
 CLASSES = torch.tensor([0, 4, 2, 2])
 NUMBERS = torch.tensor([0.5, -1.0, 2.0, 0.0]).double()
 SEVERAL = torch.tensor([[0, 1, 1, 0, 0], [1, 1, 0, 0, 1], [0] * 5, [1] * 5]).double()
+SOFT = logits().detach()[0].softmax(-1)
 WEIGHTS = torch.tensor([0.1, 2.0, 1.0, 5.0, 0.7]).double()
 
 
@@ -116,6 +117,14 @@ REFUSED = {
     "whole numbers beside one output": (1, CLASSES, {}, "float (4,) beside one output"),
     "a class too many": (3, CLASSES, {}, "labels from 0 to 4: expected 0 to 2, as the model has 3 logits"),
     "an ignored class": (C, CLASSES - 1, {}, "labels from -1 to 3: expected 0 to 4"),
+    "several numbers": (
+        C,
+        3 * SEVERAL - 1,
+        {},
+        "float labels (4, 5) from -1 to 2: expected several labels of",
+    ),
+    "soft classes": (C, SOFT, {}, "for numbers or soft classes, loss= and a recipe"),
+    "not a number": (C, SEVERAL / SEVERAL, {}, "float labels (4, 5) from nan to nan"),
     "weights of other classes": (C, CLASSES, {"class_weights": WEIGHTS[:2]}, "(2,): expected (5,)"),
     "smooth numbers": (1, NUMBERS, {"label_smoothing": 0.1}, "beside regression: they are for classes"),
     "a loss of a strange shape": (C, CLASSES, {"loss": lambda z, y: z}, "loss= gave (12, 5): expected (12,)"),
@@ -126,3 +135,25 @@ REFUSED = {
 def test_labels_that_do_not_fit_are_refused(case: str) -> None:
     outputs, labels, options, what = REFUSED[case]
     refused(lambda: Labelled(**options).losses(logits(outputs), labels), what)
+
+
+@pytest.mark.parametrize(
+    ("labels", "loss"),
+    [(3 * SEVERAL, lambda z, y: (z - y).square().mean(1)), (SOFT, F.cross_entropy)],
+    ids=["several numbers", "soft classes"],
+)
+def test_what_is_refused_trains_by_a_loss_of_ones_own_without_a_divergence(
+    labels: Tensor, loss: Loss
+) -> None:
+    model = toy(outputs=C)
+    method = uegr.attach(model, adamw(model), uegr.recipe("uegr", divergence="none"), loss=loss)
+    found = []
+    for _ in range(60):
+        method.backward(batch() | {"labels": labels})
+        found.append(float(method.record["loss_clean"]))
+        method.optimizer.step()
+        method.optimizer.zero_grad()
+    assert sum(found[-5:]) < 0.95 * sum(found[:5])
+    method.remove()
+    tied = uegr.attach(model, adamw(model), "uegr", loss=loss)
+    refused(lambda: tied.backward(batch() | {"labels": labels}), "and a recipe with divergence=none")

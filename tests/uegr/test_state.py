@@ -37,7 +37,9 @@ def test_going_on_is_never_having_stopped(settings: str) -> None:
     def begun(seed: int) -> tuple[torch.nn.Module, uegr.Method]:
         model = toy(seed)
         model.classifier = model.last
-        return model, uegr.attach(model, adamw(model), SETTINGS[settings], seed=seed)
+        method = uegr.attach(model, adamw(model), SETTINGS[settings], seed=seed)
+        method.new_epoch()
+        return model, method
 
     whole, method = begun(0)
     torch.manual_seed(5)

@@ -6,15 +6,17 @@ adaptive dropout (rates from earlier steps) and the backward stage. Everything e
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from torch import nn
-from transformers import TrainerCallback
 
-from uegr.batches import unlabelled
+from uegr.batches import unlabelled, valid_of
+from uegr.describe import missing
 from uegr.hf import checkpoints
+from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
 from uegr.recipes import as_recipe, recipe
 from zoo.core.errors import UserError
@@ -22,7 +24,7 @@ from zoo.method.forward.bi_stage import BiStage
 from zoo.method.recipe import Recipe
 
 
-class Callback(TrainerCallback):
+class Callback(Epochs):
     """Adaptive dropout and selective update in a Trainer of one's own.
 
         trainer = transformers.Trainer(model, args, train_dataset=data, callbacks=[uegr.hf.Callback()])
@@ -54,13 +56,16 @@ class Callback(TrainerCallback):
                 f"recipe of {stage.passes} passes a step, {stage.kind}: a callback sees the Trainer's own "
                 "alone; expected uegr.hf.Trainer, or a recipe of one clean pass"
             )
+        super().__init__()
         self.base_rates, self.seed = base_rates, seed
         self.method: Method | None = None
+        self._told = False
         self._handles: list[Any] = []
         self._passing = ExitStack()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Set the hooks."""
+        super().on_train_begin(args, state, control, **kwargs)
         model, optimizer = kwargs["model"], kwargs["optimizer"]
         seed = args.seed if self.seed is None else self.seed
         names = ("is_activation_checkpointing", "is_gradient_checkpointing")  # since 5.23, and before
@@ -73,6 +78,7 @@ class Callback(TrainerCallback):
                 )
         if args.n_gpu > 1:
             model = nn.DataParallel(model)  # which is what the Trainer trains, and `attach` refuses
+        self._told = False
         self.method = attach(model, optimizer, self.recipe, base_rates=self.base_rates, seed=seed)
         if state.global_step:
             folder = f"{args.output_dir}/checkpoint-{state.global_step}"
@@ -84,9 +90,18 @@ class Callback(TrainerCallback):
         ]
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Settings that change once an epoch; not where a resumed training is in the middle of one."""
-        if self.method is not None and (state.epoch or 0.0) % 1 == 0:
+        """Settings that change once an epoch."""
+        super().on_epoch_begin(args, state, control, **kwargs)
+        if self.method is not None and self.begun():
             self.method.new_epoch()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After the first one a UserWarning says which parts of the recipe do nothing with this model."""
+        method, told = self.method, self._told
+        self._told = True
+        if method is not None and not told:
+            for note in missing(method.recipe, method.trainee, {}, method.epochs):
+                warnings.warn(f"{type(method.model).__name__}: {note}", stacklevel=2)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """The record of the step, beside a training loss."""
@@ -118,6 +133,7 @@ class Callback(TrainerCallback):
         _, rows = unlabelled([*args, *kwargs.values()])
         sites = self.method.sites
         self._passing.enter_context(sites.at_work())
+        sites.positions.valid = valid_of(kwargs, rows, None)
         sites.plan_clean(1)
         self._passing.enter_context(sites.forward(rows, 0, 1))
 

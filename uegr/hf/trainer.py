@@ -8,7 +8,8 @@ encoder classifiers by the number of accumulation steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import transformers
@@ -17,6 +18,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.trainer_utils import get_last_checkpoint
 
 from uegr.hf import checkpoints
+from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
 from uegr.recipes import as_recipe
 from zoo.core.errors import UserError
@@ -34,8 +36,12 @@ class Trainer(transformers.Trainer):
     `trainer.method` is the method at work while it trains, and afterwards what it was. Logs have its record
     under `uegr/`. A checkpoint has its state, and training resumes bit for bit. `label_smoothing_factor`,
     accumulation, clipping (before the mask), bf16 and fp16, `torch_compile`, DistributedDataParallel by
-    torchrun, adapters and `model_init` are as usual; `compute_loss_func` gets the logits of all passes with
-    as many labels and gives their mean.
+    torchrun, adapters and `model_init` are as usual.
+
+    `compute_loss_func(outputs, labels, num_items_in_batch=n)` gets the logits of all passes of one kind with
+    as many labels, and gives their mean; n counts these labels, as transformers counts them (-100 is none),
+    but of this call alone: so a sum divided by n is the mean, and accumulated batches are divided by their
+    number.
 
     Args:
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe`).
@@ -45,7 +51,8 @@ class Trainer(transformers.Trainer):
 
     Raises:
         UserError: an unknown recipe or option, an overridden `compute_loss`; in `train` what `attach`
-            refuses, DataParallel, FSDP and DeepSpeed among it, and a checkpoint of another recipe or model.
+            refuses, DataParallel, FSDP and DeepSpeed among it, regression of several numbers without a
+            `compute_loss_func`, and a checkpoint of another recipe or model.
     """
 
     loss_is_scaled_for_ga = False
@@ -70,8 +77,9 @@ class Trainer(transformers.Trainer):
         self.method: Method | None = None
         self._trained: Any = None  # what the method is attached to
         self._resumed: str | None = None
-        self._epoch_begun: float | None = None
         super().__init__(*args, **kwargs)
+        self._epochs = Epochs()
+        self.add_callback(self._epochs)
 
     def train(
         self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any
@@ -109,12 +117,11 @@ class Trainer(transformers.Trainer):
         model.train()
         if callable(mode := getattr(self.optimizer, "train", None)):
             mode()  # of an optimizer without a schedule
-        epoch = self.state.epoch or 0.0
-        if epoch == int(epoch) and epoch != self._epoch_begun:
+        if self._epochs.begun():
             method.new_epoch()
-            self._epoch_begun = epoch
-        batch = dict(self._prepare_inputs(inputs))
+        batch = self._prepare_inputs(inputs)  # in the type that the collator gives
         if "labels" not in batch and len(self.label_names) == 1 and self.label_names[0] in batch:
+            batch = dict(batch)
             batch["labels"] = batch.pop(self.label_names[0])
         method.accumulate = self.current_gradient_accumulation_steps
         scaler = getattr(self.accelerator, "scaler", None)
@@ -141,13 +148,20 @@ class Trainer(transformers.Trainer):
             assert self.method is not None
             return self.method
         self._detach()
+        config: Any = getattr(self.model, "config", None)
+        regression = getattr(config, "problem_type", None) == "regression"
+        if regression and (numbers := config.num_labels) > 1 and self.compute_loss_func is None:
+            raise UserError(
+                f"problem_type=regression of {numbers} numbers: float labels of several outputs are 0 and 1 "
+                "here; expected one output, or compute_loss_func= and a recipe with divergence=none"
+            )
         options = {"seed": self.args.seed} | self.method_options
         if self.compute_loss_func is not None:
             options["loss"] = self._loss
         if self.args.label_smoothing_factor:
             options["label_smoothing"] = self.args.label_smoothing_factor
         self.method = attach(model, self.optimizer, self.recipe, **options)
-        self._trained, self._epoch_begun = now, None
+        self._trained = now
         if self._resumed is not None:
             checkpoints.load(self.method, self._resumed, self.args)
             self._resumed = None
@@ -158,10 +172,19 @@ class Trainer(transformers.Trainer):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         assert self.compute_loss_func is not None
-        found: Tensor = self.compute_loss_func(SequenceClassifierOutput(logits=logits), labels)
+        count = {"num_items_in_batch": labels.ne(-100).sum()}
+        if not _takes(self.compute_loss_func, "num_items_in_batch"):
+            count = {}
+        found: Tensor = self.compute_loss_func(SequenceClassifierOutput(logits=logits), labels, **count)
         return found
 
     def _detach(self) -> None:
         if self.method is not None:
             self.method.remove()
         self._trained = None
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument of this name, or takes any."""
+    own = inspect.signature(function).parameters.values()
+    return any(p.name == name or p.kind == p.VAR_KEYWORD for p in own)

@@ -176,6 +176,10 @@ class Trainee:
         """The backward pass of a part of the loss."""
         loss.backward(retain_graph=retain_graph)
 
+    def gradient_at(self, point: Tensor, loss: Tensor) -> Tensor:
+        """d loss / d point, times what `descend` too scales the loss by; nothing goes into `.grad`."""
+        return torch.autograd.grad(loss.sum(), point)[0]
+
     def classify(self, x: Tensor, mask: Tensor, passes: int) -> Tensor:
         """`passes` passes over the same vectors (B, T, D) as one batch -> logits (passes, B, C)."""
         if passes == 1:

@@ -337,6 +337,18 @@ def test_what_is_pulled_is_all_but_the_head() -> None:
         selected_parameters(nn.Linear(2, 3), "body")
 
 
+def test_a_model_without_anything_to_leave_out_is_refused() -> None:
+    """As where a wrapper calls all of what it wraps its base model."""
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base_model = nn.Linear(2, 3)
+
+    with pytest.raises(UserError, match=r"leaves the classifier out \(scope encoder\): expected Wrapped to"):
+        selected_parameters(Wrapped(), "encoder")
+
+
 def test_another_kind_of_update_takes_the_place_of_the_one_there() -> None:
     assert RECIPES["ctune_d"].changed(update="selective").backward == RECIPES["uegr"].backward
     assert RECIPES["ctune_d"].changed(update="fisher") == RECIPES["ctune_d"]

@@ -138,7 +138,7 @@ class BiStage(Attack, Forward):
         point = point.detach().requires_grad_()
         logits = trainee.classify(point, batch.mask, self.clean)
         loss = trainee.reduce(trainee.objective.losses(logits, batch.labels).mean(0))
-        return torch.autograd.grad(loss.sum(), point)[0]
+        return trainee.gradient_at(point, loss)
 
 
 def gradient_of(x: Tensor) -> Tensor:
