@@ -269,18 +269,22 @@ class HookedSites(DropoutSites):
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises:
-        UserError: a site that this model has not.
+        """Go on from a `state_dict`, on the device of the model.
+
+        Raises:
+            UserError: a site that this model has not.
         """
+        device = next((p.device for p in self.model.parameters()), None)
         for title, own in state.items():
             if title not in self.active:
                 if own["key"] is None or own["key"][0] not in self.names.values():
                     raise UserError(
                         f"state: a dropout site {title}, which {type(self.model).__name__} has not"
                     )
-                self._made(tuple(own["key"]), own["rate"], own["average"].device, own["average"].dtype)
+                average = own["average"]
+                self._made(tuple(own["key"]), own["rate"], device or average.device, average.dtype)
             self.active[title].average.copy_(own["average"])
-            self.watches[title].latest, self.watches[title].before = own["latest"], own["before"]
+        self.load_seen({title: (own["latest"], own["before"]) for title, own in state.items()})
 
 
 def rate_attributes(module: nn.Module) -> list[str]:

@@ -29,7 +29,7 @@ from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
-from zoo.method.trainee import BackwardStage
+from zoo.method.trainee import BackwardStage, copied
 
 
 def attach(
@@ -292,10 +292,11 @@ class Method:
             state["forward"] = self.trainee.state
         if self.stage is not None:
             state["update"] = {"generator": self.trainee.generator.get_state(), **self.stage.state()}
-        return _copied(state)
+        found: dict[str, Any] = copied(state)
+        return found
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`.
+        """Go on from a `state_dict`; its tensors may lie on any device.
 
         Raises:
             UserError: the state of another recipe, or of a model with other dropout sites or parameters.
@@ -304,17 +305,9 @@ class Method:
             raise UserError(
                 "state: of another recipe; expected the state_dict of a method with these settings"
             )
-        state = _copied(dict(state))
+        state = copied(dict(state))
         if self.stage is not None:
             self.stage.load(state["update"])
             self.trainee.generator.set_state(state["update"]["generator"].cpu())
-        self.trainee.state = state.get("forward", {})
+        self.trainee.state = copied(state.get("forward", {}), self.trainee.device)
         self.sites.load_state_dict(state["sites"])
-
-
-def _copied(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        return {key: _copied(value) for key, value in state.items()}
-    return type(state)(map(_copied, state)) if isinstance(state, tuple | list) else state

@@ -148,6 +148,11 @@ class Trainee:
     objective: Objective = field(default_factory=Objective)
 
     @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @property
     def selected(self) -> list[nn.Parameter]:
         """The parameters that the backward stage acts on."""
         return [] if self.backward is None else self.backward.parameters
@@ -207,7 +212,7 @@ class Trainee:
             self.backward.load(state["backward"])
         self.generator.set_state(state["generator"].cpu())
         self.sites.load_seen(state["sites"])
-        self.state = dict(state["forward"])
+        self.state = copied(state["forward"], self.device)
 
     def touched(self) -> dict[Tensor, Rows]:
         """Rows of each embedding table that have a gradient, where it pays to know them."""
@@ -223,3 +228,12 @@ class Trainee:
             if rows is not None:
                 found[table.weight] = rows
         return found
+
+
+def copied(state: Any, device: torch.device | None = None) -> Any:
+    """A state with copies of its tensors, on another device if one is given."""
+    if isinstance(state, Tensor):
+        return state.detach().to(device, copy=True)
+    if isinstance(state, dict):
+        return {key: copied(value, device) for key, value in state.items()}
+    return type(state)(copied(value, device) for value in state) if isinstance(state, tuple | list) else state

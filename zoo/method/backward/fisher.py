@@ -102,7 +102,7 @@ class _Child(BackwardStage):
         return {"masks": [self.masks[p] for p in self.parameters if p in self.masks]}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Go on from a `state`, each mask on the device of its parameter.
 
         Raises:
             UserError: that of a model with other parameters.
@@ -110,4 +110,5 @@ class _Child(BackwardStage):
         masks = state["masks"]
         if masks and [mask.shape for mask in masks] != [p.shape for p in self.parameters]:
             raise UserError(f"state: {len(masks)} masks; expected {len(self.parameters)} of the model")
-        self.masks = dict(zip(self.parameters, masks, strict=True)) if masks else {}
+        pairs = zip(self.parameters, masks, strict=True) if masks else ()
+        self.masks = {p: mask.to(p.device) for p, mask in pairs}

@@ -28,7 +28,7 @@ from zoo.fast.rows import Rows
 from zoo.method.backward.places import PLACES, Entries, flat
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
-from zoo.method.trainee import Backward, BackwardStage, Finish
+from zoo.method.trainee import Backward, BackwardStage, Finish, copied
 
 # Of a keep probability: below it even double precision would keep an entry measurably too often.
 LEAST_PROBABILITY = 1e-12
@@ -187,12 +187,13 @@ class SelectiveUpdate(BackwardStage):
         return {name: getattr(self, name) for name in ("running", "last_epoch", "steps", "fixed")}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Go on from a `state`, on the device of the parameters.
 
         Raises:
             UserError: that of a model with another number of parameters.
         """
         size = sum(p.numel() for p in self.parameters)
+        state = copied(state, self.parameters[0].device if self.parameters else None)
         for name in ("running", "last_epoch"):
             if state[name] is not None and state[name].numel() != size:
                 raise UserError(f"state: {name} of {state[name].numel()} numbers; expected {size}")
