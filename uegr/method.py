@@ -23,6 +23,7 @@ from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe
+from uegr.seeds import mask_seed
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
@@ -85,7 +86,8 @@ def attach(
         passes_at_once: the K passes as one batch of K * B rows, or one after the other (False), or so many at
             a time. Then only their graphs are in memory at a time, and each pass takes one forward pass more.
         accumulate: batches of one optimizer step; the loss of each is divided by it.
-        seed: of the backward stage's mask. None: that of `torch.manual_seed`.
+        seed: decides the backward stage's masks; None: the seed of `torch.manual_seed` does. Their numbers
+            are not those that made the weights, though both be given one seed.
 
     Raises:
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
@@ -115,7 +117,7 @@ def attach(
     found = named_embedding(model, embedding) if attacks else None
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    seed = torch.initial_seed() if seed is None else seed
+    seed = mask_seed(torch.initial_seed() if seed is None else seed)
     generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
     stage = None if chosen.backward is None else chosen.backward.start(model, generator)
     if stage is not None:

@@ -151,7 +151,8 @@ class SelectiveUpdate(BackwardStage):
     Args:
         parameters: tensors whose gradients are masked, ranked jointly.
         settings: Eq. 8-9 and what the mask does; None: the defaults.
-        generator: source of the masks; None: torch's own.
+        generator: source of the masks; None: torch's own. One with the seed that made the weights draws their
+            numbers once more, and masks must not depend on them.
     """
 
     def __init__(
