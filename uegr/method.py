@@ -72,7 +72,8 @@ def attach(
         model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. Compiled before or after, by
             `torch.compile` or `.compile()`, its code is made anew with the hooks outside it. In
             DistributedDataParallel the gradients of all processes are averaged once a step, after the last of
-            its batches; the attack's unit and the drop rates are those of each process.
+            its batches, and a step without it is refused; the attack's unit and the drop rates are those of
+            each process.
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
@@ -92,10 +93,10 @@ def attach(
     Raises:
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
     """
-    ranks = None
+    group = None
     compiled, model, forward = opened(model, forward)
     if isinstance(model, nn.parallel.DistributedDataParallel):
-        ranks = Ranks(model.process_group, next(model.parameters()).device)
+        group = model.process_group
         compiled, model, forward = opened(model.module, forward)
     check_model(model)
     while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
@@ -117,6 +118,7 @@ def attach(
     found = named_embedding(model, embedding) if attacks else None
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    ranks = None if group is None else Ranks(group, device)
     seed = mask_seed(torch.initial_seed() if seed is None else seed)
     generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
     stage = None if chosen.backward is None else chosen.backward.start(model, generator)
@@ -149,9 +151,10 @@ class Method:
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
         self.ranks, self.batches = ranks, 0
-        self.pending = 0  # batches of the step that is coming
         self.model: nn.Module = trainee.model
         self.sites = trainee.hooked_sites
+        if ranks is not None:
+            ranks.guard(optimizer)  # before the mask is drawn
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
         self.removed, self.renewed = False, False
@@ -159,7 +162,10 @@ class Method:
 
     @property
     def accumulate(self) -> int:
-        """Batches of one optimizer step; may be set before the first of a step."""
+        """Batches of one optimizer step; may be set before the first of a step.
+
+        Where an epoch ends with fewer, set it to their number.
+        """
         return self.trainee.share
 
     @accumulate.setter
@@ -199,6 +205,8 @@ class Method:
         if trainee.attacks and trainee.words is None:
             look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
+        if self.ranks is not None:
+            self.ranks.before_batch(self.model.parameters())
         earlier = self._put_aside()
         try:
             with self.sites.at_work():
@@ -208,11 +216,9 @@ class Method:
             trainee.close()
             for p, gradient in earlier:
                 p.grad = gradient if p.grad is None else p.grad.add_(gradient)
-        self.batches, self.pending = self.batches + 1, self.pending + 1
-        if self.pending >= trainee.share:
-            self.pending = 0
-            if self.ranks is not None:
-                self.ranks.average(self.model.parameters())
+        self.batches += 1
+        if self.ranks is not None:
+            self.ranks.after_batch(self.model.parameters(), trainee.share)
         scalars = {
             key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
         }
@@ -259,7 +265,7 @@ class Method:
                 self.model.zero_grad()
         self.model.zero_grad()
         self.stage.settle()
-        self.batches = self.pending = 0
+        self.batches = 0
 
     def new_epoch(self) -> None:
         """An epoch begins; settings that change once an epoch (resample, saliency) need to know."""
@@ -277,8 +283,9 @@ class Method:
         self.sites.remove()
         if self.trainee.words is not None:
             self.trainee.words.remove()
-        if self.bracket is not None:
-            self.bracket.remove()
+        for part in (self.bracket, self.ranks):
+            if part is not None:
+                part.remove()
         if self.renewed:
             renew([])
         ATTACHED.discard(self.model)
