@@ -122,9 +122,6 @@ def attach(
     seed = mask_seed(torch.initial_seed() if seed is None else seed)
     generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
     stage = None if chosen.backward is None else chosen.backward.start(model, generator)
-    if stage is not None:
-        held = {p for group in optimizer.param_groups for p in group["params"]}
-        stage.parameters = [p for p in stage.parameters if p in held]
     sites = HookedSites(model, chosen.dropout, own_rates)
     trainee = HookedTrainee(
         cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
@@ -207,6 +204,7 @@ class Method:
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
         if self.ranks is not None:
             self.ranks.before_batch(self.model.parameters())
+        self._narrow()
         earlier = self._put_aside()
         try:
             with self.sites.at_work():
@@ -228,6 +226,10 @@ class Method:
             for note in missing(self.recipe, trainee, self.terms):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
+
+    def _narrow(self) -> None:
+        if self.bracket is not None:
+            self.bracket.narrow()
 
     def _heed_compiling(self) -> None:
         """Once a compiled model is seen, be it compiled before or after `attach`."""
@@ -256,6 +258,7 @@ class Method:
         Args:
             batches: as `backward` takes them.
         """
+        self._narrow()
         if self.stage is None or not self.stage.wants_pass:
             return
         for number, batch in enumerate(batches, 1):
@@ -274,6 +277,7 @@ class Method:
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
+        self._narrow()
         return description(self.recipe, self.trainee, self.terms)
 
     def remove(self) -> None:

@@ -6,7 +6,7 @@ table of recipes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -76,7 +76,10 @@ Finish = Callable[[], None]
 
 
 class BackwardStage:
-    """A backward stage at work. `parameters` are those it acts on."""
+    """A backward stage at work. `parameters` are those it acts on, where they have a gradient.
+
+    At first they are all that it may ever act on, frozen ones too; who takes the steps may leave some out.
+    """
 
     parameters: list[nn.Parameter]
     generator: torch.Generator | None = None  # of its masks; None: torch's own, or it draws none
@@ -228,6 +231,13 @@ class Trainee:
             if rows is not None:
                 found[table.weight] = rows
         return found
+
+
+def fits(kept: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether there is a tensor for each parameter, of its shape, or None."""
+    return len(kept) == len(parameters) and all(
+        tensor is None or tensor.shape == p.shape for tensor, p in zip(kept, parameters, strict=True)
+    )
 
 
 def copied(state: Any, device: torch.device | None = None) -> Any:

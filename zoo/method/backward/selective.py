@@ -124,7 +124,8 @@ class SelectiveUpdate(BackwardStage):
     With the mask on the gradient, whatever `mask_on` says: `selective.apply(); optimizer.step()`.
 
     Args:
-        parameters: tensors whose gradients are masked, ranked jointly.
+        parameters: tensors whose gradients are masked; those that have one in a step are ranked jointly, so
+            some may be frozen and learn later.
         settings: Eq. 8-9 and what the mask does; None: the defaults.
         generator: source of the masks; None: torch's own. One with the seed that made the weights draws their
             numbers once more, and masks must not depend on them.
@@ -136,7 +137,8 @@ class SelectiveUpdate(BackwardStage):
         settings: Selective | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.parameters = [p for p in parameters if p.requires_grad]
+        self.scope = list(parameters)
+        self.parameters = self.scope  # or, as a caller narrows it, a part
         self.settings, self.generator = settings or Selective(), generator
         s = self.settings
         ranked = s.keep == "saliency"
@@ -164,7 +166,7 @@ class SelectiveUpdate(BackwardStage):
     def state(self) -> dict[str, Any]:
         """Running saliencies, the mask of the epoch, and of which parameters they are: number and shape."""
         kept = {name: getattr(self, name) for name in ("running", "last_epoch", "steps", "fixed")}
-        numbers = {p: number for number, p in enumerate(self.parameters)}
+        numbers = {p: number for number, p in enumerate(self.scope)}
         return kept | {"known": [[numbers[p], list(p.shape)] for p in self.known]}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -173,13 +175,13 @@ class SelectiveUpdate(BackwardStage):
         Raises:
             UserError: that of a model with other parameters.
         """
-        state = copied(dict(state), self.parameters[0].device if self.parameters else None)
-        shapes = {number: list(p.shape) for number, p in enumerate(self.parameters)}
+        state = copied(dict(state), self.scope[0].device if self.scope else None)
+        shapes = {number: list(p.shape) for number, p in enumerate(self.scope)}
         for number, shape in state["known"]:
             if shapes.get(number) != shape:
                 expected = shapes.get(number, "none")
                 raise UserError(f"state: of tensor {number} in shape {shape}; expected {expected}")
-        self.known = {self.parameters[number]: None for number, _ in state["known"]}
+        self.known = {self.scope[number]: None for number, _ in state["known"]}
         size = sum(p.numel() for p in self.known)
         for name in ("running", "last_epoch"):
             if state[name] is not None and state[name].numel() != size:
