@@ -16,6 +16,9 @@ from zoo.method.trainee import BackwardStage
 class Bracket:
     """Two hooks of the optimizer: one before its step, where the mask is drawn, and one after it.
 
+    The stage acts on what the optimizer holds and what learns. Both may change: layers are unfrozen, and
+    groups of parameters added.
+
     Args:
         touched: the rows of each embedding table that have a gradient.
 
@@ -29,12 +32,21 @@ class Bracket:
         stage: BackwardStage,
         touched: Callable[[], dict[Tensor, Rows]],
     ) -> None:
-        self.stage, self.touched = stage, touched
+        self.optimizer, self.stage, self.touched = optimizer, stage, touched
+        self.scope = stage.parameters
+        self.narrow()
         self.record: dict[str, Tensor] = {}
         self.finish: Callable[[], None] | None = None
         self.handles = [
             optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)
         ]  # fmt: skip
+
+    def narrow(self) -> None:
+        """Tell the stage what of its parameters is held and learns now."""
+        held = {p for group in self.optimizer.param_groups for p in group["params"]}
+        self.stage.parameters = [
+            p for p in self.scope if p in held and (p.requires_grad or p.grad is not None)
+        ]
 
     @torch.no_grad()
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -60,6 +72,7 @@ class Bracket:
                 for gradient in (p.grad for p in group["params"] if p.grad is not None):
                     gradient.div_(scale)
             optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self.narrow()
         self.record, self.finish = self.stage.before_step(optimizer, self.touched())
 
     @torch.no_grad()

@@ -27,6 +27,7 @@ from zoo.method.dropout import AdaptiveDropout, Pass, rows_like
 from zoo.method.sites import Dropout, DropoutSites
 
 ADAPTER = "lora_dropout"  # what PEFT calls the dropout in front of LoRA's matrices
+Observe = Callable[[Tensor, Tensor | None, Tensor], None]
 Key = tuple[str, int, int]  # name of the module, number of its call in a forward pass, U
 
 
@@ -144,20 +145,12 @@ class HookedSites(DropoutSites):
 
     def _scaled(self, coming: Pass) -> Pass:
         """The same, but its observer sees the gradient of the loss itself, in float32, of all passes."""
-        if coming.observe is None:
-            return coming
-        observe = coming.observe
-        parts: list[tuple[Tensor, Tensor]] = []  # of passes that do not come as one batch
+        return coming if coming.observe is None else replace(coming, observe=_Observer(self, coming.observe))
 
-        def own(gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
-            gradient = wide(gradient)
-            parts.append((gradient if self.unit is None else gradient / self.unit, wide(output)))
-            if sum(len(g) for g, _ in parts) == self._batch * len(self._passes):
-                every = [torch.cat(both) if len(parts) > 1 else both[0] for both in zip(*parts, strict=True)]
-                parts.clear()
-                observe(every[0], None if mask is None else rows_like(mask, every[0]), every[1])
-
-        return replace(coming, observe=own)
+    @property
+    def rows_planned(self) -> int:
+        """K * B of the passes planned."""
+        return self._batch * len(self._passes)
 
     # --- the hooks ----------------------------------------------------------------------------------------
 
@@ -275,18 +268,41 @@ class HookedSites(DropoutSites):
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises:
-        UserError: a site that this model has not.
+        """Go on from a `state_dict`, on the device of the model.
+
+        Raises:
+            UserError: a site that this model has not.
         """
+        device = next((p.device for p in self.model.parameters()), None)
         for title, own in state.items():
             if title not in self.active:
                 if own["key"] is None or own["key"][0] not in self.names.values():
                     raise UserError(
                         f"state: a dropout site {title}, which {type(self.model).__name__} has not"
                     )
-                self._made(tuple(own["key"]), own["rate"], own["average"].device, own["average"].dtype)
+                average = own["average"]
+                self._made(tuple(own["key"]), own["rate"], device or average.device, average.dtype)
             self.active[title].average.copy_(own["average"])
-            self.watches[title].latest, self.watches[title].before = own["latest"], own["before"]
+        self.load_seen({title: (own["latest"], own["before"]) for title, own in state.items()})
+
+
+class _Observer:
+    """What hands an observer the gradient of the loss itself.
+
+    A class, as a function inside another could not be written by `torch.save(model)`, whose hooks lead here.
+    """
+
+    def __init__(self, sites: HookedSites, observe: Observe) -> None:
+        self.sites, self.observe = sites, observe
+        self.parts: list[tuple[Tensor, Tensor]] = []  # of passes that do not come as one batch
+
+    def __call__(self, gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
+        gradient, parts, unit = wide(gradient), self.parts, self.sites.unit
+        parts.append((gradient if unit is None else gradient / unit, wide(output)))
+        if sum(len(g) for g, _ in parts) == self.sites.rows_planned:
+            every = [torch.cat(both) if len(parts) > 1 else both[0] for both in zip(*parts, strict=True)]
+            parts.clear()
+            self.observe(every[0], None if mask is None else rows_like(mask, every[0]), every[1])
 
 
 def rate_attributes(module: nn.Module) -> list[str]:

@@ -23,13 +23,14 @@ from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe
+from uegr.seeds import mask_seed
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
-from zoo.method.trainee import BackwardStage
+from zoo.method.trainee import BackwardStage, copied
 
 
 def attach(
@@ -71,7 +72,8 @@ def attach(
         model: gives logits (B, C): as a tensor, as `.logits`, or by `forward`. Compiled before or after, by
             `torch.compile` or `.compile()`, its code is made anew with the hooks outside it. In
             DistributedDataParallel the gradients of all processes are averaged once a step, after the last of
-            its batches; the attack's unit and the drop rates are those of each process.
+            its batches, and a step without it is refused; the attack's unit and the drop rates are those of
+            each process.
         recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
@@ -86,15 +88,16 @@ def attach(
         passes_at_once: the K passes as one batch of K * B rows, or one after the other (False), or so many at
             a time. Then only their graphs are in memory at a time, and each pass takes one forward pass more.
         accumulate: batches of one optimizer step; the loss of each is divided by it.
-        seed: of the backward stage's mask. None: that of `torch.manual_seed`.
+        seed: decides the backward stage's masks; None: the seed of `torch.manual_seed` does. Their numbers
+            are not those that made the weights, though both be given one seed.
 
     Raises:
         UserError: a model, optimizer, recipe or option that does not fit; one line that says what would.
     """
-    ranks = None
+    group = None
     compiled, model, forward = opened(model, forward)
     if isinstance(model, nn.parallel.DistributedDataParallel):
-        ranks = Ranks(model.process_group, next(model.parameters()).device)
+        group = model.process_group
         compiled, model, forward = opened(model.module, forward)
     check_model(model)
     while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
@@ -116,12 +119,10 @@ def attach(
     found = named_embedding(model, embedding) if attacks else None
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    seed = torch.initial_seed() if seed is None else seed
+    ranks = None if group is None else Ranks(group, device)
+    seed = mask_seed(torch.initial_seed() if seed is None else seed)
     generator = torch.Generator(device).manual_seed(seed if ranks is None else ranks.first_of(seed))
     stage = None if chosen.backward is None else chosen.backward.start(model, generator)
-    if stage is not None:
-        held = {p for group in optimizer.param_groups for p in group["params"]}
-        stage.parameters = [p for p in stage.parameters if p in held]
     sites = HookedSites(model, chosen.dropout, own_rates)
     trainee = HookedTrainee(
         cast(TextClassifier, model), chosen.forward, sites, stage, False, generator, False,
@@ -148,9 +149,9 @@ class Method:
     ) -> None:
         self.optimizer, self.recipe, self.trainee, self.stage = optimizer, recipe, trainee, stage
         self.ranks, self.batches = ranks, 0
-        self.pending = 0  # batches of the step that is coming
-        self.model: nn.Module = trainee.model
-        self.sites = trainee.hooked_sites
+        self.model, self.sites = trainee.model, trainee.hooked_sites
+        if ranks is not None:
+            ranks.guard(optimizer)  # before the mask is drawn
         self.bracket = None if stage is None else Bracket(optimizer, stage, trainee.touched)
         self.terms: dict[str, Tensor] = {}
         self.removed, self.renewed, self.epochs = False, False, 0
@@ -158,7 +159,10 @@ class Method:
 
     @property
     def accumulate(self) -> int:
-        """Batches of one optimizer step; may be set before the first of a step."""
+        """Batches of one optimizer step; may be set before the first of a step.
+
+        Where an epoch ends with fewer, set it to their number.
+        """
         return self.trainee.share
 
     @accumulate.setter
@@ -199,6 +203,9 @@ class Method:
         if trainee.attacks and trainee.words is None:
             look = lambda: called(self.model, trainee.call, inputs)  # noqa: E731
             trainee.words = Words(*seen_embedding(self.model, look, tensors(inputs)))
+        if self.ranks is not None:
+            self.ranks.before_batch(self.model.parameters())
+        self._narrow()
         earlier = self._put_aside()
         try:
             with self.sites.at_work():
@@ -208,20 +215,20 @@ class Method:
             trainee.close()
             for p, gradient in earlier:
                 p.grad = gradient if p.grad is None else p.grad.add_(gradient)
-        self.batches, self.pending = self.batches + 1, self.pending + 1
-        if self.pending >= trainee.share:
-            self.pending = 0
-            if self.ranks is not None:
-                self.ranks.average(self.model.parameters())
-        scalars = {
-            key: value for key, value in record.items() if isinstance(value, Tensor) and value.dim() == 0
-        }
+        self.batches += 1
+        if self.ranks is not None:
+            self.ranks.after_batch(self.model.parameters(), trainee.share)
+        scalars = {key: t for key, t in record.items() if isinstance(t, Tensor) and t.dim() == 0}
         self.terms = {key: value for key, value in scalars.items() if key != "loss"}
         # A stage that wants its first pass says so itself, when a step is tried without it.
         if self.batches == 1 and not (self.stage is not None and self.stage.wants_pass):
             for note in missing(self.recipe, trainee, self.terms, self.epochs):
                 warnings.warn(f"{type(self.model).__name__}: {note}", stacklevel=2)
         return scalars["loss"]
+
+    def _narrow(self) -> None:
+        if self.bracket is not None:
+            self.bracket.narrow()
 
     def _heed_compiling(self) -> None:
         """Once a compiled model is seen, be it compiled before or after `attach`."""
@@ -250,6 +257,7 @@ class Method:
         Args:
             batches: as `backward` takes them.
         """
+        self._narrow()
         if self.stage is None or not self.stage.wants_pass:
             return
         for number, batch in enumerate(batches, 1):
@@ -259,7 +267,7 @@ class Method:
                 self.model.zero_grad()
         self.model.zero_grad()
         self.stage.settle()
-        self.batches = self.pending = 0
+        self.batches = 0
 
     def new_epoch(self) -> None:
         """An epoch begins: to be called before its first batch.
@@ -272,6 +280,7 @@ class Method:
 
     def describe(self) -> str:
         """What was found in the model, where the mask acts, and what is missing; at most 80 columns."""
+        self._narrow()
         return description(self.recipe, self.trainee, self.terms, self.epochs)
 
     def remove(self) -> None:
@@ -281,8 +290,9 @@ class Method:
         self.sites.remove()
         if self.trainee.words is not None:
             self.trainee.words.remove()
-        if self.bracket is not None:
-            self.bracket.remove()
+        for part in (self.bracket, self.ranks):
+            if part is not None:
+                part.remove()
         if self.renewed:
             renew([])
         ATTACHED.discard(self.model)
@@ -299,10 +309,10 @@ class Method:
         if self.stage is not None:
             state["epochs"] = self.epochs
             state["update"] = {"generator": self.trainee.generator.get_state(), **self.stage.state()}
-        return _copied(state)
+        return dict(copied(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`.
+        """Go on from a `state_dict`; its tensors may lie on any device.
 
         Raises:
             UserError: the state of another recipe, or of a model with other dropout sites or parameters.
@@ -311,18 +321,10 @@ class Method:
             raise UserError(
                 "state: of another recipe; expected the state_dict of a method with these settings"
             )
-        state = _copied(dict(state))
+        state = copied(dict(state))
         if self.stage is not None:
             self.stage.load(state["update"])
             self.epochs = state.get("epochs", 0)  # older states have none
             self.trainee.generator.set_state(state["update"]["generator"].cpu())
-        self.trainee.state = state.get("forward", {})
+        self.trainee.state = copied(state.get("forward", {}), self.trainee.device)
         self.sites.load_state_dict(state["sites"])
-
-
-def _copied(state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        return {key: _copied(value) for key, value in state.items()}
-    return type(state)(map(_copied, state)) if isinstance(state, tuple | list) else state

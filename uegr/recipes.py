@@ -17,13 +17,15 @@ def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
 
     Args:
         preset: default, paper, rat_code or roast_code: settings that belong together.
-        settings: by the names that `Recipe.flat()` lists.
+        settings: by the names that `Recipe.flat()` lists, with this `dropout` and `update` if given.
 
     Raises:
         UserError: an unknown recipe or preset; a setting that this recipe does not have; a value out of its
             bounds.
     """
     found = resolve_recipe(name, preset)
+    parts = {key: settings.pop(key) for key in ("dropout", "update") if key in settings}
+    found = found.changed(**parts)  # first, as they decide which settings there are
     known = found.flat()
     for key in settings:
         if key not in known:

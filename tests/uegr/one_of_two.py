@@ -57,8 +57,33 @@ def trained(rank: int, folder: Path) -> None:
             optimizer.step()
             optimizer.zero_grad()
         kept[name] = model.state_dict()
-    torch.save(kept, folder / f"{rank}.pt")
+    torch.save(kept | {"a part of a step": parts_of_steps(rank)}, folder / f"{rank}.pt")
     distributed.destroy_process_group()
+
+
+def parts_of_steps(rank: int) -> dict[str, torch.Tensor | list[str]]:
+    """Weights after ten batches in steps of four, twice: the last two are refused, dropped, then a step."""
+    model = toy(rate=0.3)
+    both = nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(both.parameters(), 0.5)
+    method = uegr.attach(both, optimizer, "dropout", accumulate=4)
+    begun, said = model.inner.weight.detach().clone(), []
+    for epoch in range(2):
+        for number in range(1, 11):
+            if epoch == 1 and number == 9:
+                method.accumulate = 2
+            method.backward(batch(100 * epoch + 10 * rank + number))
+            if number % 4 == 0 or number == 10:
+                try:
+                    optimizer.step()
+                except uegr.UserError as error:
+                    said.append(str(error))
+                optimizer.zero_grad()
+    hooks = len(optimizer._optimizer_step_pre_hooks)
+    method.remove()
+    assert (hooks, len(optimizer._optimizer_step_pre_hooks)) == (1, 0)
+    assert not torch.equal(begun, model.inner.weight)
+    return {"weights": torch.cat([p.detach().flatten() for p in model.parameters()]), "said": said}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ def test_a_recipe_with_settings() -> None:
     assert made.flat()["mask_on"] == "gradient"
     assert made.flat()["alpha"] == 0.25
     assert uegr.recipe("at") == uegr.RECIPES["at"]
+    made = uegr.recipe("standard", resample="epoch", update="selective", gamma=2.0, dropout="mean")
+    wanted = {"resample": "epoch", "update": "selective", "gamma": 2.0, "dropout": "mean"}
+    assert {key: made.flat()[key] for key in wanted} == wanted
 
 
 def test_a_description_says_what_is_missing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -137,6 +138,24 @@ def test_the_model_is_given_back_as_it_was(name: str) -> None:
         torch.manual_seed(5)
         plain(each, range(3))
     assert same(model, untouched)
+
+
+@pytest.mark.filterwarnings("ignore:.*the divergence is 0")
+def test_the_whole_model_can_be_written_while_it_has_hooks() -> None:
+    """By `torch.save(model)`, whatever the last pass was."""
+    for name in uegr.RECIPES:
+        model = toy()
+        model.classifier = model.last
+        method = uegr.attach(model, adamw(model), name)
+        method.first_pass([batch(20)])
+        train(method, range(2))
+        kept = io.BytesIO()
+        torch.save(model, kept)
+        kept.seek(0)
+        read = torch.load(kept, weights_only=False).eval()
+        own = batch(3)
+        del own["labels"]
+        assert torch.equal(read(**own).logits, model.eval()(**own).logits), name
 
 
 def test_passes_that_are_not_ours_are_as_without_a_method() -> None:

@@ -20,6 +20,11 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, script, str(rank), str(tmp_path)]) for rank in (0, 1)]
     assert [process.wait(timeout=300) for process in running] == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    parts, others = (found.pop("a part of a step") for found in (first, second))
+    assert torch.equal(parts["weights"], others["weights"])
+    assert parts["said"] == others["said"]
+    (said,) = parts["said"]
+    assert said.startswith("optimizer.step() after 2 of 4 batches: gradients that each process has")
     for name, weights in first.items():
         assert all(torch.equal(weights[key], second[name][key]) for key in weights), name
 

@@ -182,9 +182,10 @@ class DropoutSites:
         return {name: (watch.latest, watch.before) for name, watch in self.watches.items()}
 
     def load_seen(self, seen: Mapping[str, tuple[Tensor | None, Tensor | None]]) -> None:
-        """Go on from a `seen`."""
-        for name, (latest, before) in seen.items():
-            self.watches[name].latest, self.watches[name].before = latest, before
+        """Go on from a `seen`, on the devices of the sites."""
+        for name, both in seen.items():
+            watch, device = self.watches[name], self.active[name].average.device
+            watch.latest, watch.before = (None if one is None else one.to(device) for one in both)
 
     def uniform(self, like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) from the generator of the masks, in the shape of `like`."""

@@ -6,7 +6,7 @@ table of recipes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -76,7 +76,10 @@ Finish = Callable[[], None]
 
 
 class BackwardStage:
-    """A backward stage at work. `parameters` are those it acts on."""
+    """A backward stage at work. `parameters` are those it acts on, where they have a gradient.
+
+    At first they are all that it may ever act on, frozen ones too; who takes the steps may leave some out.
+    """
 
     parameters: list[nn.Parameter]
     generator: torch.Generator | None = None  # of its masks; None: torch's own, or it draws none
@@ -148,6 +151,11 @@ class Trainee:
     objective: Objective = field(default_factory=Objective)
 
     @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @property
     def selected(self) -> list[nn.Parameter]:
         """The parameters that the backward stage acts on."""
         return [] if self.backward is None else self.backward.parameters
@@ -211,7 +219,7 @@ class Trainee:
             self.backward.load(state["backward"])
         self.generator.set_state(state["generator"].cpu())
         self.sites.load_seen(state["sites"])
-        self.state = dict(state["forward"])
+        self.state = copied(state["forward"], self.device)
 
     def touched(self) -> dict[Tensor, Rows]:
         """Rows of each embedding table that have a gradient, where it pays to know them."""
@@ -227,3 +235,19 @@ class Trainee:
             if rows is not None:
                 found[table.weight] = rows
         return found
+
+
+def fits(kept: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> bool:
+    """Whether there is a tensor for each parameter, of its shape, or None."""
+    return len(kept) == len(parameters) and all(
+        tensor is None or tensor.shape == p.shape for tensor, p in zip(kept, parameters, strict=True)
+    )
+
+
+def copied(state: Any, device: torch.device | None = None) -> Any:
+    """A state with copies of its tensors, on another device if one is given."""
+    if isinstance(state, Tensor):
+        return state.detach().to(device, copy=True)
+    if isinstance(state, dict):
+        return {key: copied(value, device) for key, value in state.items()}
+    return type(state)(copied(value, device) for value in state) if isinstance(state, tuple | list) else state

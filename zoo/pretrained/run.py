@@ -52,7 +52,9 @@ class MethodRun(Loop):
         self.optimizer = make_optimizer(model, settings)
         self.schedule = make_schedule(self.optimizer, steps * settings.epochs, settings.warmup)
         # Streams of their own for the masks: weights and batch order do not depend on the recipe.
-        self.method = attach(model, self.optimizer, recipe, seed=7_919 * seed + 1)
+        self.method = attach(model, self.optimizer, recipe)
+        # Not by `attach`, which makes another of it: committed results have this one's.
+        self.method.trainee.generator.manual_seed(7_919 * seed + 1)
         self.random = [
             torch.Generator(place).manual_seed(7_919 * seed + 2).get_state()
             for place in [torch.device("cpu"), *gpus_of(model)]

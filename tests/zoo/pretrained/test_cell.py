@@ -97,6 +97,11 @@ def test_recipes_of_a_seed_share_weights_and_batches(tiny_bert: Path, data_dir: 
     assert all(torch.equal(value, second[name]) for name, value in runs[1].model.named_parameters())
 
 
+def test_masks_are_those_of_committed_results(tiny_bert: Path, data_dir: Path) -> None:
+    run = new_run(tiny_bert, data_dir, "uegr")
+    assert run.method.trainee.generator.initial_seed() == 7_919 * run.seed + 1
+
+
 def test_a_step_of_the_plain_recipe_is_that_of_a_plain_loop(tiny_bert: Path, data_dir: Path) -> None:
     from zoo.training.optim import make_optimizer, make_schedule
 

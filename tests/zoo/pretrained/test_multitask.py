@@ -129,7 +129,8 @@ def test_a_step_of_a_task_is_a_step_of_its_classifier_alone(
     alone.load_state_dict(own.tasks[task].state_dict())
     optimizer = make_optimizer(alone, run.train)
     make_schedule(optimizer, 2 * run.steps, run.train.warmup)  # it sets the first rate
-    method = attach(alone.train(), optimizer, RECIPES[recipe], seed=7_919 * 5 + 1)
+    method = attach(alone.train(), optimizer, RECIPES[recipe])
+    method.trainee.generator.manual_seed(7_919 * 5 + 1)
     batch = next(b for b in run.batches(1) if b["task"] == task)
     run.model.train()
     torch.manual_seed(3)

@@ -7,12 +7,14 @@ The mask is fixed and nothing is rescaled. It acts on the gradient, so weight de
 default word vectors and classifier stay outside: they always learn. The authors' code clips each tensor's
 gradient to length 1 before it is squared, which favours small tensors (`fisher_clip=1`).
 
-Who takes steps without that pass gets the mask of the first batch alone.
+Who takes steps without that pass gets the mask of the first batch alone. What begins to learn after the pass
+has no mask, and a warning says so.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +26,7 @@ from zoo.core.errors import UserError
 from zoo.core.records import setting
 from zoo.fast.rows import Rows
 from zoo.method.contract import selected_parameters
-from zoo.method.trainee import Backward, BackwardStage, Finish
+from zoo.method.trainee import Backward, BackwardStage, Finish, fits
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,21 @@ class Fisher(Backward):
 
     def start(self, model: nn.Module, generator: torch.Generator) -> BackwardStage:
         """The stage for the parameters of a model."""
-        scope = selected_parameters(model, self.child_scope)
-        return _Child([p for p in scope if p.requires_grad], self)
+        return _Child(selected_parameters(model, self.child_scope), self)
 
 
 class _Child(BackwardStage):
     def __init__(self, parameters: list[nn.Parameter], settings: Fisher) -> None:
-        self.parameters, self.settings = parameters, settings
-        self.squares = {p: torch.zeros_like(p) for p in parameters}
+        self.scope = self.parameters = parameters
+        self.settings = settings
+        self.squares: dict[Tensor, Tensor] = {}
         self.masks: dict[Tensor, Tensor] = {}
+        self.told = False
 
     @property
     def wants_pass(self) -> bool:
         """Until the mask is there."""
-        return not self.masks and bool(self.parameters)
+        return not self.masks and any(p.requires_grad for p in self.parameters)
 
     @torch.no_grad()
     def observe(self) -> None:
@@ -67,18 +70,21 @@ class _Child(BackwardStage):
                 g, most = p.grad, self.settings.fisher_clip
                 if most > 0:
                     g = g * (most / torch.linalg.vector_norm(g).clamp_min(1e-30)).clamp_max(1.0)
+                if p not in self.squares:
+                    self.squares[p] = torch.zeros_like(p)
                 self.squares[p] += g.square()
 
     @torch.no_grad()
     def settle(self) -> None:
         """Fix the mask: the entries from the (1 - child_share) quantile of all on."""
-        if not self.parameters:
+        found = {p: self.squares.get(p, torch.zeros_like(p)) for p in self.parameters if p.requires_grad}
+        if not found:
             return
-        every = torch.cat([self.squares[p].flatten() for p in self.parameters])
+        every = torch.cat([f.flatten() for f in found.values()])
         kept = len(every) - math.ceil((1 - self.settings.child_share) * (len(every) - 1))
         least = every.topk(kept).values[-1]
         # Entries that never had a gradient are no children, however large the share is.
-        self.masks = {p: ((f >= least) & (f > 0)).to(p.dtype) for p, f in self.squares.items()}
+        self.masks = {p: ((f >= least) & (f > 0)).to(p.dtype) for p, f in found.items()}
         self.squares = {}
 
     @torch.no_grad()
@@ -91,23 +97,32 @@ class _Child(BackwardStage):
         if self.wants_pass:
             self.observe()
             self.settle()
-        for p in self.parameters:
+        late = [p for p in self.parameters if p.grad is not None and p not in self.masks]
+        if late and not self.told:
+            warnings.warn(
+                f"{len(late)} tensors learn whole: they did not take part in the pass that chose what learns",
+                stacklevel=2,
+            )
+            self.told = True
+        own = {p: self.masks[p] for p in self.parameters if p in self.masks}
+        for p, mask in own.items():
             if p.grad is not None:
-                p.grad.mul_(self.masks[p])
-        kept = torch.cat([self.masks[p].flatten() for p in self.parameters] or [torch.zeros(1)])
+                p.grad.mul_(mask)
+        kept = torch.cat([mask.flatten() for mask in own.values()] or [torch.zeros(1)])
         return {"kept_share": kept.mean()}, lambda: None
 
     def state(self) -> dict[str, Any]:
-        """The mask."""
-        return {"masks": [self.masks[p] for p in self.parameters if p in self.masks]}
+        """The mask, None of what did not take part."""
+        return {"masks": [self.masks.get(p) for p in self.scope] if self.masks else []}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Go on from a `state`, each mask on the device of its parameter.
 
         Raises:
             UserError: that of a model with other parameters.
         """
         masks = state["masks"]
-        if masks and [mask.shape for mask in masks] != [p.shape for p in self.parameters]:
-            raise UserError(f"state: {len(masks)} masks; expected {len(self.parameters)} of the model")
-        self.masks = dict(zip(self.parameters, masks, strict=True)) if masks else {}
+        if masks and not fits(masks, self.scope):
+            raise UserError(f"state: {len(masks)} masks; expected {len(self.scope)} of the model")
+        pairs = zip(self.scope, masks, strict=True) if masks else ()
+        self.masks = {p: mask.to(p.device) for p, mask in pairs if mask is not None}

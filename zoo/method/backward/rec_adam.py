@@ -24,7 +24,7 @@ from zoo.core.errors import UserError
 from zoo.core.records import setting
 from zoo.fast.rows import Rows
 from zoo.method.contract import selected_parameters
-from zoo.method.trainee import Backward, BackwardStage, Finish
+from zoo.method.trainee import Backward, BackwardStage, Finish, fits
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,22 @@ class RecAdam(Backward):
 
     def start(self, model: nn.Module, generator: torch.Generator) -> BackwardStage:
         """The stage for the parameters of a model, which are the first weights as they are now."""
-        return _Recalling([p for p in selected_parameters(model, "body") if p.requires_grad], self)
+        return _Recalling(selected_parameters(model, "body"), self)
 
 
 class _Recalling(BackwardStage):
     def __init__(self, parameters: list[nn.Parameter], settings: RecAdam) -> None:
-        self.parameters, self.settings = parameters, settings
-        self.first = {p: p.detach().clone() for p in parameters}
+        self.scope = self.parameters = parameters
+        self.settings = settings
+        self.first: dict[Tensor, Tensor] = {}
+        self._remember([p for p in parameters if p.requires_grad])
         device = parameters[0].device if parameters else None
         # A tensor, counted in place, so that a recorded step (zoo.training.graphs) finds it again.
         self.steps = torch.zeros((), dtype=torch.float64, device=device)
+
+    def _remember(self, learning: list[nn.Parameter]) -> None:
+        """The first weights of what learns; a frozen one has them still when it begins to."""
+        self.first |= {p: p.detach().clone() for p in learning if p not in self.first}
 
     @torch.no_grad()
     def before_step(
@@ -64,6 +70,7 @@ class _Recalling(BackwardStage):
     ) -> tuple[dict[str, Tensor], Finish]:
         s, groups = self.settings, {p: g for g in optimizer.param_groups for p in g["params"]}
         own = [p for p in self.parameters if p.grad is not None and p in groups]
+        self._remember(own)
         before = [p.detach().clone() for p in own]
         self.steps += 1
         fade = torch.sigmoid(s.anneal_rate * (self.steps - s.anneal_middle))
@@ -83,8 +90,8 @@ class _Recalling(BackwardStage):
         return {"fade": fade.clone()}, finish
 
     def state(self) -> dict[str, Any]:
-        """Steps so far and the first weights."""
-        return {"steps": self.steps, "first": [self.first[p] for p in self.parameters]}
+        """Steps so far and the first weights, None of what has not learned."""
+        return {"steps": self.steps, "first": [self.first.get(p) for p in self.scope]}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`.
@@ -92,11 +99,9 @@ class _Recalling(BackwardStage):
         Raises:
             UserError: that of a model with other parameters.
         """
-        shapes = [p.shape for p in self.parameters]
-        if [tensor.shape for tensor in state["first"]] != shapes:
-            raise UserError(
-                f"state: {len(state['first'])} first weights; expected {len(shapes)} of the model"
-            )
+        first = state["first"]
+        if not fits(first, self.scope):
+            raise UserError(f"state: {len(first)} first weights; expected {len(self.scope)} of the model")
         self.steps.copy_(state["steps"])
-        for p, tensor in zip(self.parameters, state["first"], strict=True):
-            self.first[p].copy_(tensor)
+        pairs = zip(self.scope, first, strict=True)
+        self.first = {p: tensor.to(p.device, copy=True) for p, tensor in pairs if tensor is not None}

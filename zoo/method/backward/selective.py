@@ -14,51 +14,26 @@ ranking those zeros would push every real gradient to the top, which switches th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo.core.errors import UserError
 from zoo.core.records import setting
-from zoo.fast.ranks import rank_normalise
 from zoo.fast.rows import Rows
+from zoo.method.backward.normalise import NORMALISERS
 from zoo.method.backward.places import PLACES, Entries, flat
 from zoo.method.contract import selected_parameters
 from zoo.method.rates import uniform
-from zoo.method.trainee import Backward, BackwardStage, Finish
+from zoo.method.trainee import Backward, BackwardStage, Finish, copied
 
 # Of a keep probability: below it even double precision would keep an entry measurably too often.
 LEAST_PROBABILITY = 1e-12
 # From here on down masks are drawn in double precision: single precision knows multiples of 2^-24 only.
 SMALL_PROBABILITY = 1e-4
-
-
-def minmax_normalise(saliency: Tensor) -> Tensor:
-    """(s - min) / (max - min), zeros included; 0.5 where all are equal. Degenerate: docs/decisions.md."""
-    if len(saliency) == 0:
-        return saliency
-    low, width = saliency.min(), saliency.max() - saliency.min()
-    return torch.where(width > 0, (saliency - low) / width, 0.5)
-
-
-def log_minmax_normalise(saliency: Tensor) -> Tensor:
-    """Min-max of log s over the non-zero entries; zeros get 0."""
-    if len(saliency) == 0:
-        return saliency
-    active, logs = saliency > 0, saliency.log()
-    low = torch.where(active, logs, torch.inf).min()
-    width = torch.where(active, logs, -torch.inf).max() - low
-    return torch.where(active, torch.where(width > 0, (logs - low) / width, 0.5), 0.0)
-
-
-NORMALISERS: dict[str, Callable[[Tensor], Tensor]] = {
-    "rank": rank_normalise,
-    "minmax": minmax_normalise,
-    "log_minmax": log_minmax_normalise,
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +47,7 @@ class Selective(Backward):
     )  # constant: the control p = keep_constant
     keep_constant: float = setting(0.5, above=0, high=1)
     # Estimator of Eq. 7: the batch's, a moving average, the mean over the last epoch (the batch's own in the
-    # first one), or the mean square of the examples' gradients.
+    # first one), or the mean square of the examples' gradients. To an average a step without a gradient is 0.
     saliency: str = setting("batch", choices=("batch", "ema", "epoch", "per_sample"))
     saliency_decay: float = setting(0.9, low=0, high=1)  # of saliency = ema
     normalise: str = setting("rank", choices=tuple(NORMALISERS))  # Eq. 8, exact zeros left out
@@ -149,9 +124,11 @@ class SelectiveUpdate(BackwardStage):
     With the mask on the gradient, whatever `mask_on` says: `selective.apply(); optimizer.step()`.
 
     Args:
-        parameters: tensors whose gradients are masked, ranked jointly.
+        parameters: tensors whose gradients are masked; those that have one in a step are ranked jointly, so
+            some may be frozen and learn later.
         settings: Eq. 8-9 and what the mask does; None: the defaults.
-        generator: source of the masks; None: torch's own.
+        generator: source of the masks; None: torch's own. One with the seed that made the weights draws their
+            numbers once more, and masks must not depend on them.
     """
 
     def __init__(
@@ -160,12 +137,16 @@ class SelectiveUpdate(BackwardStage):
         settings: Selective | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.parameters = [p for p in parameters if p.requires_grad]
+        self.scope = list(parameters)
+        self.parameters = self.scope  # or, as a caller narrows it, a part
         self.settings, self.generator = settings or Selective(), generator
         s = self.settings
-        # These need an entry for every parameter at every step (min-max its zeros): no row shortcut.
-        ranked = s.keep == "saliency" and (s.saliency in ("ema", "epoch") or s.normalise == "minmax")
-        self.dense = ranked or s.resample == "epoch"
+        ranked = s.keep == "saliency"
+        # Whether anything is kept from step to step; of the parameters that have had a gradient, every entry.
+        self.remembers = s.resample == "epoch" or (ranked and s.saliency in ("ema", "epoch"))
+        # Min-max takes zeros too, so neither has a row shortcut.
+        self.dense = self.remembers or (ranked and s.normalise == "minmax")
+        self.known: dict[nn.Parameter, None] = {}  # those parameters, in the order of what is kept
         self.running: Tensor | None = None
         self.last_epoch: Tensor | None = None
         self.steps = 0
@@ -183,16 +164,25 @@ class SelectiveUpdate(BackwardStage):
             self.last_epoch, self.running, self.steps = self.running / self.steps, None, 0
 
     def state(self) -> dict[str, Any]:
-        """Running saliencies and the mask of the epoch."""
-        return {name: getattr(self, name) for name in ("running", "last_epoch", "steps", "fixed")}
+        """Running saliencies, the mask of the epoch, and of which parameters they are: number and shape."""
+        kept = {name: getattr(self, name) for name in ("running", "last_epoch", "steps", "fixed")}
+        numbers = {p: number for number, p in enumerate(self.scope)}
+        return kept | {"known": [[numbers[p], list(p.shape)] for p in self.known]}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Go on from a `state`, on the device of the parameters.
 
         Raises:
-            UserError: that of a model with another number of parameters.
+            UserError: that of a model with other parameters.
         """
-        size = sum(p.numel() for p in self.parameters)
+        state = copied(dict(state), self.scope[0].device if self.scope else None)
+        shapes = {number: list(p.shape) for number, p in enumerate(self.scope)}
+        for number, shape in state["known"]:
+            if shapes.get(number) != shape:
+                expected = shapes.get(number, "none")
+                raise UserError(f"state: of tensor {number} in shape {shape}; expected {expected}")
+        self.known = {self.scope[number]: None for number, _ in state["known"]}
+        size = sum(p.numel() for p in self.known)
         for name in ("running", "last_epoch"):
             if state[name] is not None and state[name].numel() != size:
                 raise UserError(f"state: {name} of {state[name].numel()} numbers; expected {size}")
@@ -207,8 +197,7 @@ class SelectiveUpdate(BackwardStage):
         squares: list[Tensor] | None = None,
     ) -> tuple[dict[str, Tensor], Finish]:
         """What `step` does before the optimizer's, and what it does after it; for who takes it themselves."""
-        entries, gradient = self._entries(touched, squares)
-        factor, record = self._factor(gradient, entries.sizes, squares)
+        entries, gradient, factor, record = self._masked(touched, squares)
         return record, PLACES[self.settings.mask_on](optimizer, entries, gradient, factor)
 
     @torch.no_grad()
@@ -227,18 +216,51 @@ class SelectiveUpdate(BackwardStage):
         Returns:
             `kept_share` (share of the non-zero entries kept) and `mean_keep_probability`, scalars.
         """
-        entries, gradient = self._entries(touched, squares)
-        factor, record = self._factor(gradient, entries.sizes, squares)
+        entries, gradient, factor, record = self._masked(touched, squares)
         entries.put(lambda p: p.grad, gradient * factor)
         return record
 
-    def _entries(
+    def _masked(
         self, touched: Mapping[Tensor, Rows] | None, squares: list[Tensor] | None
-    ) -> tuple[Entries, Tensor]:
-        """What the mask is drawn for, and its gradient (n,), in float32 at least."""
+    ) -> tuple[Entries, Tensor, Tensor, dict[str, Tensor]]:
+        """What the mask acts on, its gradient (n,) in float32 at least, m / p (n,), and the record."""
+        own = [p for p in self.parameters if p.grad is not None]
+        if self.remembers and own:
+            return self._masked_as_known(own, squares)
         rows = {} if touched is None or self.dense or squares is not None else touched
-        entries = Entries([(p, rows.get(p)) for p in self.parameters if p.grad is not None])
-        return entries, entries.take(lambda p: p.grad)
+        entries = Entries([(p, rows.get(p)) for p in own])
+        gradient = entries.take(lambda p: p.grad)
+        return entries, gradient, *self._factor(gradient, entries.sizes, squares)
+
+    def _masked_as_known(
+        self, own: list[nn.Parameter], squares: list[Tensor] | None
+    ) -> tuple[Entries, Tensor, Tensor, dict[str, Tensor]]:
+        """The same beside what is kept: known parameters without a gradient in this step count as zeros."""
+        self._meet([p for p in own if p not in self.known])
+        every = Entries([(p, None) for p in self.known])
+        here = dict(zip(own, own if squares is None else squares, strict=True))
+        gradient = every.take(lambda p: p.grad if p in here else torch.zeros_like(p))
+        if squares is not None:
+            squares = [here.get(p, torch.zeros_like(p)) for p in self.known]
+        factor, record = self._factor(gradient, every.sizes, squares)
+        if len(own) == len(self.known):
+            return every, gradient, factor, record
+        entries = Entries([(p, None) for p in self.known if p in here])
+        of = dict(zip(self.known, factor.split(every.sizes), strict=True))
+        return entries, entries.take(lambda p: p.grad), flat([of[p] for p, _ in entries.tensors]), record
+
+    def _meet(self, new: list[nn.Parameter]) -> None:
+        """Keep these too, from their first gradient on, which stands for the history that they lack."""
+        if not new:
+            return
+        first = flat([cast(Tensor, p.grad) for p in new]).square()
+        if self.running is not None:
+            start = first if self.settings.saliency == "ema" else torch.zeros_like(first)
+            self.running = torch.cat([self.running, start])
+        if self.last_epoch is not None:
+            self.last_epoch = torch.cat([self.last_epoch, first])
+        self.fixed = None  # in the middle of an epoch, too, all draw anew
+        self.known |= dict.fromkeys(new)
 
     def _factor(
         self, gradient: Tensor, sizes: list[int], squares: list[Tensor] | None

@@ -3,7 +3,7 @@
     L(theta) + anchor_pull / 2 * ||theta - theta_0||^2
 
 The classifier is left out: it starts from random numbers, to which nothing should be pulled. theta_0 is what
-the first batch finds.
+the first batch finds, of frozen weights too, which are pulled once they learn.
 """
 
 from __future__ import annotations
@@ -41,10 +41,14 @@ class L2SP(Forward):
 
     def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
         """Leaves the gradient of both terms in `.grad`; `penalty` is the second one, and part of `loss`."""
-        pulled = [p for p in selected_parameters(trainee.model, "body") if p.requires_grad]
-        anchors = trainee.state.setdefault("anchors", [p.detach().clone() for p in pulled])
+        body = selected_parameters(trainee.model, "body")
+        pulled = [(i, p) for i, p in enumerate(body) if p.requires_grad]
+        anchors = trainee.state.setdefault("anchors", [None] * len(body))
+        for i, p in pulled:
+            if anchors[i] is None:  # frozen until now, if it is not the first batch
+                anchors[i] = p.detach().clone()
         record = BiStage().gradients(trainee, batch)
-        away = torch.stack([(p - anchor).square().sum() for p, anchor in zip(pulled, anchors, strict=True)])
+        away = torch.stack([(p - anchors[i]).square().sum() for i, p in pulled])
         penalty = self.anchor_pull / 2 * away.sum()
         trainee.descend(penalty)
         return record | {"penalty": penalty.detach(), "loss": record["loss"] + penalty.detach()}
