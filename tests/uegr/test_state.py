@@ -87,9 +87,9 @@ def test_a_state_goes_to_the_device_of_the_model(settings: str, monkeypatch: pyt
     model.classifier = model.last
     method = uegr.attach(model, adamw(model), SETTINGS[settings])
     method.first_pass([batch(20)])
-    train(method, range(2))
-    method.new_epoch()
-    train(method, range(2))
+    for _ in range(2):
+        method.new_epoch()
+        train(method, range(2))
     state = method.state_dict()
 
     generator = torch.Generator

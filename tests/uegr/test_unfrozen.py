@@ -41,6 +41,7 @@ def test_before_the_first_batch_it_is_as_if_it_had_been_there(settings: str, way
     for method in methods:
         torch.manual_seed(5)
         method.first_pass([batch(20)])
+        method.new_epoch()
         train(method, range(3))
         method.new_epoch()
         train(method, range(3, 6))
@@ -59,6 +60,7 @@ def test_in_the_middle_it_takes_part(settings: str, layer: str) -> None:
     first = late.weight.detach().clone()
     method = uegr.attach(model, adamw(model), SETTINGS[settings], seed=1)
     torch.manual_seed(5)
+    method.new_epoch()
     train(method, range(2))
     late.requires_grad_(True)
     train(method, range(2, 4))
