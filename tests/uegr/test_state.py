@@ -150,3 +150,18 @@ def test_the_state_of_another_recipe_or_model_is_refused() -> None:
     state["update"] |= {"running": None, "known": []}
     with pytest.raises(UserError, match=r"^state: a dropout site early, which Sequential has not"):
         other.load_state_dict(state)
+
+
+def test_the_state_of_an_earlier_version_goes_on_where_nothing_is_kept() -> None:
+    """It does not say of which parameters its averages are, so with averages it is refused."""
+    for saliency, kept in (("batch", False), ("ema", True)):
+        model = toy()
+        method = uegr.attach(model, adamw(model), uegr.recipe("uegr", saliency=saliency))
+        train(method, range(2))
+        state = method.state_dict()
+        del state["update"]["known"]
+        if kept:
+            with pytest.raises(UserError, match="state: running of"):
+                method.load_state_dict(state)
+        else:
+            method.load_state_dict(state)

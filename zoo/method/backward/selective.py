@@ -177,11 +177,12 @@ class SelectiveUpdate(BackwardStage):
         """
         state = copied(dict(state), self.scope[0].device if self.scope else None)
         shapes = {number: list(p.shape) for number, p in enumerate(self.scope)}
-        for number, shape in state["known"]:
+        known = state.get("known", ())  # states of earlier versions say nothing of it
+        for number, shape in known:
             if shapes.get(number) != shape:
                 expected = shapes.get(number, "none")
                 raise UserError(f"state: of tensor {number} in shape {shape}; expected {expected}")
-        self.known = {self.scope[number]: None for number, _ in state["known"]}
+        self.known = {self.scope[number]: None for number, _ in known}
         size = sum(p.numel() for p in self.known)
         for name in ("running", "last_epoch"):
             if state[name] is not None and state[name].numel() != size:
