@@ -33,6 +33,8 @@ from zoo.training.words import Words
 ROWS = 64  # texts at a time
 _SIGN = Attack("fgsm", epsilon_unit="rms")
 _NORM = Attack("fgm", epsilon_unit="norm")
+# Of the noise; of a seed that a network may have, it would be that network's first word vectors once more.
+NOISE_SEED = 2**61 - 1
 BEYOND = 2.0  # RMS: far more than any text can bear
 _FLAT = 0.01  # share of the texts that may be without a gradient
 _BEYOND_LEFT = 0.05  # accuracy that may be left by PGD of BEYOND
@@ -70,7 +72,7 @@ def climbed(target: Target, part: Part, ladder: Ladder, report: Report = lambda 
     rungs = ladder.rungs()
     logits = {i: np.zeros((len(part), len(target.classes))) for i in range(-1, len(rungs))}
     flat = zero = entries = 0
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(NOISE_SEED)
     done = 0
     for words in target.words(part, ROWS):
         index, x = words.batch.index.numpy(), words.vectors

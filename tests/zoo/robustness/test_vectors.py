@@ -154,3 +154,10 @@ def test_a_network_that_hides_its_gradient_is_found_out() -> None:
     found = climbed(Steps(), TEXTS, LADDER)
     assert found["zero_gradients"]["texts"] == 1.0
     assert "gradients are not masked" in [c["check"] for c in found["checks"] if not c["passed"]]
+
+
+def test_noise_is_not_the_numbers_that_made_the_word_vectors() -> None:
+    """A network of seed 0 begins with torch's normal numbers of seed 0: such noise would point at words."""
+    own = torch.randn(8, generator=torch.Generator().manual_seed(vectors.NOISE_SEED))
+    for seed in range(20):
+        assert not torch.equal(own, torch.randn(8, generator=torch.Generator().manual_seed(seed)))
