@@ -164,20 +164,19 @@ def _shifts(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
 def _calibration(groups: Groups) -> Iterator[Block]:
     yield Text(
         "Calibration on the whole test part: expected error over 15 bins of equal width and of equal size, "
-        "mean negative log-likelihood (nats), Brier's score; then with logits divided by the temperature "
+        "mean negative log-likelihood (nats), Brier's score; then with logits divided by T, the temperature "
         "that suits the validation part best. Lower is better. By chance: what so many texts show of a "
         "network whose confidences are all right."
     )
-    keys = {"ECE": "ece", "adaptive": "adaptive_ece", "NLL": "nll", "Brier": "brier"}
-    columns: dict[str, Number] = {"ECE by chance": _chance("plain")}
-    columns |= {title: _calibrated("plain", key) for title, key in keys.items()}
-    columns["T"] = _calibrated("scaled", "temperature")
-    columns["ECE by chance at T"] = _chance("scaled")
-    columns |= {f"{title} at T": _calibrated("scaled", key) for title, key in keys.items()}
-    rows = tuple(
-        (name, *(_mean(own, value, 3) for value in columns.values())) for name, own in groups.items()
+    keys = {"T": "temperature", "ECE": "ece", "adaptive": "adaptive_ece", "NLL": "nll", "Brier": "brier"}
+    columns: dict[str, Callable[[str], Number]] = {t: partial(_calibrated, key=k) for t, k in keys.items()}
+    columns["ECE by chance"] = _chance
+    rows = (
+        (f"{name}{at}", *(_mean(own, of(stage), 3) for of in columns.values()))
+        for name, own in groups.items()
+        for stage, at in {"plain": "", "scaled": ", at T"}.items()
     )
-    yield Table(("Calibration", *columns), rows)
+    yield Table(("Calibration", *columns), tuple(row for row in rows if set(row[1:]) != {MISSING}))
     errors = {
         title: partial(paired_calibration, stage=stage)
         for title, stage in {"ECE": "plain", "ECE at T": "scaled"}.items()
