@@ -145,6 +145,7 @@ def test_accelerate_is_the_plain_loop(recipe: str, parts: int) -> None:
             method.optimizer.step()
             method.optimizer.zero_grad()
     accelerate.state.AcceleratorState._reset_state(True)
+    accelerate.state.GradientState._reset_state()  # other tests of one process have left theirs
     accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=parts)
     model, optimizer = accelerator.prepare(ours, adamw(ours))
     method = uegr.attach(model, optimizer, recipe, seed=1)
