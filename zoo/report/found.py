@@ -75,7 +75,7 @@ def in_a_breath(planned: Planned) -> list[str]:
     ):
         own = [Statement(recipe, REFERENCE, "", measure) for recipe in _SHORT]
         said = [
-            f"{_SHORT[finding.statement.recipe]} is {_relation(finding)} {display(REFERENCE)}"
+            f"{_SHORT[finding.statement.recipe]} is {_to_reference(finding.verdict)}"
             f" ({difference_text(finding.estimate, None, 0.05)}"
             + ("" if finding.paper is None else f"; the paper: {100 * finding.paper:+.2f}")
             + ")"
@@ -92,8 +92,9 @@ def in_a_breath(planned: Planned) -> list[str]:
 _SHORT = {"uegr": "UEGR", "at": "plain adversarial training (AT)"}
 
 
-def _relation(finding: Finding) -> str:
-    return _VERDICTS[finding.verdict].removesuffix(" it")
+def _to_reference(kind: str) -> str:
+    """`above Dropout`."""
+    return _VERDICTS[kind].removesuffix("it") + display(REFERENCE)
 
 
 def _averages(tables: Sequence[ArchTable], method: Method) -> list[float | None]:
@@ -222,11 +223,10 @@ def differences(cells: Cells, measure: str, start: str) -> list[str]:
     if all(finding.estimate.seeds == 1 for finding in known if finding.estimate):
         return [f"{start} against {display(REFERENCE)}: {_numbers(known)}."]
     said = []
-    for kind, words in _VERDICTS.items():
+    for kind in _VERDICTS:
         of_kind = [finding for finding in known if finding.verdict == kind]
         if of_kind:
-            words = words.removesuffix("it")
-            said.append(f"{start} {words}{display(REFERENCE)}: {_numbers(of_kind)}.")
+            said.append(f"{start} {_to_reference(kind)}: {_numbers(of_kind)}.")
     return said
 
 
