@@ -160,3 +160,19 @@ def test_there_is_no_circle() -> None:
 def test_files_stay_small() -> None:
     long = {name: n for name, path in modules().items() if (n := len(path.read_text().splitlines())) > 330}
     assert long == {}
+
+
+def test_no_name_of_a_module_is_given_twice() -> None:
+    """Outside branches a second value, function or class of one name hides the first, which is then dead."""
+    for name, path in modules().items():
+        seen: set[str] = set()
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                own = set() if node.decorator_list else {node.name}  # an overload, a registered case
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                own = {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+            else:
+                continue
+            assert not own & seen, f"{name}: {own & seen}"
+            seen |= own

@@ -28,8 +28,8 @@ FALSE_ALARM_RATE = 1e-9
 SMALLEST_DETECTABLE = np.array([0.051, 0.027, 0.038, 0.0146])
 
 # Gauss-Hermite nodes: an oracle for the Gaussian integrals.
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+NODES, _MASSES = np.polynomial.hermite_e.hermegauss(60)
+WEIGHTS = _MASSES / _MASSES.sum()
 
 
 def expectation(x: Entry, function) -> np.ndarray:

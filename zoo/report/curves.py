@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def draw_plane(
         low, high = min(values.values()), max(values.values())
         for i, row in enumerate(table):
             for j, value in enumerate(row):
-                if value == value:
+                if not math.isnan(value):
                     dark = value < (low + high) / 2
                     axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7,
                               color="white" if dark else "black")  # fmt: skip

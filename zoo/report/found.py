@@ -48,7 +48,7 @@ def found(planned: Planned) -> list[str]:
         return []
     cells = planned.even_cells()
     tables = build_tables(cells, paper=True)
-    lines = [basis(planned), *incomplete(cells), *levels(tables), *_compared(cells, tables), *costs(tables)]
+    lines = [basis(planned), *incomplete(cells), *levels(tables), *_compared(cells), *costs(tables)]
     return [*lines, *unresolved(cells), *beside(planned)]
 
 
@@ -58,7 +58,7 @@ def in_short(planned: Planned) -> list[str]:
         return []
     cells = planned.even_cells()
     tables = build_tables(cells, paper=True)
-    lines = [basis(planned), *levels(tables)[:1], *_compared(cells, tables), *unresolved(cells)]
+    lines = [basis(planned), *levels(tables)[:1], *_compared(cells), *unresolved(cells)]
     return [*lines, *beside(planned)]
 
 
@@ -102,7 +102,7 @@ def _averages(tables: Sequence[ArchTable], method: Method) -> list[float | None]
     return [score.mean if score else None for score in scores]
 
 
-def _compared(cells: Cells, tables: Sequence[ArchTable]) -> list[str]:
+def _compared(cells: Cells) -> list[str]:
     return [
         *against_reference_row(cells),
         *differences(cells, ACCURACY, "In test accuracy"),

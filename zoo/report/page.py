@@ -82,12 +82,6 @@ after Holm's correction over one family: all differences of this section that co
 each model and in the last column. The rules are code
 (`zoo/evidence/statements.py`)."""
 
-_RESOLVED = "Which differences could be resolved"
-_RESOLUTION = """\
-"Not resolved" may mean that there is no difference, or that these runs could not have shown it. The
-smallest difference that they tell from 0 four times in five, from the spread that they have themselves;
-beside it the paper's, and how many seeds that would take here."""
-
 _RUN, _TABLES = "What was run", "Accuracy, differences, cost"
 _SUPPORTED = "Which of the paper's statements these results support"
 _RESOLVED = "Which differences could be resolved"

@@ -8,6 +8,8 @@ demo's numbers beside its command.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from zoo.core.names import AVERAGE, BASELINE, display
@@ -27,6 +29,7 @@ from zoo.report.tables import ArchTable, Score, build_tables
 
 __all__ = [
     "PARTS",
+    "Committed",
     "demo_numbers",
     "demo_table",
     "filled",
@@ -49,12 +52,23 @@ _ONE_SEED = "From a single seed, the interval covers other test texts alone, not
 _SEEDS = "The interval covers other seeds and other test texts."
 
 
-def first_table(results: Path) -> str:
+@dataclass(frozen=True)
+class Committed:
+    """A folder of results, of which the grid is read once for all parts."""
+
+    results: Path
+
+    @cached_property
+    def table_iv(self) -> Planned:
+        """The grid of Table IV, as far as it is there."""
+        return table_iv(Cells.of(Store(self.results / "full").cells()))
+
+
+def first_table(committed: Committed) -> str:
     """The table that opens the README: Table IV where a model is whole, else the demo with what it is."""
-    planned = table_iv(Cells.of(Store(results / "full").cells()))
-    if planned.even()[0]:
-        return table_iv_table(planned)
-    return f"{demo_table(results / 'demo')}\n\n{_DEMO}"
+    if committed.table_iv.even()[0]:
+        return table_iv_table(committed.table_iv)
+    return f"{demo_table(committed.results / 'demo')}\n\n{_DEMO}"
 
 
 def table_iv_table(planned: Planned) -> str:
@@ -117,15 +131,15 @@ def _value(score: Score, name: str) -> float | None:
     return score.values[name].mean if name in score.values else None
 
 
-def found_list(results: Path) -> str:
+def found_list(committed: Committed) -> str:
     """What Table IV says here, in short; empty where no model is whole."""
-    lines = in_short(table_iv(Cells.of(Store(results / "full").cells())))
+    lines = in_short(committed.table_iv)
     return markdown([Text(_FOUND), List(tuple(lines))]).strip() if lines else ""
 
 
-def short_answer(results: Path) -> str:
+def short_answer(committed: Committed) -> str:
     """What Table IV says of UEGR, in three sentences; empty where no model is whole."""
-    return " ".join(in_a_breath(table_iv(Cells.of(Store(results / "full").cells()))))
+    return " ".join(in_a_breath(committed.table_iv))
 
 
 def demo_table(folder: Path) -> str:
@@ -164,21 +178,22 @@ def demo_numbers(folder: Path) -> str:
     return markdown([Table((table.measures[0].heading, *map(display, table.columns)), rows)]).strip()
 
 
-# Marker in the README -> what stands between it and the end's, from the folder of results.
-PARTS: dict[str, Callable[[Path], str]] = {
+# Marker in the README -> what stands between it and the end's, from the committed results.
+PARTS: dict[str, Callable[[Committed], str]] = {
     "<!-- answer: results/full -->": short_answer,
     "<!-- table: first -->": first_table,
     "<!-- found: results/full -->": found_list,
-    "<!-- table: results/demo -->": lambda results: demo_numbers(results / "demo"),
+    "<!-- table: results/demo -->": lambda committed: demo_numbers(committed.results / "demo"),
 }
 
 
 def filled(text: str, results: Path) -> str:
     """The README with every part made anew."""
+    committed = Committed(results)
     for marker, make in PARTS.items():
         before, rest = text.split(marker)
         after = rest.split(END, 1)[1]
-        part = make(results)
+        part = make(committed)
         text = f"{before}{marker}\n{part + chr(10) if part else ''}{END}{after}"
     return text
 
@@ -187,6 +202,7 @@ def main() -> None:
     """Put the parts into README.md of the current folder."""
     readme = Path("README.md")
     readme.write_text(filled(readme.read_text(encoding="utf-8"), Path("results")), encoding="utf-8")
+    print(f"Written: {readme}")
 
 
 if __name__ == "__main__":

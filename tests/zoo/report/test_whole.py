@@ -16,7 +16,7 @@ from zoo.report.blocks import Text, markdown
 from zoo.report.defaults import defaults
 from zoo.report.page import FIRST, build_pages
 from zoo.report.planned import progress
-from zoo.report.readme import END, PARTS, filled, first_table, found_list
+from zoo.report.readme import END, PARTS, Committed, filled, first_table, found_list
 from zoo.report.whole import first, inside, planned_tables, said
 from zoo.settings import PRESETS
 
@@ -228,14 +228,14 @@ def rows(text):
 
 def test_the_first_table_is_the_demo_until_a_model_is_whole(folder, block):
     for part in ([], block("textcnn", 0)[1:]):
-        text = first_table(folder(part))
+        text = first_table(Committed(folder(part)))
         assert "a demonstration" in text
         assert "BBC News" in text
-        assert found_list(folder(part)) == ""
+        assert found_list(Committed(folder(part))) == ""
 
 
 def test_the_first_table_by_hand_for_one_model(folder, block):
-    text = first_table(folder(block("textcnn", 0), block("bilstm", 0)[1:]))
+    text = first_table(Committed(folder(block("textcnn", 0), block("bilstm", 0)[1:])))
     found = rows(text)
     # UEGR: 84 right of 100 in every place, Dropout 89; the paper's of TextCNN.
     assert found["UEGR"][:5] == ["84.0 (90.9)", "84.0 (91.9)", "84.0 (56.1)", "84.0 (54.6)", "84.0 (73.4)"]
@@ -248,7 +248,7 @@ def test_the_first_table_by_hand_for_one_model(folder, block):
 
 def test_the_first_table_is_a_mean_over_the_models_named(folder, block):
     results = folder(*(block(arch, seed) for arch in ("bilstm", "textcnn") for seed in (0, 1)))
-    text = first_table(results)
+    text = first_table(Committed(results))
     assert (
         "Mean over the models BiLSTM and TextCNN, seeds 0, 1: 112 of the 112 networks that are there "
         "(252 are planned)." in text
@@ -256,14 +256,14 @@ def test_the_first_table_is_a_mean_over_the_models_named(folder, block):
     assert "covers other seeds and other test texts" in text
     # 16 and 17 wrong; the paper's mean of 90.87 and 90.89.
     assert rows(text)["UEGR"][0] == "83.5 (90.9)"
-    assert found_list(results).startswith("On every row of the paper's four corpora that we have")
-    assert "- From BiLSTM and TextCNN, seeds 0, 1" in found_list(results)
+    assert found_list(Committed(results)).startswith("On every row of the paper's four corpora that we have")
+    assert "- From BiLSTM and TextCNN, seeds 0, 1" in found_list(Committed(results))
 
 
 def test_the_first_table_says_which_corpora_are_there_in_part(folder, block):
     """AG News is (`NOTES`), IMDB is not."""
     assert "Trained on a part of what the paper has, all that we have: 45,746 of 120,000 of AG News." in (
-        first_table(folder(block("textcnn", 0)))
+        first_table(Committed(folder(block("textcnn", 0))))
     )
 
 
