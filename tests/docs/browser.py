@@ -92,10 +92,15 @@ class Browser:
         )  # fmt: skip
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
+        loaded = self._loaded  # a page that was opened before has told of its own end
         self.call("Page.navigate", url=page.resolve().as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+        while self._loaded == loaded:
             self.events.append(self._read())
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    @property
+    def _loaded(self) -> int:
+        return sum(event["method"] == "Page.loadEventFired" for event in self.events)
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page, a promise's too."""

@@ -331,3 +331,22 @@ def test_nothing_is_fetched_and_nothing_is_complained_of(page):
     assert all(url.startswith((PAGE.parent.as_uri(), "data:")) for url in asked)
     complaints = [e for e in page.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
     assert complaints == []
+
+
+def test_a_page_that_is_opened_again_is_waited_for_again():
+    """The load event of the first time once let the second go on before its page was there."""
+
+    class Told(browser.Browser):
+        def __init__(self) -> None:
+            self.events, self.waited = [{"method": "Page.loadEventFired"}], 0
+
+        def call(self, method: str, **parameters: object) -> dict[str, dict[str, object]]:
+            return {"result": {}}
+
+        def _read(self) -> dict[str, object]:
+            self.waited += 1
+            return {"method": "Page.loadEventFired"}
+
+    told = Told()
+    told.open(PAGE)
+    assert told.waited == 1
