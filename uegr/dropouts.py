@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from uegr.compiled import Wrap
 from uegr.objective import wide
 from uegr.positions import Positions
+from uegr.random_numbers import put_random_states, random_states
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 from zoo.method.contract import active_sites, dropout_sites
@@ -310,20 +311,3 @@ def rate_attributes(module: nn.Module) -> list[str]:
     if isinstance(module, nn.modules.dropout._DropoutNd):
         return ["p"]
     return ["dropout"] if isinstance(module, nn.RNNBase | nn.MultiheadAttention) else []
-
-
-def random_states(model: nn.Module) -> list[Tensor]:
-    """torch's own random numbers, of the CPU and of the model's GPUs."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in gpus_of(model))]
-
-
-def put_random_states(model: nn.Module, states: list[Tensor]) -> None:
-    """Those numbers again."""
-    torch.set_rng_state(states[0])
-    for device, state in zip(gpus_of(model), states[1:], strict=True):
-        torch.cuda.set_rng_state(state, device)
-
-
-def gpus_of(model: nn.Module) -> list[torch.device]:
-    """Where its parameters lie, of GPUs."""
-    return sorted({p.device for p in model.parameters() if p.device.type == "cuda"}, key=str)

@@ -21,9 +21,9 @@ from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
+from uegr.random_numbers import mask_seed
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe
-from uegr.seeds import mask_seed
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uegr.dropouts import put_random_states, random_states
+from uegr.random_numbers import put_random_states, random_states
 from zoo.core.errors import UserError
 
 Run = Callable[[Tensor, int, int], Tensor]  # vectors (B, T, D), passes first .. last - 1 -> (n, B, C)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from uegr.compiled import Wrap
+from uegr.random_numbers import put_random_states, random_states
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 
@@ -176,12 +177,13 @@ def seen_embedding(
 
     handles = [module.register_forward_pre_hook(look) for module in paths]
     modes = {module: module.training for module in model.modules()}
-    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    random = random_states(model)
     try:
         model.eval()
-        with torch.no_grad(), torch.random.fork_rng(list(devices)):
+        with torch.no_grad():
             forward()
     finally:
+        put_random_states(model, random)
         for handle in handles:
             handle.remove()
         for module, mode in modes.items():

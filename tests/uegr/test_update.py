@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import uegr
 from toys import WORDS, adamw, batch, same, toy
-from uegr.seeds import mask_seed
+from uegr.random_numbers import mask_seed
 from zoo.core.errors import UserError
 from zoo.fast.rows import Rows
 from zoo.method.backward.selective import Selective

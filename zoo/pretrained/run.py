@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from uegr.dropouts import gpus_of, put_random_states, random_states
 from uegr.method import attach
+from uegr.random_numbers import accelerators_of, put_random_states, random_states
 from zoo.core.measures import ACCURACY, Answers, measure
 from zoo.method.recipe import Recipe
 from zoo.pretrained.answers import Answering
@@ -57,7 +57,7 @@ class MethodRun(Loop):
         self.method.trainee.generator.manual_seed(7_919 * seed + 1)
         self.random = [
             torch.Generator(place).manual_seed(7_919 * seed + 2).get_state()
-            for place in [torch.device("cpu"), *gpus_of(model)]
+            for place in [torch.device("cpu"), *accelerators_of(model)]
         ]
         self.times, self.records = Times(), Records()
 
