@@ -156,7 +156,7 @@ def train_step(
         grads = [(clean_trace, clean_grad), *zip(traces, logits_grad, strict=True)]
         saliency = per_sample_saliency(example_gradients(theta, tokens, grads))
 
-    # 10  s~; p; m ~ Bernoulli(p)
+    # 9  s~    10  p; m ~ Bernoulli(p)
     p = keep_probabilities(saliency, theta, settings)
     m = bernoulli_mask(p, mask_rng)
     if settings.resample == "epoch":

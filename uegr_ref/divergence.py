@@ -7,7 +7,8 @@
 
 All are *means over the N examples*, in nats, 0 for an empty batch. The K-way form is the default, since the
 paper runs K up to 5; the pairwise mean and the symmetric KL of R-Drop and R-AT are options. For close P_k,
-JS = sym_kl / 4. Gradients are with respect to logits and flow through all P_k.
+JS = (K - 1) / (2 K) sym_kl, a quarter for K = 2. Gradients are with respect to logits and flow through all
+P_k.
 """
 
 from __future__ import annotations

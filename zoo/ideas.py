@@ -50,7 +50,10 @@ IDEAS: dict[str, Idea] = {
     ),
     "r_drop": Idea(
         "Two passes of one text under two dropout masks should say the same.",
-        ("L = (1/2) (CE(f(x; theta, m_1), y) + CE(f(x; theta, m_2), y)) + alpha * KL(P_1, P_2)",),
+        (
+            "L = (1/2) (CE(f(x; theta, m_1), y) + CE(f(x; theta, m_2), y)) "
+            "+ (alpha/2) (KL(P_1 || P_2) + KL(P_2 || P_1))",
+        ),
         "Liang et al. 2021 (arXiv 2106.14448)",
         (_SUM, "Without dropout both passes are equal and nothing is regularised."),
     ),
@@ -77,6 +80,7 @@ IDEAS: dict[str, Idea] = {
         (
             _LOSS,
             "q_u = clip(c n_u^gamma, q_min, q_max)",
+            "(1/U) sum_u q_u = r",
             "p_i = 1 / (1 + exp(2 b (a - s~_i)))",
             "theta <- theta - eta * (1/p) m grad L",
         ),

@@ -57,6 +57,14 @@ def test_every_recipe_with_a_name_in_print_has_its_idea() -> None:
     assert set(SOURCES) <= set(recipe_fields())
 
 
+def test_the_formulas_of_a_card_say_all_that_they_use() -> None:
+    """What c is among the drop rates follows from their mean; R-Drop's divergence is the symmetric one."""
+    for idea in IDEAS.values():
+        assert ("(1/U) sum_u q_u = r" in idea.formulas) == any("clip(c " in one for one in idea.formulas)
+    assert RECIPES["r_drop"].forward.divergence == "sym_kl"
+    assert "(alpha/2) (KL(P_1 || P_2) + KL(P_2 || P_1))" in IDEAS["r_drop"].formulas[0]
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_card_says_what_the_recipe_reads(name: str) -> None:
     card = cards.method_card(name, RESULTS)
@@ -119,6 +127,13 @@ def test_what_a_page_loads_from_elsewhere_is_found(tmp_path: Path) -> None:
         "s.css: https://x.org/f.woff2", "s.js: fetch('https://x.org/d",
     ]  # fmt: skip
     assert outside.broken_links(tmp_path) == ["a.html: #no", "a.html: b.html"]
+
+
+def test_the_words_of_explore_hold_in_light_and_dark() -> None:
+    """A fuller blue is darker on white and lighter on black."""
+    page = (ROOT / "docs" / "explore" / "index.html").read_text("utf-8")
+    assert "The bluer, the higher the loss." in page
+    assert re.findall(r"(?i)\b(?:dark|light|bright|pal)er\b", page) == []
 
 
 def test_the_pictures_of_explore_ask_for_nothing() -> None:

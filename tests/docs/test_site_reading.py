@@ -103,6 +103,13 @@ def test_all_files_of_the_method_have_a_page() -> None:
     assert rest == {"__init__.py", "__main__.py", "theorem1/__main__.py"}
 
 
+def test_the_readme_names_the_files_in_the_order_of_the_pages() -> None:
+    """Less those beside the path: how the theorem is sampled, and the check of gradients."""
+    section = (ROOT / "README.md").read_text("utf-8").split("## Read the method")[1].split("```")[0]
+    named = re.findall(r"`(\w+)(?:\.py|/)`", section.split("order:")[1].split(". Each file")[0])
+    assert named == [name for name in ORDER if name not in ("theorem1.sampling", "gradcheck")]
+
+
 def test_the_tests_that_the_theorem_names_exist() -> None:
     page = (DOCS / "theorem1.md").read_text("utf-8")
     files = {path.name: path.read_text("utf-8") for path in (ROOT / "tests" / "uegr_ref").glob("test_*.py")}
@@ -112,8 +119,10 @@ def test_the_tests_that_the_theorem_names_exist() -> None:
     assert len(named) > 12
     for file, test in commands:
         assert f"def {test}(" in files[file]
-    for test in named:
-        assert any(f"def {test}(" in text for text in files.values())
+    everything = re.findall(r"^def (test_\w+)\(", "\n".join(files.values()), re.MULTILINE)
+    for test in named:  # `-k` takes a part of a name: no other one may have it
+        assert [one for one in everything if test in one] == [test]
+    assert "`python -m pytest tests/uegr_ref -k NAME`" in page
 
 
 def test_pages_name_files_and_anchors_that_are_there() -> None:

@@ -33,6 +33,11 @@ def test_selection_divides_the_kept_entries_of_that_gradient_by_their_p(mask_on,
     laws.selection_divides_the_kept_entries_of_that_gradient_by_their_p(train_step, settings)
 
 
+def test_selection_reads_threshold_sharpness_and_floor():
+    settings = SGD._replace(mask_on="update", rescale=False, threshold=0.3, sharpness=5.0, p_floor=0.2)
+    laws.selection_divides_the_kept_entries_of_that_gradient_by_their_p(train_step, settings)
+
+
 def test_over_many_masks_a_step_is_the_plain_step_on_average():
     """Dropout off, so that only the gradient's mask varies: the mean of 1,500 steps is the unmasked step."""
     one, draws = case(np.random.default_rng(0)), 1500

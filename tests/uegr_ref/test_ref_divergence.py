@@ -80,6 +80,14 @@ def test_js_over_symmetric_kl_tends_to_a_quarter(z, rng):
     assert abs(ratios[1] - 0.25) <= abs(ratios[0] - 0.25) + 1e-6
 
 
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_js_of_k_close_models_is_that_share_of_the_symmetric_kl(k):
+    rng = np.random.default_rng(k)
+    z = rng.normal(size=(4, 3)) + 1e-3 * rng.normal(size=(k, 4, 3))
+    assert js(z) / sym_kl(z) == pytest.approx((k - 1) / (2 * k), rel=1e-3)
+    assert js_pairwise(z) / sym_kl(z) == pytest.approx(0.25, rel=1e-3)
+
+
 @divergences
 def test_divergence_grads_are_the_gradients(value, grad):
     laws.divergence_grads_are_the_gradients(value, grad)

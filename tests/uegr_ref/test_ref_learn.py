@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,13 @@ import pytest
 from hypothesis import Phase, settings
 
 from other_answers import filled, run
+from uegr_ref.algorithm1 import Report, State
 from uegr_ref.learn import earlier, exercises
 from uegr_ref.learn.grading import LAWS, grade
+from uegr_ref.learn.properties.law import percent
 from uegr_ref.learn.properties.strategies import refused
 from uegr_ref.learn.steps import STEPS, owner
+from wrong_answers import WRONG
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import mutants
@@ -86,6 +90,28 @@ def test_a_planted_error_is_refused(step, name, text):
     verdict = next(one for one in grade(step, run(text, step.file)) if not one.passed)
     assert not verdict.empty
     assert len(verdict.words) > 10
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("step", "function", "words", "body"),
+    [(owner(function), function, words, body) for function, _, words, body in WRONG],
+    ids=[f"{function}: {name}" for function, name, _, _ in WRONG],
+)
+def test_a_learners_wrong_answer_is_refused_in_words(step, function, words, body):
+    functions = run(filled(step, {function: body}), step.file)
+    first = next(one for one in grade(step, functions) if not one.passed)
+    assert words in f"{first.law}: {first.words}"
+
+
+def test_a_gradient_that_is_far_off_is_told_in_plain_per_cent():
+    assert [percent(share) for share in (0.00123, 0.55, 1.1, 23.4)] == ["0.12 %", "55 %", "110 %", "2,340 %"]
+
+
+def test_the_last_exercise_shows_the_records_that_stand_beside_its_answer():
+    text = exercises.text(STEPS[-1])
+    for name in (*State._fields, *Report._fields):
+        assert re.search(rf"^#     {name}: ", text, re.M), name
 
 
 def test_there_are_wrong_answers_for_every_step_and_only_options_are_left_out():

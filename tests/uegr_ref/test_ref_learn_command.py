@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from other_answers import filled
 from uegr_ref.learn import exercises
 from uegr_ref.learn.__main__ import main
 from uegr_ref.learn.steps import STEPS
@@ -130,7 +131,7 @@ def test_code_that_does_not_run_is_told_in_a_line(folder, text, words):
 
 
 def test_the_last_step_trains_with_the_learners_functions(folder):
-    """A learner's fgm that counts its calls: those of the training are among them, 4 epochs of 30 steps."""
+    """A learner's fgm that counts its calls: those of the training are among them, 8 epochs of 30 steps."""
     text = exercises.text(STEPS[0], True)
     text = text.replace('"""Step 1', 'import atexit\ncalls = []\n"""Step 1').replace(
         "    g = _real(gradient, mask)\n    if scope",
@@ -145,10 +146,11 @@ def test_the_last_step_trains_with_the_learners_functions(folder):
     assert check(folder, 1)["passed"] == [1]
     [result] = check(folder, 12)["steps"]
     assert result["passed"], result
-    assert int(log.read_text()) >= 4 * 30
+    assert int(log.read_text()) >= 8 * 30
     losses = [row["loss"] for row in result["training"]]
     assert losses == sorted(losses, reverse=True)
-    assert len(losses) == 4
+    assert len(losses) == 8
+    assert result["training"][-1]["test_accuracy"] > 0.75  # what is rebuilt has learned, and it is seen
 
 
 def test_what_is_told_is_the_smallest_counterexample(folder):
@@ -225,6 +227,22 @@ def test_wrong_input_ends_in_one_line_and_exit_code_2(tmp_path, arguments, said,
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert said.format(**paths) in printed.err
+
+
+def test_a_step_in_part_says_that_it_is_right_so_far_and_what_is_left(folder):
+    left = {name: f'raise NotImplementedError("{name}")' for name in ("fgm", "relative_epsilon")}
+    answer(folder, 1, filled(STEPS[0], left))
+    told = command("check", str(folder), "1", "2", "--examples", "20").stdout.splitlines()
+    assert told[0].split()[-1] == told[2].split()[-1] == "empty"
+    assert told[1] == "     What is there has its properties; still empty: fgm, relative_epsilon."
+
+
+def test_without_hypothesis_the_grader_says_what_to_install(folder, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as left:
+        main(["check", str(folder), "1"])
+    assert left.value.code == 2
+    assert "pip install hypothesis (see" in capsys.readouterr().err  # the package itself is not on PyPI
 
 
 def test_the_page_shows_what_the_command_prints(folder):

@@ -44,6 +44,10 @@ def test_the_tabulated_probabilities(a, b, smallest, largest, mean, mean_inverse
     assert np.isclose(mean_inverse_keep(a, b), mean_inverse, rtol=0.02)
 
 
+def test_steep_curves_do_not_overflow():
+    laws.steep_curves_do_not_overflow(mean_keep, mean_inverse_keep)
+
+
 def test_mean_keep_and_mean_inverse_keep_are_the_integrals():
     laws.mean_keep_and_mean_inverse_keep_are_the_integrals(mean_keep, mean_inverse_keep)
 

@@ -46,7 +46,7 @@ def grade(options: argparse.Namespace, parser: Parser) -> dict[str, Any]:
     """Check the steps asked for, or all that are there, one after another."""
     folder = opened(options.folder, parser)
     if importlib.util.find_spec("hypothesis") is None:
-        parser.error("hypothesis: not installed, and the grader needs it: pip install 'uegr[learn]'")
+        parser.error("hypothesis: not installed, and the grader needs it: pip install hypothesis")
     asked = options.step or folder.steps()
     for step in asked:
         if not (folder.path / step.file).is_file():

@@ -78,6 +78,8 @@ def text(step: Step, bodies: bool = False, sources: Sources | None = None, langu
                 body = names_in(module.defined[one] for one in with_helpers(name, module))
                 named |= {n for n in body if (asking := owner(n)) and asking.number < step.number} | {"np"}
             imports |= imports_of(named | ({*step.uses} if not bodies else set()), module, step)
+            if step.skeleton and not bodies:
+                parts.append(records_of(node, module, language))
             parts.append(whole_text(node, module) if bodies else empty_text(node, module, step, language))
     top = "\n\n".join([header(step, language), import_lines(imports)])
     return "\n\n\n".join([top, *dict.fromkeys(parts)]) + "\n"
@@ -180,6 +182,15 @@ def empty_text(node: ast.FunctionDef, module: Module, step: Step, language: str)
         body = module.lines[doc_ends : node.end_lineno]
         kept += [body[0], *(part for comment in numbered(body, language) for part in ("", comment)), ""]
     return "\n".join([*kept, f'    raise NotImplementedError("{node.name}")'])
+
+
+def records_of(node: ast.FunctionDef, module: Module, language: str) -> str:
+    """The records that a function takes and gives, as comments: in the module they stand by the answer."""
+    lines = [said("The records that it takes and gives, imported above:", language)]
+    for name in sorted(names_in(head(node)), reverse=True):
+        if isinstance(record := module.defined.get(name), ast.ClassDef):
+            lines += ["", *module.lines[record.lineno - 1 : record.end_lineno]]
+    return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
 def translated_doc(node: ast.FunctionDef, language: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import time
 import traceback
@@ -97,7 +98,8 @@ LAWS: dict[int, tuple[Graded, ...]] = {
         *_laws("keep_probability", mask.keep_probability_is_the_logistic_function,
                mask.keep_probability_rises_with_saliency_and_is_one_half_at_the_threshold,
                mask.the_floor_lifts_small_probabilities_and_no_others),
-        *_laws("mean_keep mean_inverse_keep", mask.mean_keep_and_mean_inverse_keep_are_the_integrals),
+        *_laws("mean_keep mean_inverse_keep", mask.mean_keep_and_mean_inverse_keep_are_the_integrals,
+               mask.steep_curves_do_not_overflow),
     ),
     9: _laws("bernoulli_mask", mask.probabilities_zero_and_one_are_never_and_always,
              mask.the_mask_is_bernoulli_with_independent_entries, mask.the_mask_repeats_with_its_generator),
@@ -118,6 +120,8 @@ LAWS: dict[int, tuple[Graded, ...]] = {
         *_laws("train_step", step.the_clean_pass_uses_the_running_mean_of_earlier_norms),
         (step.selection_divides_the_kept_entries_of_that_gradient_by_their_p, "train_step",
          (SGD._replace(mask_on="update"),)),
+        (step.selection_divides_the_kept_entries_of_that_gradient_by_their_p, "train_step",
+         (SGD._replace(mask_on="update", rescale=False, threshold=0.3, sharpness=5.0, p_floor=0.2),)),
         (step.the_mask_on_the_update_scales_the_optimizers_own_step, "train_step", ({},)),
         *_laws("train_step", step.keep_probability_one_is_training_without_selection),
     ),
@@ -160,9 +164,26 @@ class _Watch:
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
             self.call = called(name, args, kwargs)
-            return function(*args, **kwargs)
+            given = [*enumerate(args, 1), *kwargs.items()]
+            before = [[array.tobytes() for array in arrays_in(value)] for _, value in given]
+            answer = function(*args, **kwargs)
+            for (which, value), bytes_before in zip(given, before, strict=True):
+                if [array.tobytes() for array in arrays_in(value)] != bytes_before:
+                    names = [*inspect.signature(function).parameters]
+                    changed = names[which - 1] if isinstance(which, int) else which
+                    raise Broken(f"{name} changes its argument {changed} in place: make a new array")
+            return answer
 
         return run
+
+
+def arrays_in(value: Any) -> Iterator[np.ndarray]:
+    """The arrays of an argument: itself, or those in a tuple, a list or a mapping."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from arrays_in(one)
 
 
 def grade(step: Step, functions: Functions, folder: Path | None = None) -> Iterator[Verdict]:

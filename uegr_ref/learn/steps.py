@@ -98,7 +98,8 @@ STEPS = (
         "A parameter that matters is updated more often: p rises with the normalised saliency. What share of "
         "them is kept, and what that costs in variance, has a closed form.",
         ("p = 1 / (1 + exp(2 b (a - s))), and never below p_floor.",
-         "The integral of 1 / (1 + exp(-x)) is ln(1 + exp(x)): substitute x = 2 b (s - a), from s = 0 to 1.",
+         "The integral of 1 / (1 + exp(-x)) is ln(1 + exp(x)), np.logaddexp(0, x) in NumPy, which does not "
+         "overflow: substitute x = 2 b (s - a), from s = 0 to 1.",
          "1/p = 1 + exp(2 b (a - s)), which is integrated as it stands. Beyond 2 b a = 700 it is inf."),
     ),
     Step(
@@ -136,7 +137,8 @@ STEPS = (
          "`keep_probabilities` needs the saliency of the flat gradient; bernoulli_mask draws from mask_rng. "
          "`optimise` takes the step for the unmasked gradient; where the gradient is not 0 replace the move "
          "of the parameters by m / p times it (`select`), elsewhere leave it.",
-         "Put average_norms into the new State, and the six numbers and the drop rates into the Report."),
+         "Count the step and put the moments and average_norms into the new State, and the seven numbers and "
+         "the drop rates into the Report."),
         skeleton=True,
     ),
 )  # fmt: skip

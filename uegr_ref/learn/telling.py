@@ -43,6 +43,10 @@ def told_of(checked: Checked, language: str) -> Iterator[str]:
     title = padded(say(checked.step.title), 46)
     yield f"{checked.step.number:3}  {title} {padded(state, 8)} {count}".rstrip()
     if checked.passed or checked.empty:
+        lacking = dict.fromkeys(one["words"].split()[0] for one in verdicts if one["empty"])
+        if checked.empty and len(lacking) < len(checked.step.names):
+            left = say("What is there has its properties; still empty: {names}.", names=", ".join(lacking))
+            yield fill(left, WIDTH, "     ", "     ")
         yield from told_of_training(checked, language)
         return
     failed = [one for one in verdicts if not one["passed"]]

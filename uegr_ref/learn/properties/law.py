@@ -85,8 +85,13 @@ def is_gradient(gradient_of: Function, f: Function, x: Floats, rng: np.random.Ge
     if not error <= TOLERANCE:
         raise Broken(
             f"{what} against differences of the function, along a random direction,", "equal",
-            f"a slope that is off by {100 * error:.2g} % of the gradient's size",
+            f"a slope that is off by {percent(error)} of the gradient's size",
         )  # fmt: skip
+
+
+def percent(share: float) -> str:
+    """A share as a reader would write it: 0.32 %, 110 %."""
+    return f"{100 * share:,.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def shown(value: Any, digits: int = 4) -> str:

@@ -66,6 +66,16 @@ def mean_keep_and_mean_inverse_keep_are_the_integrals(
     agree(f"the mean of 1/p at a = {a:.3g}, b = {b:.3g}", mean_inverse_keep(a, b), inverse.mean())
 
 
+@law(thresholds, st.sampled_from([700.0, 1e4]))
+def steep_curves_do_not_overflow(
+    mean_keep: Function, mean_inverse_keep: Function, a: float, b: float
+) -> None:
+    """For a steep curve the mean of p is about 1 - a, and that of 1/p is inf beyond 2 b a = 700."""
+    agree(f"the mean of p at a = {a:.3g}, b = {b:g}", mean_keep(a, b), 1 - a, 0, 1e-3)
+    if 2 * b * a > 1000:
+        agree(f"the mean of 1/p at a = {a:.3g}, b = {b:g}", mean_inverse_keep(a, b), math.inf, 0, 0)
+
+
 @law()
 def the_mask_is_bernoulli_with_independent_entries(bernoulli_mask: Function) -> None:
     """Each entry is kept as often as its p says, and apart from every other (false alarm: 3e-9)."""
@@ -101,6 +111,8 @@ def the_mask_repeats_with_its_generator(
     seed = int(rng.integers(1000))
     first, again = (bernoulli_mask(p, np.random.default_rng(seed)) for _ in range(2))
     holds(np.array_equal(first, again), "the same generator should draw the same mask")
+    other = bernoulli_mask(np.full(64, 0.5), rng) != bernoulli_mask(np.full(64, 0.5), rng)
+    holds(other.any(), "the second draw from a generator should be another mask")
 
 
 @law(tensors(6), probabilities)

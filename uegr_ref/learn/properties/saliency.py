@@ -10,7 +10,7 @@ from ...support.checks import Floats
 from .law import Function, agree, holds, law
 from .strategies import rngs, tensors
 
-one_saliency = st.one_of(st.just(0.0), st.sampled_from([1.0, 2.0, 1e-12]), st.floats(1e-12, 1e6))
+one_saliency = st.one_of(st.just(0.0), st.sampled_from([1.0, 2.0, 1e-12, 1e-30]), st.floats(1e-12, 1e6))
 saliencies = arrays(np.float64, st.integers(0, 25), elements=one_saliency, fill=st.nothing())
 
 

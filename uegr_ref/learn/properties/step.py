@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from ...divergence import js
 from ...dropout import drop_rates, gradient_norm
 from ...gradcheck import gradient_error
-from ...losses import cross_entropy_grad, total_loss
+from ...losses import cross_entropy, cross_entropy_grad, total_loss
 from ...mask import keep_probability
 from ...model import SITES, backward, embed, forward
+from ...optimizer import Moments
 from ...perturb import fgm, fgsm, relative_epsilon
 from ...saliency import rank_normalise
 from ...settings import Settings
 from ...stages import flatten, unflatten
 from ...support.checks import Floats
-from .law import Function, agree, holds, law
+from .law import Function, agree, holds, law, percent
 from .small_model import CLASSES, case
 from .small_step import SGD, averages, exact_gradient, gradient_of_step, masks_of, start, step, uniform
 from .strategies import rngs, seeds
@@ -60,12 +61,15 @@ def a_step_without_selection_is_the_gradient_of_the_total_loss(
     holds(
         error < 1e-5,
         f"with K = {k} and update='all', an SGD step of rate 1 should subtract the gradient of the total "
-        f"loss; along a random direction it is off by {100 * error:.2g} % of its size",
+        f"loss; along a random direction it is off by {percent(error)} of its size",
     )
     report = step(one, settings, seed, train_step=train_step)[1]
     agree("the loss reported", report.loss, loss(flatten(theta)))
     terms = report.loss_clean + report.loss_adversarial + 2.0 * report.divergence
     agree("L_clean + L_adv + alpha JS, of the terms reported,", terms, report.loss)
+    agree("the clean loss reported", report.loss_clean, cross_entropy(logits, one.labels))
+    moved = relative_epsilon(delta, 1, one.mask) / relative_epsilon(x, 1, one.mask)
+    agree("the perturbation reported, RMS of delta over RMS of x,", report.perturbation, moved)
     holds(tuple(report.drop_rate) == SITES, f"drop_rate should have an entry for each site of {SITES}")
     for site, wanted in zip(SITES, rates[-1], strict=True):
         agree(f"the drop rates reported of the last pass at the {site} site", report.drop_rate[site], wanted)
@@ -79,11 +83,14 @@ def selection_divides_the_kept_entries_of_that_gradient_by_their_p(
     one = case(np.random.default_rng(seed))
     settings = settings._replace(dropout="uniform")
     g = exact_gradient(one, settings._replace(update="all"), seed)
-    p = keep_probability(rank_normalise(g * g), settings.threshold, settings.sharpness)
+    a, b = settings.threshold, settings.sharpness
+    p = keep_probability(rank_normalise(g * g), a, b, settings.p_floor)
     m = np.random.default_rng(seed).spawn(2)[1].random(g.shape) < p
     ghat = np.where(m, g / p if settings.rescale else g, 0)
     moved = gradient_of_step(one, settings, seed, train_step)
-    agree("what an SGD step of rate 1 subtracts, m / p g,", moved, ghat, 1e-9, 1e-12)
+    ours = f"{'m / p g' if settings.rescale else 'm g (no rescale)'} at a = {a:g}, b = {b:g}"
+    what = f"what an SGD step of rate 1 subtracts, {ours}, p_floor = {settings.p_floor:g},"
+    agree(what, moved, ghat, 1e-9, 1e-12)
     report = step(one, settings, seed, train_step=train_step)[1]
     agree("the share reported of entries that were kept", report.kept_share, m[g != 0].mean())
     agree("the mean keep probability reported", report.mean_keep_probability, p[g != 0].mean())
@@ -93,9 +100,9 @@ def selection_divides_the_kept_entries_of_that_gradient_by_their_p(
 def the_mask_on_the_update_scales_the_optimizers_own_step(
     train_step: Function, options: dict[str, Any], seed: int
 ) -> None:
-    """p comes from the gradient; m and 1/p act on theta_new - theta_old, momentum and decay included."""
+    """p comes from the gradient; m and 1/p act on theta_new - theta_old; the moments stay unmasked."""
     one = case(np.random.default_rng(seed))
-    settings = Settings(learning_rate=0.1, mask_on="update", **options)
+    settings = Settings(learning_rate=0.1, mask_on="update", steps=4, **options)
     state = start(one)
     for batch in range(3):
         after, report = step(one, settings, seed + batch, state, train_step)
@@ -109,6 +116,12 @@ def the_mask_on_the_update_scales_the_optimizers_own_step(
         moved = flatten(after.parameters) - flatten(state.parameters)
         agree(what, moved, np.where(m | (g == 0), kept, 0), atol=1e-9)
         agree("the share reported of entries that were kept", report.kept_share, m[g != 0].mean())
+        agree("the step in the new State", after.step, batch + 1, 0, 0)
+        holds(isinstance(after.moments, Moments), "the new State should have the moments that optimise gives")
+        agree("the steps of AdamW's moments in the new State", after.moments.steps, batch + 1, 0, 0)
+        for name in ("first", "second"):
+            ours, theirs = (flatten(getattr(one.moments, name)) for one in (after, plain))
+            agree(f"AdamW's {name} moment in the new State after step {batch + 1}", ours, theirs, atol=1e-12)
         state = after
 
 
