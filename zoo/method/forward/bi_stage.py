@@ -77,8 +77,9 @@ class BiStage(Attack, Forward):
         """
         sites, per_sample = trainee.sites, trainee.wants_squares
         vectors = trainee.embed(batch.tokens)
-        # The squares of examples need one graph from each loss to the parameters, hence no cut.
-        x = vectors if per_sample else vectors.detach().requires_grad_()
+        # The squares of examples need one graph from each loss to the parameters, hence no cut (of a frozen
+        # table there is nothing to cut off).
+        x = vectors if per_sample and vectors.requires_grad else vectors.detach().requires_grad_()
         if per_sample:
             x.retain_grad()
 
