@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 from zoo.core.result import Result
 from zoo.grid.store import Store
 
@@ -128,5 +128,4 @@ def _copy_studies(source: Path, target: Path) -> None:
     """Their names hold what is in them."""
     for path in sorted(source.glob("*.json")):
         if not (target / path.name).exists():
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target / path.name)
+            write_whole(target / path.name, path.read_bytes())

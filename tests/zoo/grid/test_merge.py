@@ -75,6 +75,16 @@ def test_a_failed_cell_is_no_result(tmp_path: Path, made, order: tuple[str, str]
     assert merge([tmp_path / "good"], tmp_path / "bad", silent) == Merged(cells=1, copied=1, mended=1)
 
 
+def test_studies_that_cannot_be_written_are_one_line(tmp_path: Path, made) -> None:
+    for name in ("a", "out"):
+        Store(tmp_path / name).write(made())
+    (tmp_path / "a" / "studies").mkdir()
+    (tmp_path / "a" / "studies" / "x.json").write_text("{}")
+    (tmp_path / "out" / "studies").write_text("a file")
+    with pytest.raises(UserError, match=r"x\.json: cannot be written"):
+        merge([tmp_path / "a"], tmp_path / "out", silent)
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing: no such folder"):
         merge([tmp_path / "nothing"], tmp_path / "out", silent)

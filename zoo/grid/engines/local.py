@@ -141,7 +141,7 @@ class _Pool:
             raise UserError(event[2]["reason"])
         if event[0] in ("start", "resumed", "epoch"):
             worker.cells.add(event[1])
-        else:
+        elif event[0] != "waiting":  # for a cell that another lane of this worker may be in
             worker.cells.discard(event[1])
         self.send(event)
 
