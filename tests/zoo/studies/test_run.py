@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo.core import errors
 from zoo.core.errors import UserError
 from zoo.grid import trainings, worker
 from zoo.grid.engines.local import _Pool
@@ -202,3 +204,15 @@ def test_the_study_lies_beside_the_results_and_reads_back(small, tmp_path: Path)
     assert study.write(tmp_path / "out") == path
     assert len(list(Store(tmp_path / "out").cells())) == 2
     assert json.loads(path.read_text())["changes"]["filters"] == 4
+
+
+def test_a_full_disk_leaves_no_half_of_a_study(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(errors.os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+        small().write(tmp_path)
+    assert list((tmp_path / "studies").iterdir()) == []
