@@ -217,10 +217,10 @@ def _subject(
     job: Job, settings: CellSettings, places: Where, kept: Path | None
 ) -> Subject | PretrainedSubject:
     at = grid_places(places)
+    whole = (job.model, job.cell.seed, settings, kept, at.cache, job.source, at.data)
     if is_pretrained(job.model):
-        return PretrainedSubject(job.model, job.cell.seed, settings, kept, at.cache, job.source, at.data)
-    corpus = load_corpus(job.source, settings.text, at.data, at.cache)  # type: ignore[arg-type]
-    return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, at.cache, job.source, at.data)
+        return PretrainedSubject(*whole)
+    return Subject(*whole, corpus=load_corpus(job.source, settings.text, at.data, at.cache))  # type: ignore[arg-type]
 
 
 def grid_places(places: Where) -> Places:
