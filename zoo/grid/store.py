@@ -73,10 +73,15 @@ class Store:
     def write(self, result: Result) -> Path:
         """Write one result so that it is there as a whole or not at all; an older one is replaced.
 
+        But not by a failure, where a finished cell was run again: its result is then written anew as it was,
+        so that the cell is settled.
+
         Raises:
             UserError: the disk is full or the folder cannot be written to; nothing half-written is left.
         """
         content, target = as_text(result), self.path(result.id)
+        if not result.done and self.done(result.id):
+            content = target.read_text(encoding="utf-8")
         self._make(self.folder / WRITING)
         temporary = self.folder / WRITING / self._temporary(result.id)
         with self._complaints():

@@ -65,6 +65,21 @@ def test_pending_until_somebody_writes_another_version(tmp_path, made):
     assert [store.settled(i, pending) for i in ids] == [True, True, True]
 
 
+def test_a_failure_does_not_take_the_place_of_a_result(tmp_path: Path, made: Callable[..., Result]) -> None:
+    """A finished cell that is run again, and fails, is settled and has the result that it had."""
+    store, done, failure = Store(tmp_path), made(), replace(made(status="failed"), reason="out of memory")
+    store.write(done)
+    before = store.path(done.id).read_bytes()
+    pending = store.pending([done.id], lambda facts: False)
+    store.write(failure)
+    assert store.settled(done.id, pending)
+    assert store.path(done.id).read_bytes() == before
+    store.path(done.id).unlink()
+    for result in (failure, done):
+        store.write(result)
+        assert store.read(done.id).done == result.done
+
+
 def test_a_failing_write_leaves_the_old_result_and_no_other_file(tmp_path, made):
     store = Store(tmp_path)
     old = made("uegr")

@@ -6,6 +6,7 @@ import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,28 @@ def test_results_of_another_kind_of_processor_count_and_are_told_of_once(small, 
     anew = ran(small({"seeds": [0, 1]}, rerun_foreign=True))
     assert set(anew.pending) == {foreign.id}
     assert store.read(foreign.id).machine.processor == foreign.machine.processor
+
+
+def test_a_result_of_another_kind_of_processor_outlives_a_failure_here(
+    small, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(ran(small()).places.out)
+    (foreign,) = (result for result in store.cells() if result.cell.arch != "-")
+    store.write(replace(foreign, machine=replace(foreign.machine, processor="SSE")))
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise CellFailed("out of memory")
+
+    monkeypatch.setattr(trainings, "train_cell", broken)
+    planned = ran(small(rerun_foreign=True))
+    assert set(planned.pending) == {foreign.id}
+    assert "failed: out of memory" in capsys.readouterr().err
+    assert store.read(foreign.id).machine.processor == "SSE"
+    planned = run.plan(small(rerun_foreign=True))
+    events = list[Any]()
+    _Pool(planned.jobs, planned.places, events.append, planned.pending)._record_lost([1])
+    assert [event[0] for event in events] == ["failed"]
+    assert store.read(foreign.id).machine.processor == "SSE"
 
 
 def test_a_file_of_vectors_names_a_cell_by_its_content(small, films: Path, tmp_path: Path) -> None:
