@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from process import python_process
@@ -160,13 +161,33 @@ def test_a_claim_removes_what_dead_writers_left_and_nothing_that_is_being_writte
     dead.wait()
     names = [
         str(mine),
-        str(mine).replace(str(os.getpid()), str(dead.pid)),
+        str(mine).replace(f".{os.getpid()}.tmp", f".{dead.pid}.tmp"),
         str(writing / ".cell.elsewhere.1.tmp"),
     ]
     for name in names:
         Path(name).write_text("half")
     with store.claim("cell"):
         assert [Path(name).exists() for name in names] == [True, False, True]
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="numbers of processes have no spaces here")
+def test_what_a_container_of_the_same_name_writes_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has a number that means nothing here, or another process."""
+    store, stat = Store(tmp_path), os.stat
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(os, "getpid", lambda: dead.pid)
+        elsewhere.setattr(
+            os, "stat", lambda p, **o: SimpleNamespace(st_ino=1) if "ns/pid" in str(p) else stat(p, **o)
+        )
+        written = tmp_path / ".writing" / store._temporary("cell")
+    written.parent.mkdir()
+    written.write_text("half")
+    with store.claim("cell"):
+        assert written.exists()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +218,7 @@ def test_a_writer_that_nobody_has_waited_for_is_dead(tmp_path):
     """Its process is there until its parent asks, and init may take its time."""
     store = Store(tmp_path)
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    leftover = tmp_path / ".writing" / store._temporary("other").replace(str(os.getpid()), str(dead.pid))
+    leftover = tmp_path / ".writing" / store._temporary("other").replace(f".{os.getpid()}.", f".{dead.pid}.")
     leftover.parent.mkdir()
     leftover.write_text("half")
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
