@@ -6,6 +6,7 @@ is written: each conflict is named, and a person has to say which one counts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -120,6 +121,9 @@ def _copy(source: Store, target: Store, cell_id: str) -> None:
                 shutil.copy2(beside, temporary)
             os.replace(temporary, place)
         except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)  # a folder, or else a file
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise UserError(f"{place}: cannot be written ({error.strerror}); expected room for it") from None
     target.write(source.read(cell_id))
 
