@@ -10,7 +10,7 @@ from typing import Any
 from zoo.core.errors import UserError
 from zoo.core.names import PRETRAINED, is_multitask, is_pretrained
 from zoo.core.options import lookup, one_of, parse_setting
-from zoo.core.records import Settings
+from zoo.core.records import Settings, as_float
 from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
@@ -79,7 +79,7 @@ def _typed(value: Any, default: Any) -> Any:
     if isinstance(value, tuple) and isinstance(default, tuple) and default:
         return tuple(_typed(item, default[0]) for item in value)
     if default is not MISSING and isinstance(default, float) and type(value) is int:
-        return float(value)
+        return as_float(value)
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
 import shutil
@@ -15,6 +16,10 @@ from typing import Any, NoReturn
 from zoo.core.errors import OutOfTime, UserError, not_installed
 
 EXIT_FAILED_CELLS, EXIT_BAD_INPUT, EXIT_OUT_OF_TIME, EXIT_INTERRUPTED = 1, 2, 3, 130
+# What a file system says of a name or of its own state, wherever it is met: no bug.
+_OF_THE_PLACE = {
+    errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOSPC, errno.EDQUOT, errno.EROFS,
+}  # fmt: skip
 _began: float | None = None  # when the present command did, by `time.monotonic`
 
 
@@ -59,6 +64,11 @@ def command(name: str, run: Callable[[], int]) -> int:
     except BrokenPipeError:  # `| head` closed the pipe: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None or error.errno not in _OF_THE_PLACE:
+            raise
+        print(f"{name}: {one_line(str(error.filename))}: {error.strerror}; expected another", file=sys.stderr)
+        return EXIT_BAD_INPUT
     finally:
         _began = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,7 +58,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there as a whole or not at all, as `write_through`; raises as `writing`."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_through(path.with_name(f".{path.name}.{os.getpid()}.tmp"), path, content)
+        # Not the process's number: in two containers it may be the same.
+        write_through(path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp"), path, content)
 
 
 def write_through(temporary: Path, path: Path, content: bytes) -> None:

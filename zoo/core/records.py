@@ -60,9 +60,9 @@ class Settings:
             # 1 and 1.0 are one value and must be one name.
             default: Any = field.default
             if isinstance(default, float):
-                object.__setattr__(self, field.name, float(value))
+                object.__setattr__(self, field.name, as_float(value))
             elif isinstance(default, tuple) and default and isinstance(default[0], float):
-                object.__setattr__(self, field.name, tuple(map(float, value)))
+                object.__setattr__(self, field.name, tuple(map(as_float, value)))
 
     def unread(self) -> Iterable[str]:
         """Fields that change nothing with the values of the others; subclasses say which."""
@@ -98,6 +98,14 @@ class Settings:
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
+def as_float(value: Any) -> float:
+    """The number as a float; infinity for a whole number that is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _check(name: str, value: Any, field: Any) -> None:
     if field.default is MISSING:
         return
@@ -113,8 +121,10 @@ def _check(name: str, value: Any, field: Any) -> None:
         choices = field.metadata.get("choices", ())
         if choices and item not in choices:
             raise UserError(f"{name}={item!r}: expected {one_of(item, choices)}")
-        if isinstance(item, float) and not math.isfinite(item):
-            raise UserError(f"{name}={item}: expected a finite number")
+        if kind is float and not math.isfinite(number := as_float(item)):
+            raise UserError(f"{name}={number}: expected a finite number")
+        if isinstance(item, str) and "\0" in item:
+            raise UserError(f"{name}={item!r}: expected a text without a null character")
         _within(name, item, field.metadata.get("bounds", {}))
 
 

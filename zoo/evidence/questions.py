@@ -52,6 +52,7 @@ class Question:
         models: by model, settings that it alone reads; they hold where it is among the models.
         about: what the answer stands under on a page.
         by_model: the answer says the means of each model too, not of each corpus alone.
+        chooses: whether a setting is chosen by it, for corpora that nobody has seen.
     """
 
     name: str
@@ -67,11 +68,7 @@ class Question:
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: str = _DEFAULTS
     by_model: bool = False
-
-    @property
-    def chooses(self) -> bool:
-        """Whether a setting is chosen by it, for corpora that nobody has seen."""
-        return self.about == _DEFAULTS
+    chooses: bool = False
 
     @property
     def compares_recipes(self) -> bool:
@@ -113,6 +110,7 @@ QUESTIONS: dict[str, Question] = {
             ),
             (3e-3, 1e-2),
             "Dropout",
+            chooses=True,
         ),
         Question(
             "strength",
@@ -127,6 +125,7 @@ QUESTIONS: dict[str, Question] = {
             ),
             (1e-2, 3e-2),
             "Dropout",
+            chooses=True,
         ),
         Question(
             "attack",
@@ -149,6 +148,7 @@ QUESTIONS: dict[str, Question] = {
             ),
             (1e-2,),
             "Dropout",
+            chooses=True,
         ),
         Question(
             "controls",
@@ -221,6 +221,7 @@ QUESTIONS: dict[str, Question] = {
             display("dropout"),
             archs=("hf:minilm",),
             corpora=("glue_sst2", "glue_mrpc"),
+            chooses=True,
         ),
     )
 }

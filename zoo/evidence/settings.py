@@ -22,7 +22,8 @@ ABSENT = "–"
 UNSAID = {"patience": 0, "tf32": False}
 # What tells attacks apart, in training and in `Result.attacked`.
 ATTACKED_BY = ("attack", "epsilon", "epsilon_unit")
-# What no clean pass reads.
+# What no clean pass reads; the fields of `zoo.method.forward.attack.Attack`, which no evidence may import (a
+# test compares them).
 _ATTACK = (*ATTACKED_BY, "attack_scope", "attack_steps")
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}

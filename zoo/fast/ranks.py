@@ -112,7 +112,8 @@ def histogram_ranks(saliency: Tensor) -> Tensor | None:
     counts[0] -= len(saliency) - n
     if n < 2 or int(counts.max()) - 1 > HISTOGRAM_ERROR * (n - 1):
         return None
-    ranks = counts.cumsum(0) - (counts + 1) / 2
+    # Where all are small the zeros have a bin of their own, from which they were taken away in the first one.
+    ranks = (counts.cumsum(0) - (counts + 1) / 2).clamp_min_(0.0)
     ranks[0] = 0.0  # zeros, and what is nearly zero
     return (ranks / (n - 1)).to(saliency.dtype).index_select(0, bins)
 

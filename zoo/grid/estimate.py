@@ -40,21 +40,26 @@ Kind = tuple[str, str, str]  # corpus, arch, recipe
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one cell of each kind, and how many kinds were timed; the others were derived from those."""
+    """Seconds a unit (`Job.units`) of each kind of cell, as cells of one kind may be of unlike length.
 
-    seconds: Mapping[Kind, float]
+    timed: how many kinds were; the others follow from those.
+    """
+
+    pace: Mapping[Kind, float]
     timed: int
 
     def total(self, jobs: Sequence[Job], workers: int) -> float:
         """Seconds for these jobs with so many workers; the reference row is taken for nothing."""
-        return sum(self.seconds[kind] * len(cells) for kind, cells in by_kind(jobs).items()) / workers
+        kinds = by_kind(jobs).items()
+        return sum(self.pace[kind] * job.units for kind, cells in kinds for job in cells) / workers
 
 
 def estimate(jobs: Sequence[Job], places: Places, report: Report, most_seconds: float = 60.0) -> Estimate:
     """Time a few steps of the kinds of cells among `jobs`, for no longer than about `most_seconds`.
 
     One recipe of each (corpus, arch) comes first. A kind that the time did not suffice for costs what its
-    passes and tokens cost in the timed kind nearest to it (same arch before any).
+    passes and tokens cost in the timed kind nearest to it (same arch before any); so do cells of a timed kind
+    that are longer than the one that was timed.
     """
     torch.set_num_threads(1)
     kinds = by_kind(jobs)
@@ -70,8 +75,7 @@ def estimate(jobs: Sequence[Job], places: Places, report: Report, most_seconds: 
         report(f"timing {' '.join(kind)} ({number + 1} of {len(order)} kinds of cells)")
         with work_of(job.settings.train):  # type: ignore[union-attr]
             rates[kind] = EVALUATION * _steps(job) * _step_seconds(job, places) / job.units
-    seconds = {kind: kinds[kind][0].units * _nearest(rates, kind) for kind in kinds}
-    return Estimate(seconds, len(rates))
+    return Estimate({kind: _nearest(rates, kind) for kind in kinds}, len(rates))
 
 
 def estimate_as_run(jobs: Sequence[Job], places: Places, report: Report) -> Estimate:
@@ -123,8 +127,8 @@ def in_words(found: Estimate, jobs: Sequence[Job], workers: int, places: Places)
         said += " or less, as cells may stop early"
     if jobs:
         said += "; word vectors and reference rows come on top"
-    if found.timed < len(found.seconds):
-        said += f" ({found.timed} of {len(found.seconds)} kinds of cells were timed, the others follow)"
+    if found.timed < len(found.pace):
+        said += f" ({found.timed} of {len(found.pace)} kinds of cells were timed, the others follow)"
     return said
 
 
@@ -142,10 +146,11 @@ def _nearest(rates: Mapping[Kind, float], kind: Kind) -> float:
 
 
 def _steps(job: Job) -> int:
+    """Steps of all its networks."""
     assert not isinstance(job.settings, BaselineSettings)
     train = job.settings.train
     corpus: CorpusInfo = job.corpus
-    return -(-corpus.train_rows // train.batch_size) * train.epochs
+    return -(-corpus.train_rows // train.batch_size) * train.epochs * train.members
 
 
 def _step_seconds(job: Job, places: Places) -> float:

@@ -6,6 +6,7 @@ is written: each conflict is named, and a person has to say which one counts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import UserError
+from zoo.core.errors import UserError, write_whole
 from zoo.core.result import Result
 from zoo.grid.store import Store
 
@@ -120,6 +121,9 @@ def _copy(source: Store, target: Store, cell_id: str) -> None:
                 shutil.copy2(beside, temporary)
             os.replace(temporary, place)
         except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)  # a folder, or else a file
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise UserError(f"{place}: cannot be written ({error.strerror}); expected room for it") from None
     target.write(source.read(cell_id))
 
@@ -128,5 +132,4 @@ def _copy_studies(source: Path, target: Path) -> None:
     """Their names hold what is in them."""
     for path in sorted(source.glob("*.json")):
         if not (target / path.name).exists():
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target / path.name)
+            write_whole(target / path.name, path.read_bytes())

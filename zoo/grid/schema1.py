@@ -19,7 +19,7 @@ from zoo.core.identity import cell_id
 from zoo.core.names import NO_ARCH
 from zoo.core.records import Settings
 from zoo.core.result import Cell, CorpusInfo, Machine, Result
-from zoo.grid.store import Store
+from zoo.grid.store import Store, as_text
 from zoo.method.backward.selective import Selective
 from zoo.method.forward.bi_stage import BiStage
 from zoo.method.forward.freelb import FreeLB
@@ -40,7 +40,7 @@ def convert(folder: Path, report: Callable[[str], None]) -> int:
     goes on.
 
     Raises:
-        UserError: a file is not what schema 1 wrote, or two of them are one cell today.
+        UserError: a file is not what schema 1 wrote, or two that differ are one cell today.
     """
     store, converted = Store(folder), 0
     for path in sorted(folder.glob("[!.]*.json")):
@@ -51,10 +51,11 @@ def convert(folder: Path, report: Callable[[str], None]) -> int:
         if not is_schema1(old):
             continue
         result = from_schema1(old, str(path))
-        if store.path(result.id).exists():
+        if not store.path(result.id).exists():
+            store.write(result)
+        elif as_text(store.read(result.id)) != as_text(result):
             raise UserError(f"{path}: is {result.id} today, which {folder} has already; expected one of them")
-        store.write(result)
-        path.unlink()
+        path.unlink()  # the same: an earlier call was interrupted just here
         report(f"{path.stem} -> {result.id}")
         converted += 1
     return converted

@@ -73,10 +73,15 @@ class Store:
     def write(self, result: Result) -> Path:
         """Write one result so that it is there as a whole or not at all; an older one is replaced.
 
+        But not by a failure, where a finished cell was run again: its result is then written anew as it was,
+        so that the cell is settled.
+
         Raises:
             UserError: the disk is full or the folder cannot be written to; nothing half-written is left.
         """
         content, target = as_text(result), self.path(result.id)
+        if not result.done and self.done(result.id):
+            content = target.read_text(encoding="utf-8")
         self._make(self.folder / WRITING)
         temporary = self.folder / WRITING / self._temporary(result.id)
         with self._complaints():
@@ -213,11 +218,11 @@ class Store:
 
     def _temporary(self, cell_id: str) -> str:
         # Machine and process keep two writers apart; the dot and the ending keep `cells` from reading it.
-        return f".{cell_id}.{socket.gethostname()}.{os.getpid()}.tmp"
+        return f".{cell_id}.{_here()}.{os.getpid()}.tmp"
 
     def _sweep(self) -> None:
         """Remove what killed writers of this machine left; nothing that is being written."""
-        here = f".{socket.gethostname()}."
+        here = f".{_here()}."
         for leftover in (self.folder / WRITING).glob(".*.tmp"):
             _, named, process = leftover.name.removesuffix(".tmp").rpartition(here)
             if named and process.isdigit() and not _alive(int(process)):
@@ -284,6 +289,15 @@ def _load(path: Path, known: bool = False, shared: Shared | None = None) -> Resu
     if result.id != path.stem:
         raise UserError(f"{path}: holds the cell {result.id!r}; expected the one of its name, {REMEDY}")
     return result
+
+
+def _here() -> str:
+    """This machine, by name and by the space of its processes: a container sees its own alone."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # not Linux
+        return socket.gethostname()
+    return f"{socket.gethostname()}-{space}"
 
 
 def _alive(process: int) -> bool:

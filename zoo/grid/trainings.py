@@ -139,7 +139,10 @@ def turns_of(job: Job, places: Places, resumed: Callable[[float], None] = lambda
     """Where the state of a training is kept, and who may go on with it; `resumed`: see `Turns`."""
     import torch
 
-    return Turns(places.begun, job.claim, who(torch.device(places.device)), places.until, resumed)
+    device = torch.device(places.device)
+    # Replayed and ordinary steps keep their states in unlike forms.
+    steps = {"graphs": places.graphs} if device.type == "cuda" else {}
+    return Turns(places.begun, job.claim, who(device) | steps, places.until, resumed)
 
 
 def _told(send: Send, number: int, share: float, entry: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import fixed_shapes
 from zoo.method.dropout import AdaptiveDropout, Masks, Pass
-from zoo.method.rates import KINDS, drop_rates, gradient_norm, uniform
+from zoo.method.rates import KINDS, drop_rates, gradient_norm, root, uniform
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,12 @@ class Dropout(Settings):
     kind: str = setting("uniform", choices=(*KINDS, "layer"))
     # Of the clean pass, then of pass 1 .. K; the last one repeats.
     base_rates: tuple[float, ...] = setting((0.2,), low=0, below=1)
-    sites: tuple[str, ...] = setting(
-        ()
-    )  # names of the model's sites to use; empty = the model's default ones
+    sites: tuple[str, ...] = setting(())  # names of those to use; empty = the model's default ones
     gamma: float = setting(1.0, low=0)  # exponent of the statistic; 0 is ordinary dropout
     q_min: float = setting(0.0, low=0, high=0.99)
     q_max: float = setting(0.95, low=0.01, high=0.99)
     statistic: str = setting("gradient", choices=("gradient", "attribution"))  # or |h * gradient|
-    statistic_scope: str = setting(
-        "batch", choices=("batch", "example")
-    )  # one a unit, or one a unit and example
+    statistic_scope: str = setting("batch", choices=("batch", "example"))  # one a unit, or also an example
     # What passes 1 .. K use; the clean pass always uses earlier steps.
     statistics: str = setting("same_step", choices=("same_step", "ema", "previous_step"))
     statistics_decay: float = setting(0.9, low=0, high=1)  # of the exponential moving average
@@ -135,6 +131,7 @@ class DropoutSites:
         wanted = set(active) if settings is not None else set()
         self.active = {name: site for name, site in sites.items() if name in wanted}
         self.watches: dict[str, _Watch] = {}
+        self.clean = 1  # clean passes of the present step
         self._constants: dict[tuple[tuple[float, ...], torch.device], Tensor] = {}
         for name, site in sites.items():
             site.managed, site.coming = True, None
@@ -153,6 +150,7 @@ class DropoutSites:
 
     def plan_clean(self, passes: int, keep_mask: bool = False) -> None:
         """The clean pass(es): rates from earlier steps. `keep_mask`: for `plan_same_mask`."""
+        self.clean = passes
         if self.settings is None:
             return
         mode = self.settings.clean_dropout
@@ -169,8 +167,15 @@ class DropoutSites:
             ]
             for name, watch in self.watches.items()
         }
-        known = {name: norms for name, norms in found.items() if norms is not None}
+        known = {name: self._of_texts(norms) for name, norms in found.items() if norms is not None}
         self._plan([k + 1 for k in range(passes)], known, watch=False)
+
+    def _of_texts(self, norms: Tensor) -> Tensor:
+        """Of single texts in P clean passes, (P * B, U) -> (B, U); statistics of a batch as they are."""
+        s = cast(Dropout, self.settings)
+        if self.clean == 1 or (s.statistics, s.statistic_scope) != ("same_step", "example"):
+            return norms
+        return root(norms.square().unflatten(0, (self.clean, -1)).mean(0))
 
     def stop_watching(self) -> None:
         """Further backward passes of this step leave the statistics alone."""
@@ -230,8 +235,7 @@ class DropoutSites:
 
     def _rates(self, passes: list[int], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """(K, U) or (K, B, U) rates of the sites that get them together."""
-        assert self.settings is not None
-        s = self.settings
+        s = cast(Dropout, self.settings)
         if s.kind == "layer":
             shares = self._layer_rates(passes, statistics)
             return {name: rate[:, None].expand(-1, self.active[name].units) for name, rate in shares.items()}
@@ -254,8 +258,7 @@ class DropoutSites:
         self, name: str, site: AdaptiveDropout, passes: list[int], norms: Tensor | None
     ) -> Tensor:
         """(K, U) or (K, B, U) rates of a site by itself."""
-        assert self.settings is not None
-        s = self.settings
+        s = cast(Dropout, self.settings)
         targets = self._constant(tuple(self.base_rate(name, k) for k in passes), site.average.device)
         if norms is None or s.kind in ("uniform", "layer"):
             return targets[:, None].expand(-1, site.units)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,17 @@ from zoo.pretrained.cell import make_run
 from zoo.pretrained.encoder import Encoder as OwnEncoder
 from zoo.pretrained.folders import folder_of
 from zoo.pretrained.target import PretrainedTarget
-from zoo.probes.subject import Subject, load_weights
+from zoo.probes.subject import Measured, Subject, load_weights
 from zoo.robustness.examine import examine, gathered
 from zoo.robustness.settings import Robust
 from zoo.robustness.target import Target, ZooTarget
 from zoo.text import Part, load_examples, load_texts
 from zoo.text.encode import Encoder
 from zoo.text.settings import resolve_cache_dir, resolve_data_dir
-from zoo.training.settings import CellSettings
 
 
-@dataclass(frozen=True)
-class PretrainedSubject:
-    """A cell of a model of Hugging Face; arguments as those of `Subject`, `arch` with the model's folder."""
-
-    arch: str
-    seed: int
-    settings: CellSettings
-    weights: Path | None = None
-    cache: Path | None = None
-    source: str = ""
-    data: Path | None = None
+class PretrainedSubject(Measured):
+    """A cell of a model of Hugging Face."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,23 +25,30 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a probe measures.
+class Measured:
+    """One cell, of whatever kind of model.
 
     Args:
+        arch: as it was asked for, with the folder of a model that has one.
         weights: file of kept weights in the safetensors format; None: the network is trained.
-        cache: folder of prepared word vectors; None: the usual one.
+        cache: folder of prepared texts and word vectors; None: the usual one.
         source: the corpus as it was asked for, a name or a path. data: folder of corpora; None: UEGR_DATA.
     """
 
     arch: str
     seed: int
     settings: CellSettings
-    corpus: Corpus
     weights: Path | None = None
     cache: Path | None = None
     source: str = ""
     data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Subject(Measured):
+    """A cell of a model of the zoo."""
+
+    corpus: Corpus = field(kw_only=True)
 
     def initial(self) -> TextClassifier:
         """The model before the first step, with the word vectors of its cell.

@@ -24,9 +24,11 @@ import numpy as np
 import torch
 
 from zoo.core.batch import Batch
+from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.method.backward.selective import Selective
 from zoo.method.contract import TextClassifier
+from zoo.method.recipe import Recipe
 from zoo.method.step import prepare
 from zoo.probes.gradients import (
     Array,
@@ -41,9 +43,11 @@ from zoo.probes.gradients import (
 from zoo.probes.penalty import gradient_penalty
 from zoo.probes.subject import Subject
 from zoo.training.optim import make_optimizer, make_schedule
+from zoo.training.settings import TrainSettings
 from zoo.training.steps import OrdinarySteps, steps_an_epoch
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
+# The masks that are measured: of the gradient of one batch, over all that it moves. Eq. 8-9 are the method's.
+_MEASURED = {"saliency": "batch", "resample": "step", "update_scope": "all", "rescale": True}
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,17 @@ class Theory(Settings):
     penalty_rows: int = setting(128, low=1)
 
     def measure(self, subject: Subject) -> dict[str, Any]:
-        """`initial` and `trained`: {gradients, mask, penalty} there; `adamw`: a walk of real gradients."""
+        """`initial` and `trained`: {gradients, mask, penalty} there; `adamw`: a walk of real gradients.
+
+        Raises:
+            UserError: a mask of another kind than those that are measured.
+        """
+        rule = rule_of(subject.settings.recipe)
         batch = subject.sample(subject.corpus.train, self.rows)
         found: dict[str, Any] = {}
         size = subject.settings.train.batch_size
         model = subject.initial().eval()
-        found["adamw"] = self._walk(subject, choose(model, batch, self.entries))
+        found["adamw"] = self._walk(subject, choose(model, batch, self.entries), rule)
         for stage, own in (("initial", model), ("trained", subject.fitted())):
             entries = choose(own, batch, self.entries)
             texts = of_texts(own, batch, entries)
@@ -72,31 +81,37 @@ class Theory(Settings):
                 "gradients": {
                     part: assumptions(texts[:, where], size) for part, where in entries.slices().items()
                 },
-                "mask": self._masked(own, batch, entries, texts, size),
+                "mask": self._masked(own, batch, entries, texts, size, rule),
                 "penalty": gradient_penalty(own, subject.sample(subject.corpus.train, self.penalty_rows)),
             }
         return found | {"rows": len(batch.labels), "batch_size": size}
 
     def _masked(
-        self, model: TextClassifier, batch: Batch, entries: Entries, texts: Array, size: int
+        self,
+        model: TextClassifier,
+        batch: Batch,
+        entries: Entries,
+        texts: Array,
+        size: int,
+        rule: Selective,
     ) -> dict[str, Any]:
         """Variance of the masked gradient of a batch, by part: measured, and by the two formulas."""
-        random, rule = np.random.default_rng(0), Selective()
+        random, sizes = np.random.default_rng(0), [p.numel() for p in model.parameters()]
         gradients, keep = list[Array](), list[Array]()
         for _ in range(self.batches):
             rows = torch.from_numpy(random.integers(0, len(batch.labels), size))
             own = Batch(batch.tokens[rows], batch.mask[rows], batch.labels[rows], batch.index[rows])
             whole = flat_gradient(model, own)
-            p = rule.probabilities(whole.abs(), [len(whole)])
+            p = keep_probabilities(rule, whole, sizes)
             gradients.append(whole[entries.all].double().numpy())
             keep.append(p[entries.all].double().numpy())
         g, kept = np.stack(gradients), np.stack(keep)
         return {
-            part: variances(texts[:, where], size, g[:, where], kept[:, where], self.masks, random)
+            part: variances(texts[:, where], size, g[:, where], kept[:, where], self.masks, random, rule)
             for part, where in entries.slices().items()
         }
 
-    def _walk(self, subject: Subject, entries: Entries) -> dict[str, Any]:
+    def _walk(self, subject: Subject, entries: Entries, rule: Selective) -> dict[str, Any]:
         """What the places of the mask make of the gradients of a training without one."""
         model, settings = subject.initial().train(), subject.settings
         trainee = prepare(model, settings.recipe.changed(update="all"), torch.Generator().manual_seed(1))
@@ -106,7 +121,7 @@ class Theory(Settings):
         optimizer = make_optimizer(model, settings.train)
         total = steps_an_epoch(subject.corpus.train, settings.train) * settings.train.epochs
         schedule = make_schedule(optimizer, total, settings.train.warmup)
-        rule = Selective()
+        sizes = [p.numel() for p in model.parameters()]
         gradients, keep = list[Array](), list[Array]()
         for epoch in range(1, settings.train.epochs + 1):
             for batch in steps.batches(subject.corpus.train, settings.train.batch_size, epoch):
@@ -118,14 +133,35 @@ class Theory(Settings):
                         for q in model.parameters()
                     ]
                 )
-                p = rule.probabilities(whole.abs(), [len(whole)])
+                p = keep_probabilities(rule, whole, sizes)
                 gradients.append(whole[entries.all].double().numpy())
                 keep.append(p[entries.all].double().numpy())
                 optimizer.step()
                 schedule.step()
         g, kept = np.stack(gradients), np.stack(keep)
         kept[g == 0] = 1.0  # nothing to select by: such an entry is not masked
-        return {"steps": len(g), **walks(g, kept, self.masks, np.random.default_rng(1))}
+        return {"steps": len(g), **walks(g, kept, self.masks, np.random.default_rng(1), settings.train)}
+
+
+def rule_of(recipe: Recipe) -> Selective:
+    """Eq. 8-9 as the method has them; the defaults for one without a mask.
+
+    Raises:
+        UserError: its masks are of another kind than those that are measured.
+    """
+    rule = recipe.backward if isinstance(recipe.backward, Selective) else Selective()
+    for name, value in _MEASURED.items():
+        if getattr(rule, name) != value:
+            raise UserError(
+                f"setting {name}={getattr(rule, name)}: the masks of single batches are measured; expected "
+                f"{name}={value}"
+            )
+    return rule
+
+
+def keep_probabilities(rule: Selective, gradient: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    """p of every entry of the flat gradient of tensors of `sizes`; ranks of |g| are those of its square."""
+    return rule.probabilities(gradient.abs() if rule.normalise == "rank" else gradient.square(), sizes)
 
 
 def assumptions(texts: Array, size: int) -> dict[str, float]:
@@ -153,7 +189,13 @@ def assumptions(texts: Array, size: int) -> dict[str, float]:
 
 
 def variances(
-    texts: Array, size: int, g: Array, p: Array, masks: int, random: np.random.Generator
+    texts: Array,
+    size: int,
+    g: Array,
+    p: Array,
+    masks: int,
+    random: np.random.Generator,
+    rule: Selective,
 ) -> dict[str, float]:
     """Sums over the entries of variances of m/p g, over those of g.
 
@@ -161,6 +203,7 @@ def variances(
         texts: (n, d) gradients of the texts that batches are drawn from, `size` each.
         g, p: (M, d) gradients of batches and their keep probabilities.
         masks: R for each batch.
+        rule: what p comes from; of it the least that it can be.
     """
     drawn = random.random((masks, *p.shape)) < p
     masked = np.where(drawn, g / p, 0.0)
@@ -169,7 +212,7 @@ def variances(
     noise = added / (masks * len(g))
     mu, sigma2 = texts.mean(0), texts.var(0)
     kept = p.mean(0)
-    least = 1 / (1 + np.exp(2 * Selective().sharpness * Selective().threshold))
+    least = rule.least_probability
     base = float((sigma2 / size).sum())
     off = np.where(noise > 0, (mean - plain) ** 2 / np.where(noise > 0, noise, 1.0), np.nan)
     return {
@@ -184,22 +227,22 @@ def variances(
     }
 
 
-def walks(g: Array, p: Array, masks: int, random: np.random.Generator) -> dict[str, Any]:
+def walks(
+    g: Array, p: Array, masks: int, random: np.random.Generator, train: TrainSettings
+) -> dict[str, Any]:
     """How far the second half of T steps goes under each place of the mask, against none.
 
     The gradients (T, d) are those of one training and do not answer to the walk: what is seen is the
     optimizer's doing alone. By place: `slope`, the length of the mean walk along the unmasked one; `bias`,
     the distance of the mean walk from the unmasked one without what R masks leave by chance; `spread`, of
-    single walks around their mean; all in lengths of the unmasked walk.
+    single walks around their mean; all in lengths of the unmasked walk. `train` has AdamW's settings.
     """
-    places: dict[str, Callable[..., Array]] = {"sgd": _sgd, "gradient": _gradient, "first_moment": _first,
-                                               "update": _update}  # fmt: skip
     ones = np.ones((1, *g.shape[1:]))
     found: dict[str, Any] = {"keep": float(p[g != 0].mean()), "root": float(np.sqrt(p[g != 0]).mean())}
-    for name, step in places.items():
-        plain = _walk(step, g, [ones] * len(g))[0]
+    for name in _PLACES:
+        plain = _walk(name, g, [ones] * len(g), train)[0]
         drawn = [(random.random((masks, g.shape[1])) < own) / own for own in p]
-        walked = _walk(step, g, drawn)
+        walked = _walk(name, g, drawn, train)
         length = float((plain**2).sum())
         mean = walked.mean(0)
         chance = float(walked.var(0, ddof=1).sum()) / masks
@@ -212,36 +255,37 @@ def walks(g: Array, p: Array, masks: int, random: np.random.Generator) -> dict[s
     return found
 
 
-def _walk(step: Callable[..., Array], g: Array, factors: list[Array]) -> Array:
+def _walk(place: str, g: Array, factors: list[Array], train: TrainSettings) -> Array:
     """(R, d) sum of the steps of the second half; factors m/p (R, d) of every step."""
-    shape = np.broadcast_shapes(factors[0].shape, g[0].shape)
-    state = [np.zeros(shape), np.zeros(shape)]
-    total = np.zeros(shape)
+    adam, total = _Adam(train), np.zeros(np.broadcast_shapes(factors[0].shape, g[0].shape))
     for t, (own, factor) in enumerate(zip(g, factors, strict=True), 1):
-        moved = step(own, factor, state, t)
+        moved = _PLACES[place](own, factor, adam)
         if t > len(g) // 2:
             total += moved
     return total
 
 
-def _adam(first: Array, second: Array, state: list[Array], t: int) -> Array:
-    """Adam's direction; `state` takes in what its two moments are handed."""
-    state[0] = BETAS[0] * state[0] + (1 - BETAS[0]) * first
-    state[1] = BETAS[1] * state[1] + (1 - BETAS[1]) * second
-    return state[0] / (1 - BETAS[0] ** t) / (np.sqrt(state[1] / (1 - BETAS[1] ** t)) + EPSILON)
+class _Adam:
+    """Adam's direction, step by step, from what its two moments are handed."""
+
+    def __init__(self, train: TrainSettings) -> None:
+        self.train, self.t = train, 0
+        self.u: Array | float = 0.0
+        self.v: Array | float = 0.0
+
+    def __call__(self, first: Array, second: Array) -> Array:
+        s, self.t = self.train, self.t + 1
+        self.u = s.beta1 * self.u + (1 - s.beta1) * first
+        self.v = s.beta2 * self.v + (1 - s.beta2) * second
+        root = np.sqrt(self.v / (1 - s.beta2**self.t))
+        found: Array = self.u / (1 - s.beta1**self.t) / (root + s.adam_epsilon)
+        return found
 
 
-def _sgd(g: Array, factor: Array, state: list[Array], t: int) -> Array:
-    return factor * g
-
-
-def _gradient(g: Array, factor: Array, state: list[Array], t: int) -> Array:
-    return _adam(factor * g, (factor * g) ** 2, state, t)
-
-
-def _first(g: Array, factor: Array, state: list[Array], t: int) -> Array:
-    return _adam(factor * g, g**2, state, t)
-
-
-def _update(g: Array, factor: Array, state: list[Array], t: int) -> Array:
-    return factor * _adam(g, g**2, state, t)
+# The step of a gradient under a factor m/p, by where the mask acts.
+_PLACES: dict[str, Callable[[Array, Array, _Adam], Array]] = {
+    "sgd": lambda g, factor, adam: factor * g,
+    "gradient": lambda g, factor, adam: adam(factor * g, (factor * g) ** 2),
+    "first_moment": lambda g, factor, adam: adam(factor * g, g**2),
+    "update": lambda g, factor, adam: factor * adam(g, g**2),
+}

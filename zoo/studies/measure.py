@@ -29,10 +29,11 @@ from zoo.probes.sharpness import Sharpness
 from zoo.probes.subject import Subject
 from zoo.probes.theorem import Theory
 from zoo.studies import run
+from zoo.studies.questions import check_taken
 from zoo.studies.study import Study, Where
 from zoo.text import load_corpus
 from zoo.training.environment import machine, made_by, versions
-from zoo.training.settings import CellSettings
+from zoo.training.settings import CellFailed, CellSettings
 
 S = TypeVar("S", bound=Settings)
 # What is measured in the study of this name.
@@ -88,8 +89,10 @@ def plan(
         _check(arch, probe)
     found = []
     suffix = f"-{short_hash(probe.named(), 4)}" if probe.named() else ""
-    for variant in asked.variants:
-        for job in run.jobs_of(study(asked, variant, places, axes, changes)):
+    studies = [study(asked, variant, places, axes, changes) for variant in asked.variants]
+    check_taken(asked.name, studies, changes)
+    for variant, own in zip(asked.variants, studies, strict=True):
+        for job in run.jobs_of(own):
             if not job.is_reference:
                 found.append(Planned(variant.name, job, f"{job.id}{suffix}"))
     return sorted(found, key=lambda one: one.job.cell.seed)
@@ -196,8 +199,11 @@ def _measured(one: Planned, probe: Settings, places: Where, weights: Path | None
     if kept is not None and not kept.is_file():
         raise UserError(f"{kept}: no such file; expected the weights of each cell, or no --weights")
     subject = _subject(job, settings, places, kept)
-    with flushed():
-        values = plain(probe.measure(subject))  # type: ignore[attr-defined]
+    try:
+        with flushed():
+            values = plain(probe.measure(subject))  # type: ignore[attr-defined]
+    except CellFailed as error:
+        raise UserError(f"{job.id}: {error}; expected settings under which it can be trained") from None
     facts = {
         "recipe": job.cell.recipe, "settings": settings.as_json(), "probe": probe.as_json(),
         "corpus": asdict(job.corpus), "kept_weights": kept is not None,
@@ -211,10 +217,10 @@ def _subject(
     job: Job, settings: CellSettings, places: Where, kept: Path | None
 ) -> Subject | PretrainedSubject:
     at = grid_places(places)
+    whole = (job.model, job.cell.seed, settings, kept, at.cache, job.source, at.data)
     if is_pretrained(job.model):
-        return PretrainedSubject(job.model, job.cell.seed, settings, kept, at.cache, job.source, at.data)
-    corpus = load_corpus(job.source, settings.text, at.data, at.cache)  # type: ignore[arg-type]
-    return Subject(job.cell.arch, job.cell.seed, settings, corpus, kept, at.cache, job.source, at.data)
+        return PretrainedSubject(*whole)
+    return Subject(*whole, corpus=load_corpus(job.source, settings.text, at.data, at.cache))  # type: ignore[arg-type]
 
 
 def grid_places(places: Where) -> Places:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from zoo.core.errors import UserError
 from zoo.evidence.questions import Question, Rate, Variant
 from zoo.models import ARCHS
 from zoo.studies.study import Study, Where
@@ -38,9 +39,30 @@ def study(
 def cells(
     asked: Question, places: Where, axes: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> list[tuple[Variant, Rate, Study]]:
-    """Every variant under every learning rate, with its study."""
-    return [
+    """Every variant under every learning rate, with its study.
+
+    Raises:
+        UserError: a change that no cell would have.
+    """
+    found = [
         (variant, rate, study(asked, variant, rate, places, axes, changes))
         for variant in asked.variants
         for rate in asked.rates
     ]
+    check_taken(asked.name, (own for _, _, own in found), changes)
+    return found
+
+
+def check_taken(name: str, studies: Iterable[Study], changes: Mapping[str, Any]) -> None:
+    """Refuse a change that every row of a study says otherwise: it would be taken in silence.
+
+    Raises:
+        UserError: there is one.
+    """
+    every = list(studies)
+    for setting, value in changes.items():
+        if all(own.changes.get(setting) != value for own in every):
+            raise UserError(
+                f"--set {setting}: every row of the study {name} has its own {setting}; expected one that a "
+                "row leaves open (python -m zoo.ablate takes any)"
+            )

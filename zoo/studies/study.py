@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from zoo.changes import as_typed, check_read, resolve, shown
-from zoo.core.errors import UserError, writing
+from zoo.core.errors import UserError, write_whole
 from zoo.core.identity import plain, short_hash
 from zoo.core.names import is_pretrained
 from zoo.core.options import lookup, one_of
@@ -299,7 +299,5 @@ class Study:
         # In ASCII, as the name of a file need not be UTF-8.
         text = json.dumps(self.as_json(), indent=1) + "\n"
         path = folder / "studies" / f"{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write_whole(path, text.encode())
         return path

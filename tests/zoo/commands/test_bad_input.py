@@ -42,6 +42,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "study.json": json.dumps({"axes": {"corpora": ["good.csv"], "archs": ["textcnn"]}}),
         "bad_study.json": json.dumps({"axes": {"seeds": ["zero"]}}),
         "broken_study.json": "{",
+        "large_study.json": f'{{"changes": {{"alpha": 1{"0" * 400}}}}}',
+        "null_study.json": json.dumps({"places": {"out": "a\0b"}}),
         "vectors.txt": "good 1 2\nbad 1\n",
         "half/a-b.json": '{"id": "a-b", "cell"',
         "other/a-b.json": "[1, 2]",
@@ -71,6 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 GOOD = "--corpus good.csv --arch textcnn"
+LONG = "x" * 300
 ROWS = [
     # names
     ("ablate", "--arch texthann", "unknown arch 'texthann': expected one of .*did you mean 'texthan'"),
@@ -202,6 +205,8 @@ ROWS = [
     ("ablate", "--study empty", r"empty: cannot be read \(Is a directory"),
     ("ablate", "--study broken_study.json", "broken_study.json: not JSON"),
     ("ablate", "--study bad_study.json", "bad_study.json: axis seeds=.*expected a whole number"),
+    ("ablate", "--study large_study.json", "large_study.json: forward setting alpha=inf: expected a finite"),
+    ("ablate", "--study null_study.json", r"null_study.json: place out='a\\x00b': expected a text without a"),
     (
         "ablate",
         "--study study.json --epochs 3",
@@ -209,6 +214,12 @@ ROWS = [
     ),
     ("ablate", "--study study.json --set alpha=1", "with --set: the file says"),
     ("ablate", "--study study.json --jobs 0", "--jobs 0: expected at least 1"),
+    # names that no file can have
+    ("ablate", f"{GOOD} --out {LONG}", "x: File name too long; expected another"),
+    ("ablate", f"{GOOD} --data-dir {LONG}", "x: File name too long; expected another"),
+    ("ablate", f"{GOOD} --cache-dir {LONG}", "x: File name too long; expected another"),
+    ("ablate", f"{GOOD} --vectors {LONG}", "x: File name too long; expected another"),
+    ("ablate", f"report --out {LONG}", "x: File name too long; expected another"),
     # reading results
     ("ablate", "report --out nowhere", "nowhere: holds no results"),
     ("ablate", "report --out empty", "empty: holds no results"),
@@ -275,7 +286,9 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "line", "said"), ROWS, ids=[f"{name} {line}" for name, line, _ in ROWS])
+@pytest.mark.parametrize(
+    ("name", "line", "said"), ROWS, ids=[f"{name} {line}"[:100] for name, line, _ in ROWS]
+)
 def test_one_line_and_exit_code_2(
     name: str, line: str, said: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch
 ) -> None:

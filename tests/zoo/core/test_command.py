@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -47,6 +50,20 @@ def test_the_library_without_torch_says_what_to_install() -> None:
     assert done.stderr.rstrip().endswith(
         "torch is not installed; expected the extra zoo: pip install 'uegr[zoo]'"
     )
+
+
+def test_what_a_file_system_says_is_one_line_and_a_missing_file_of_ours_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(kind: int, name: str | None) -> int:
+        raise OSError(kind, os.strerror(kind), name)
+
+    for kind in (errno.EACCES, errno.ENOSPC, errno.ENAMETOOLONG, errno.EROFS):
+        assert command.command("zoo.x", partial(run, kind, "a\nb")) == 2
+        assert capsys.readouterr().err == f"zoo.x: a\\nb: {os.strerror(kind)}; expected another\n"
+    for bug in (partial(run, errno.ENOENT, "a"), partial(run, errno.EACCES, None)):
+        with pytest.raises(OSError, match=r"\[Errno"):
+            command.command("zoo.x", bug)
 
 
 def test_a_module_that_nobody_needs_is_no_mistake_of_the_user() -> None:

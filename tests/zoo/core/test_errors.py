@@ -34,6 +34,20 @@ def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_end(
     assert [path.read_text() for path in (tmp_path / "below").iterdir()] == ["content"]
 
 
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on two machines where their processes have the same number: the last one to rename counts."""
+    waited, inner = os.fsync, [b"second"]
+
+    def wait(descriptor: int) -> None:
+        if inner:
+            write_whole(tmp_path / "file", inner.pop())
+        waited(descriptor)
+
+    monkeypatch.setattr(os, "fsync", wait)
+    write_whole(tmp_path / "file", b"first")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"first"}
+
+
 def test_a_write_that_fails_leaves_the_older_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ BAD = [
     ({"number": 2.0}, "a whole number"), ({"number": True}, "a whole number"), ({"on": 1}, "True or False"),
     ({"kind": "c"}, "one of a, b"), ({"kind": None}, "a text"), ({"many": (1, 0)}, "at least 1"),
     ({"many": [1]}, "a tuple"), ({"many": ("1",)}, "a whole number"), ({"free": 1}, "a text"),
+    ({"rate": 10**400}, "finite"), ({"free": "a\0b"}, "without a null character"),
 ]  # fmt: skip
 
 

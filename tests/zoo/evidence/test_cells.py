@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,9 @@ from zoo.core.errors import UserError
 from zoo.core.names import NO_ARCH
 from zoo.evidence.cells import Cells, Key, Method, Run
 from zoo.evidence.compare import compare
-from zoo.evidence.settings import UNSAID, by_name, differing, shown
+from zoo.evidence.settings import _ATTACK, UNSAID, by_name, differing, shown
+from zoo.method.forward.attack import Attack
+from zoo.method.forward.bi_stage import BiStage
 from zoo.training.settings import TrainSettings
 
 
@@ -127,6 +129,12 @@ def test_what_older_results_do_not_say_is_known() -> None:
     }
     assert lacking <= set(UNSAID)
     assert {name: TrainSettings().as_json()[name] for name in UNSAID} == UNSAID
+
+
+def test_what_no_clean_pass_reads_are_the_fields_of_an_attack() -> None:
+    """The same names stand on two floors, since no evidence may import the method."""
+    assert set(_ATTACK) == {field.name for field in fields(Attack)} <= set(BiStage().unread())
+    assert not set(_ATTACK) & set(BiStage(adversarial=1).unread())
 
 
 def test_a_method_without_an_attack_is_the_same_under_any(result):

@@ -66,6 +66,17 @@ def test_the_histogram_keeps_its_bound_and_the_order_or_declines(kind: str) -> N
     assert (found[saliency.argsort()].diff() >= 0).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-7])
+def test_a_few_zeros_have_no_rank_however_small_the_others_are(scale: float) -> None:
+    """Below 2^-15 zeros do not share the first bin with what is nearly zero."""
+    saliency = scale * spread("normal")
+    saliency[:20] = 0
+    found = histogram_ranks(saliency)
+    assert found is not None
+    assert torch.equal(found, fixed_histogram_ranks(saliency))
+    assert found.min() == 0
+
+
 @pytest.mark.parametrize("kind", ["normal", "heavy tails", "many zeros"])
 def test_the_histogram_serves_gradients(kind: str) -> None:
     assert histogram_ranks(spread(kind)) is not None

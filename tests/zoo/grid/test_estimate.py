@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from multiprocessing.context import SpawnContext
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,12 +48,12 @@ def test_every_kind_is_timed_once(jobs: list[Job], monkeypatch, tmp_path) -> Non
     timed = []
     monkeypatch.setattr(module, "_step_seconds", lambda job, places: timed.append(job) or job.units / 100)
     found = estimate(jobs, Places(tmp_path), lambda line: None)
-    assert len(timed) == found.timed == len(found.seconds) == 12
+    assert len(timed) == found.timed == len(found.pace) == 12
     assert {job.cell.recipe for job in timed[:4]} == {"standard"}, (
         "one recipe of every corpus and model first"
     )
     steps = -(-100 // 16) * 10
-    assert found.seconds["imdb", "bilstm", "uegr"] == pytest.approx(1.1 * steps * 0.3)
+    assert 30 * found.pace["imdb", "bilstm", "uegr"] == pytest.approx(1.1 * steps * 0.3)
     assert found.total(jobs, 2) == pytest.approx(1.1 * steps * (0.1 + 0.2 + 0.3) * 8 / 2)
 
 
@@ -72,12 +74,34 @@ def test_the_timing_has_an_end_and_the_rest_follows_from_passes_and_tokens(
     assert found.timed == 4
     assert len(lines) == 4
     assert lines[0] == "timing imdb textcnn standard (1 of 12 kinds of cells)"
-    assert len(found.seconds) == 12
+    assert len(found.pace) == 12
     for corpus in ("imdb", "tnews"):
         for arch in ("textcnn", "bilstm"):
-            base = found.seconds[corpus, arch, "standard"]
-            assert found.seconds[corpus, arch, "uegr"] == pytest.approx(3 * base)
-    assert found.seconds["imdb", "bilstm", "at"] == pytest.approx(5 * found.seconds["imdb", "textcnn", "at"])
+            base = found.pace[corpus, arch, "standard"]
+            assert found.pace[corpus, arch, "uegr"] == pytest.approx(base)
+    assert found.pace["imdb", "bilstm", "at"] == pytest.approx(5 * found.pace["imdb", "textcnn", "at"])
+
+
+def test_longer_cells_of_a_kind_and_further_members_cost_more(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in the study `controls`: Dropout, Dropout for twice as long, and two networks of it are one kind."""
+    plain = jobs[0]
+    settings = plain.settings
+    assert isinstance(settings, CellSettings)
+
+    def longer(**train: Any) -> Job:
+        changed = replace(settings, train=replace(settings.train, **train))
+        return replace(plain, settings=changed, units=2 * plain.units)
+
+    monkeypatch.setattr(module, "_step_seconds", lambda job, places: 0.01)
+    places = Places(tmp_path)
+    one = estimate([plain], places, lambda line: None).total([plain], 1)
+    for other in (longer(epochs=20), longer(members=2)):
+        first = estimate([plain, other], places, lambda line: None)
+        assert first.total([plain, other], 1) == pytest.approx(3 * one)
+        assert first.total([other], 1) == pytest.approx(2 * one)
+        assert estimate([other], places, lambda line: None).total([other], 1) == pytest.approx(2 * one)
 
 
 class _Died:
@@ -140,7 +164,7 @@ def test_only_cells_that_read_patience_may_stop(jobs: list[Job]) -> None:
 def test_the_estimate_says_what_it_leaves_out(jobs: list[Job], tmp_path) -> None:
     found = estimate([], Places(tmp_path), lambda line: None)
     assert module.in_words(found, [], 1, Places(tmp_path)) == "about 0:00 at the present pace"
-    every = module.Estimate(dict.fromkeys(module.by_kind(jobs), 30.0), 4)
+    every = module.Estimate(dict.fromkeys(module.by_kind(jobs), 1.5), 4)
     assert module.in_words(every, jobs[:-1], 2, Places(tmp_path, lanes=3)) == (
         "about 6:00 at the present pace or less, as the cells of a GPU overlap; word vectors and reference "
         "rows come on top (4 of 12 kinds of cells were timed, the others follow)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +75,38 @@ def test_a_failed_cell_is_no_result(tmp_path: Path, made, order: tuple[str, str]
     merge([tmp_path / name for name in order], tmp_path / "new", silent)
     assert Store(tmp_path / "new").read(made().id).done
     assert merge([tmp_path / "good"], tmp_path / "bad", silent) == Merged(cells=1, copied=1, mended=1)
+
+
+@pytest.mark.parametrize("what", ["weights", "models"])
+def test_a_full_disk_is_not_left_full_of_halves(
+    tmp_path: Path, made, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path / "a").write(made())
+    place = tmp_path / "a" / what / (f"{made().id}.safetensors" if what == "weights" else f"{made().id}/x")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"12345678")
+
+    def half(source: str | Path, target: str | Path, **_: object) -> None:
+        Path(target).write_bytes(b"1234")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", half)
+    monkeypatch.setattr(
+        shutil, "copytree", lambda source, target: (Path(target).mkdir(), half("", f"{target}/x"))
+    )
+    with pytest.raises(UserError, match=r"cannot be written .No space left on device"):
+        merge([tmp_path / "a"], tmp_path / "out", silent)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_studies_that_cannot_be_written_are_one_line(tmp_path: Path, made) -> None:
+    for name in ("a", "out"):
+        Store(tmp_path / name).write(made())
+    (tmp_path / "a" / "studies").mkdir()
+    (tmp_path / "a" / "studies" / "x.json").write_text("{}")
+    (tmp_path / "out" / "studies").write_text("a file")
+    with pytest.raises(UserError, match=r"x\.json: cannot be written"):
+        merge([tmp_path / "a"], tmp_path / "out", silent)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,27 @@ def test_an_interrupted_conversion_goes_on(tmp_path: Path) -> None:
     assert len(list(Store(tmp_path).cells())) == 2
 
 
+def test_a_conversion_that_is_killed_between_two_files_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is written and the old one not removed yet."""
+    write(tmp_path, old())
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == tmp_path:
+            raise KeyboardInterrupt
+        os.unlink(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            convert(tmp_path, lambda line: None)
+    assert len(list(tmp_path.glob("*.json"))) == 2
+    assert convert(tmp_path, lambda line: None) == 1
+    (result,) = Store(tmp_path).cells()
+    assert result == from_schema1(old(), "")
+
+
 def test_a_disk_that_fills_up_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, old())
     before = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
@@ -157,7 +179,7 @@ def test_a_disk_that_fills_up_loses_no_result(tmp_path: Path, monkeypatch: pytes
 
 def test_two_results_that_are_one_cell_today_are_not_chosen_between(tmp_path: Path) -> None:
     twin = old(settings={**old()["settings"], "model": {**MODEL, "filters": 7}})
-    write(tmp_path, old(), {**twin, "id": "bbc_news-texthan-uegr-s0-ffffffff"})
+    write(tmp_path, old(), {**twin, "id": "bbc_news-texthan-uegr-s0-ffffffff", "best_epoch": 2})
     with pytest.raises(UserError, match=r"which .* has already; expected one of them"):
         convert(tmp_path, lambda line: None)
     assert len(list(tmp_path.glob("*.json"))) == 2, "none is lost"

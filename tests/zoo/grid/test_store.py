@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from process import python_process
@@ -63,6 +64,21 @@ def test_pending_until_somebody_writes_another_version(tmp_path, made):
     store.write(bad)  # tried again by some worker of this run: it has failed again
     store.write(other)
     assert [store.settled(i, pending) for i in ids] == [True, True, True]
+
+
+def test_a_failure_does_not_take_the_place_of_a_result(tmp_path: Path, made: Callable[..., Result]) -> None:
+    """A finished cell that is run again, and fails, is settled and has the result that it had."""
+    store, done, failure = Store(tmp_path), made(), replace(made(status="failed"), reason="out of memory")
+    store.write(done)
+    before = store.path(done.id).read_bytes()
+    pending = store.pending([done.id], lambda facts: False)
+    store.write(failure)
+    assert store.settled(done.id, pending)
+    assert store.path(done.id).read_bytes() == before
+    store.path(done.id).unlink()
+    for result in (failure, done):
+        store.write(result)
+        assert store.read(done.id).done == result.done
 
 
 def test_a_failing_write_leaves_the_old_result_and_no_other_file(tmp_path, made):
@@ -145,13 +161,33 @@ def test_a_claim_removes_what_dead_writers_left_and_nothing_that_is_being_writte
     dead.wait()
     names = [
         str(mine),
-        str(mine).replace(str(os.getpid()), str(dead.pid)),
+        str(mine).replace(f".{os.getpid()}.tmp", f".{dead.pid}.tmp"),
         str(writing / ".cell.elsewhere.1.tmp"),
     ]
     for name in names:
         Path(name).write_text("half")
     with store.claim("cell"):
         assert [Path(name).exists() for name in names] == [True, False, True]
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="numbers of processes have no spaces here")
+def test_what_a_container_of_the_same_name_writes_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has a number that means nothing here, or another process."""
+    store, stat = Store(tmp_path), os.stat
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(os, "getpid", lambda: dead.pid)
+        elsewhere.setattr(
+            os, "stat", lambda p, **o: SimpleNamespace(st_ino=1) if "ns/pid" in str(p) else stat(p, **o)
+        )
+        written = tmp_path / ".writing" / store._temporary("cell")
+    written.parent.mkdir()
+    written.write_text("half")
+    with store.claim("cell"):
+        assert written.exists()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +218,7 @@ def test_a_writer_that_nobody_has_waited_for_is_dead(tmp_path):
     """Its process is there until its parent asks, and init may take its time."""
     store = Store(tmp_path)
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    leftover = tmp_path / ".writing" / store._temporary("other").replace(str(os.getpid()), str(dead.pid))
+    leftover = tmp_path / ".writing" / store._temporary("other").replace(f".{os.getpid()}.", f".{dead.pid}.")
     leftover.parent.mkdir()
     leftover.write_text("half")
     os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from zoo.core.result import FAILED, Result
-from zoo.grid import worker
+from zoo.grid import trainings, worker
 from zoo.grid.engines import local
 from zoo.grid.jobs import Job, Places
 from zoo.grid.store import Store
@@ -142,6 +142,20 @@ def test_a_worker_without_a_gpu_ends_in_silence(monkeypatch: pytest.MonkeyPatch)
     assert ended.value.code == 1
 
 
+def test_replayed_steps_are_gone_on_with_by_replayed_ones(
+    made: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their states have other parts; on a CPU nothing is replayed, whatever was asked."""
+    monkeypatch.setattr(trainings, "who", lambda device: {"machine": str(device)})
+    job = Job(made(), None, "imdb", 1.0)  # type: ignore[arg-type]
+
+    def who(device: str, graphs: bool) -> object:
+        return trainings.turns_of(job, Places(tmp_path, device=device, graphs=graphs)).who
+
+    assert who("cuda:0", True) != who("cuda:0", False)
+    assert who("cpu", True) == who("cpu", False)
+
+
 def test_a_worker_that_pauses_loses_no_cell(made: Callable[..., Result], tmp_path: Path) -> None:
     """Its process ends with a cell that goes on in another run: no failure, and no other worker for it."""
 
@@ -149,6 +163,7 @@ def test_a_worker_that_pauses_loses_no_cell(made: Callable[..., Result], tmp_pat
         said: ClassVar[list[worker.Event]] = [
             ("start", 0, {}),
             ("resumed", 0, {"share": 0.5}),
+            ("waiting", 0, {"cells": [0]}),  # so says another lane of it
             ("paused", 0, {}),
         ]
 
@@ -170,10 +185,10 @@ def test_a_worker_that_pauses_loses_no_cell(made: Callable[..., Result], tmp_pat
     pool = local._Pool([job], Places(tmp_path), told.append, {job.id: None})
     one = local._Worker(Process(), Pipe(), Places(tmp_path))  # type: ignore[arg-type]
     pool.workers.append(one)
-    for cells in ({0}, {0}, set()):
+    for cells in ({0}, {0}, {0}, set()):
         pool._take(one)
         assert one.cells == cells
     pool._take(one)
     assert pool.workers == []
-    assert [event[0] for event in told] == ["start", "resumed", "paused"]
+    assert [event[0] for event in told] == ["start", "resumed", "waiting", "paused"]
     assert Store(tmp_path).names() == []

@@ -20,6 +20,7 @@ RECIPES_WITH_PASSES = {
     "r_drop": RECIPES["r_drop"],
     "adaptive r_drop": RECIPES["r_drop"].changed(dropout="mean"),
     "by example": RECIPES["uegr"].changed(statistic_scope="example", statistic="attribution"),
+    "by example, two clean passes": RECIPES["uegr"].changed(statistic_scope="example", clean=2),
     "one site in the middle": RECIPES["uegr"],
 }
 MIDDLE = {"bilstm": "layer1", "texthan": "layer1", "han": "sentences"}

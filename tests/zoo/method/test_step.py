@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 import tiny
@@ -15,6 +16,7 @@ from zoo.core.batch import Batch
 from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.method.dropout import AdaptiveDropout, Pass
+from zoo.method.rates import drop_rates, gradient_norm
 from zoo.method.step import Trainee, prepare, train_step
 from zoo.recipes import RECIPES, Recipe, resolve_recipe
 from zoo.training.optim import make_optimizer
@@ -246,6 +248,41 @@ def test_per_sample_saliency_is_the_mean_of_squared_example_gradients() -> None:
             total += parameter.grad.square() / len(batch.labels)
     for got, want in zip(squares, wanted, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-14)
+
+
+def test_single_texts_of_two_clean_passes_have_one_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over both passes, each with a mask of its own; written out from the gradients that the site saw."""
+    recipe = RECIPES["uegr"].changed(clean=2, statistic_scope="example", update="all")
+    trainee = prepare(tiny.model("textcnn").train(), recipe, torch.Generator().manual_seed(0))
+    (watch,) = trainee.sites.watches.values()
+    seen = list[Tensor]()
+
+    def noted(gradient: Tensor, mask: Tensor | None, by_example: bool = False) -> Tensor:
+        seen.append(gradient)
+        return gradient_norm(gradient, mask, by_example)
+
+    monkeypatch.setattr(watch, "norm", noted)
+    gradients(trainee, texts("textcnn"))
+    first, second = seen[0].chunk(2)
+    assert not torch.equal(first, second)
+    (site,) = trainee.sites.active.values()
+    wanted = drop_rates(((first.square() + second.square()) / 2).sqrt(), torch.tensor([0.2, 0.2]))
+    torch.testing.assert_close(site.coming.rates, wanted)
+
+
+def test_frozen_word_vectors_leave_squares_of_the_others() -> None:
+    """saliency = per_sample: what learns has the squares that it has beside a table that learns too."""
+    recipe = RECIPES["uegr"].changed(saliency="per_sample", attack_steps=2)
+    found = []
+    for frozen in (True, False):
+        model = tiny.model("textcnn").train()
+        model.embedding.requires_grad_(not frozen)
+        squares = gradients(prepare(model, recipe, torch.Generator().manual_seed(0)), texts("textcnn"))[
+            "squares"
+        ]
+        found.append(squares if frozen else squares[1:])
+    for got, want in zip(*found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-12, atol=0)
 
 
 def test_only_touched_rows_draw_a_mask_and_it_is_the_same_as_dense() -> None:

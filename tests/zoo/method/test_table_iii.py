@@ -171,6 +171,19 @@ def test_l2_sp_beside_a_mask_knows_that_every_row_has_a_gradient() -> None:
     assert torch.equal(model.embedding.weight, before)
 
 
+def test_l2_sp_with_all_but_the_classifier_frozen_is_plain_training() -> None:
+    """There is nothing to pull."""
+    trained = list[Tensor]()
+    for recipe in (Recipe(L2SP(anchor_pull=0.7)), Recipe()):
+        model = tiny.model(ARCH).train()
+        for p, pulled in zip(model.parameters(), body(model), strict=True):
+            p.requires_grad_(not pulled)
+        trainee = prepare(model, recipe, torch.Generator().manual_seed(0))
+        train_step(trainee, texts(0), torch.optim.SGD(model.classifier.parameters(), lr=0.1))
+        trained.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(*trained)
+
+
 @pytest.mark.parametrize("scheduled", [True, False])
 def test_rec_adam_is_its_direct_form(scheduled: bool) -> None:
     """Adam by hand, faded in; the pull with gamma = r / rate_0; then the decay. The classifier is AdamW's."""
@@ -208,6 +221,29 @@ def test_rec_adam_is_its_direct_form(scheduled: bool) -> None:
                 p.sub_(own * (1 - fade) * (share / rate) * (p - start))
                 p.sub_(own * decay * p)
     assert_same(model, slow)
+
+
+def test_rec_adam_knows_the_decay_of_an_adamw_that_does_not_say() -> None:
+    """As that of torch 2.4 to 2.6, whose groups have no `decoupled_weight_decay`."""
+
+    class Older(torch.optim.AdamW):
+        def step(self, closure: object = None) -> None:
+            for group in self.param_groups:
+                group["decoupled_weight_decay"] = True
+            super().step()
+            for group in self.param_groups:
+                del group["decoupled_weight_decay"]
+
+    found = []
+    for kind in (torch.optim.AdamW, Older):
+        model = tiny.model(ARCH).train()
+        trainee = prepare(model, Recipe(BiStage(), None, RecAdam()), torch.Generator())
+        optimizer = kind(model.parameters(), lr=0.1, weight_decay=0.5)
+        if kind is Older:
+            del optimizer.param_groups[0]["decoupled_weight_decay"]
+        train_step(trainee, texts(0), optimizer)
+        found.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(*found)
 
 
 def test_rec_adam_with_plain_sgd_leaves_the_decay_in_the_step() -> None:

@@ -13,6 +13,6 @@ from zoo.probes.subject import Subject
 @pytest.fixture
 def subject() -> Callable[..., Subject]:
     def make(arch: str = "textcnn", recipe: str = "uegr", **options) -> Subject:
-        return Subject(arch, 0, tiny.cell_settings(recipe, arch), tiny.corpus(), **options)
+        return Subject(arch, 0, tiny.cell_settings(recipe, arch), corpus=tiny.corpus(), **options)
 
     return make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,10 @@ from scipy import stats
 from torch.nn import functional as F
 
 import tiny
+from zoo.core.errors import UserError
 from zoo.core.identity import plain
+from zoo.method.backward.selective import Selective, SelectiveUpdate
+from zoo.probes import theorem
 from zoo.probes.gradients import (
     choose,
     effective_dimensions,
@@ -18,7 +23,9 @@ from zoo.probes.gradients import (
     of_texts,
     part_of_each,
 )
-from zoo.probes.theorem import Theory, assumptions, variances, walks
+from zoo.probes.theorem import Theory, assumptions, keep_probabilities, rule_of, variances, walks
+from zoo.recipes import RECIPES
+from zoo.training.settings import TrainSettings
 
 
 def test_kurtosis_and_the_test_of_normality_are_scipys() -> None:
@@ -67,7 +74,7 @@ def test_the_theorems_formula_is_met_where_p_does_not_know_the_gradient() -> Non
     random = np.random.default_rng(0)
     texts, g = made_up(random)
     p = np.broadcast_to(random.uniform(0.25, 0.9, texts.shape[1]), g.shape)
-    found = variances(texts, 8, g, p, 4, random)
+    found = variances(texts, 8, g, p, 4, random, Selective())
     for name in ("theorem", "theorem_one_sigma", "total_variance"):
         assert found["measured"] == pytest.approx(found[name], rel=0.03), name
     assert found["unmasked"] == pytest.approx(1, rel=0.03)
@@ -80,7 +87,7 @@ def test_where_p_follows_from_the_gradient_the_total_variance_is_met_and_the_the
     random = np.random.default_rng(0)
     texts, g = made_up(random)
     ranks = np.abs(g).argsort(1).argsort(1) / (g.shape[1] - 1)
-    found = variances(texts, 8, g, 1 / (1 + np.exp(2 * (0.6 - ranks))), 4, random)
+    found = variances(texts, 8, g, 1 / (1 + np.exp(2 * (0.6 - ranks))), 4, random, Selective())
     assert found["measured"] == pytest.approx(found["total_variance"], rel=0.03)
     assert found["theorem"] > 1.08 * found["measured"]
     assert found["bias"] == pytest.approx(1, abs=0.5)
@@ -90,8 +97,8 @@ def test_a_biased_mask_is_seen() -> None:
     random = np.random.default_rng(0)
     texts, g = made_up(random)
     p = np.full(g.shape, 0.5)
-    assert variances(texts, 8, g, p * 0.9 + 0.05 * (g > 0), 4, random)["bias"] < 1.6
-    masked = variances(texts, 8, g, p, 4, _Careless(random))  # type: ignore[arg-type]
+    assert variances(texts, 8, g, p * 0.9 + 0.05 * (g > 0), 4, random, Selective())["bias"] < 1.6
+    masked = variances(texts, 8, g, p, 4, _Careless(random), Selective())  # type: ignore[arg-type]
     assert masked["bias"] > 3
 
 
@@ -107,7 +114,7 @@ class _Careless:
 
 def test_without_a_mask_the_walk_is_the_optimizers_own() -> None:
     g = np.random.default_rng(0).normal(0.3, 1, (30, 5))
-    found = walks(g, np.ones_like(g), 3, np.random.default_rng(0))
+    found = walks(g, np.ones_like(g), 3, np.random.default_rng(0), TrainSettings())
     for place in ("sgd", "gradient", "first_moment", "update"):
         assert found[place]["slope"] == pytest.approx(1)
         assert found[place]["bias"] == pytest.approx(0, abs=1e-9)
@@ -115,18 +122,17 @@ def test_without_a_mask_the_walk_is_the_optimizers_own() -> None:
 
 
 def test_the_walk_is_torchs_adam() -> None:
-    from zoo.probes import theorem
-
+    train = TrainSettings(beta1=0.8, beta2=0.95, adam_epsilon=1e-3)
     g = np.random.default_rng(0).normal(0.3, 1, (12, 4))
     factors = [np.random.default_rng(t).integers(0, 2, (1, 4)) / 0.5 for t in range(12)]
     p = torch.nn.Parameter(torch.zeros(4, dtype=torch.float64))
-    optimizer = torch.optim.AdamW([p], lr=1.0, weight_decay=0.0, betas=theorem.BETAS, eps=theorem.EPSILON)
+    optimizer = torch.optim.AdamW([p], lr=1.0, weight_decay=0.0, betas=(0.8, 0.95), eps=1e-3)
     for t, (own, factor) in enumerate(zip(g, factors, strict=True)):
         if t == 6:
             half = p.detach().clone()
         p.grad = torch.from_numpy(own * factor[0])
         optimizer.step()
-    walked = theorem._walk(theorem._gradient, g, factors)[0]
+    walked = theorem._walk("gradient", g, factors, train)[0]
     assert walked == pytest.approx((half - p).detach().numpy())
 
 
@@ -134,7 +140,7 @@ def test_the_mask_on_the_gradient_costs_the_root_of_p_and_on_the_update_nothing(
     """Gradients of pure noise around a small mean, p = 1/4: the walk is half as long; 5 % is many errors."""
     random = np.random.default_rng(0)
     g = random.normal(0.1, 1, (1500, 60))
-    found = walks(g, np.full_like(g, 0.25), 60, random)
+    found = walks(g, np.full_like(g, 0.25), 60, random, TrainSettings())
     assert found["root"] == 0.5
     assert found["gradient"]["slope"] == pytest.approx(0.5, rel=0.06)
     assert found["gradient"]["bias"] == pytest.approx(0.5, rel=0.08)
@@ -174,3 +180,43 @@ def test_the_probe_gives_all_of_it(subject) -> None:
     assert found["initial"]["gradients"] != found["trained"]["gradients"]
     assert found["adamw"]["steps"] == 2 * 8
     assert found["adamw"]["update"]["slope"] == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    "rule", [Selective(), Selective(threshold=0.9, sharpness=5.0, normalise="log_minmax")]
+)
+def test_the_masks_are_those_of_the_method(rule: Selective) -> None:
+    model, batch = tiny.model("textcnn").eval(), tiny.batch()
+    F.cross_entropy(model(batch.tokens, batch.mask), batch.labels).backward()
+    whole = torch.cat([p.grad.flatten() for p in model.parameters()])
+    sizes = [p.numel() for p in model.parameters()]
+    _, wanted = SelectiveUpdate(model.parameters(), rule).draw(whole, sizes)
+    assert torch.equal(
+        keep_probabilities(rule_of(RECIPES["uegr"].changed(**vars(rule))), whole, sizes), wanted
+    )
+    assert rule_of(RECIPES["dropout"]) == Selective()
+
+
+@pytest.mark.parametrize("change", [{"saliency": "ema"}, {"update_scope": "encoder"}, {"rescale": False}])
+def test_masks_of_another_kind_are_not_taken_for_these(change: dict) -> None:
+    (name,) = change
+    with pytest.raises(UserError, match=f"{name}=.*the masks of single batches are measured"):
+        rule_of(RECIPES["uegr"].changed(**change))
+
+
+def test_another_rule_of_the_method_is_measured(subject) -> None:
+    found = []
+    for threshold in (0.6, 0.9):
+        one = subject()
+        recipe = one.settings.recipe.changed(threshold=threshold)
+        one = replace(one, settings=replace(one.settings, recipe=recipe))
+        measured = Theory(rows=20, entries=5, batches=10, masks=2, penalty_rows=2).measure(one)
+        found.append(
+            (
+                measured["adamw"]["keep"],
+                *(measured["initial"]["mask"]["inside"][k] for k in ("keep", "bound")),
+            )
+        )
+    assert found[1][0] < found[0][0] - 0.05
+    assert found[1][1] < found[0][1] - 0.05
+    assert found[1][2] > found[0][2]

@@ -47,6 +47,4 @@ def test_what_the_interval_is_over_is_said_and_the_interval_printed() -> None:
     text = markdown(blocks([Part("Accuracy", rows)], ASKED))
     assert "| other | 0.1 | +10.0 | -10.0 | +0.0 | [-2.0, +3.1] |" in text
     assert "over other seeds and other texts of these corpora" in text
-    assert "over corpora, as" in markdown(
-        blocks([Part("Accuracy", rows)], replace(ASKED, about="Which defaults"))
-    )
+    assert "over corpora, as" in markdown(blocks([Part("Accuracy", rows)], replace(ASKED, chooses=True)))

@@ -127,6 +127,8 @@ def test_kept_weights_are_measured_in_place_of_a_training(
         (["k", "--measure", "rows=3"], "--measure, --weights: k compares results; expected a study that"),
         (["drifft"], "unknown study 'drifft'"),
         (["drop", "--weights", "nowhere"], "no such file; expected the weights of each cell"),
+        (["theory", "--set", "epsilon=0.3"], "--set epsilon: every row of the study theory has its own"),
+        (["drift", "--set", "learning_rate=1e30"], ": the loss is nan in epoch 1; expected settings"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(asked: list[str], line: list[str], said: str, capsys: Capture) -> None:

@@ -63,6 +63,22 @@ def test_what_a_model_has_of_its_own(archs: tuple[str, ...], changes: dict, pool
         assert made.settings("bilstm", "uegr", made.text("imdb", 0)).model.pooling == pooling
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"), [("k", "adversarial"), ("k", "epsilon"), ("k", "learning_rate")]
+)
+def test_a_setting_that_every_row_says_otherwise_is_refused(name: str, setting: str) -> None:
+    """It would reach no cell; one that some row leaves open does, and so does the value that they have."""
+    asked = question(name)
+    with pytest.raises(UserError, match=f"--set {setting}: every row of the study {name} has its own"):
+        cells(asked, Where(), {}, {setting: 7})
+    for changes in ({"gamma": 2.0}, {"epsilon": 0.05}, {"learning_rate": 1e-2}):
+        for _, _, own in cells(asked, Where(), {}, changes):
+            assert own.changes.items() >= changes.items()
+    assert (
+        cells(question("controls"), Where(), {}, {"learning_rate": 0.5})[0][2].changes["learning_rate"] == 0.5
+    )
+
+
 def test_a_factor_multiplies_every_rate() -> None:
     asked = question("defaults")
     scaled = next(v for v in asked.variants if v.rate_factor != 1)
@@ -102,6 +118,12 @@ def test_cells_belong_to_the_variant_that_they_were_made_for(name: str, result) 
         made.append(result(variant.recipe, corpus, arch, seed, settings=settings, id=id))
         wanted[variant.name, rate] = [id]
     assert owners(asked, made) == wanted
+
+
+def test_which_questions_choose_a_setting() -> None:
+    """Those have an interval over corpora, the others over seeds and texts."""
+    chooses = {name for name, asked in QUESTIONS.items() if asked.chooses}
+    assert chooses == {"defaults", "strength", "attack", "glue"}
 
 
 def test_a_question_of_recipes_alone_is_a_grid() -> None:

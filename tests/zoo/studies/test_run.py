@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from zoo.core import errors
 from zoo.core.errors import UserError
 from zoo.grid import trainings, worker
 from zoo.grid.engines.local import _Pool
@@ -99,6 +102,28 @@ def test_results_of_another_kind_of_processor_count_and_are_told_of_once(small, 
     anew = ran(small({"seeds": [0, 1]}, rerun_foreign=True))
     assert set(anew.pending) == {foreign.id}
     assert store.read(foreign.id).machine.processor == foreign.machine.processor
+
+
+def test_a_result_of_another_kind_of_processor_outlives_a_failure_here(
+    small, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(ran(small()).places.out)
+    (foreign,) = (result for result in store.cells() if result.cell.arch != "-")
+    store.write(replace(foreign, machine=replace(foreign.machine, processor="SSE")))
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise CellFailed("out of memory")
+
+    monkeypatch.setattr(trainings, "train_cell", broken)
+    planned = ran(small(rerun_foreign=True))
+    assert set(planned.pending) == {foreign.id}
+    assert "failed: out of memory" in capsys.readouterr().err
+    assert store.read(foreign.id).machine.processor == "SSE"
+    planned = run.plan(small(rerun_foreign=True))
+    events = list[Any]()
+    _Pool(planned.jobs, planned.places, events.append, planned.pending)._record_lost([1])
+    assert [event[0] for event in events] == ["failed"]
+    assert store.read(foreign.id).machine.processor == "SSE"
 
 
 def test_a_file_of_vectors_names_a_cell_by_its_content(small, films: Path, tmp_path: Path) -> None:
@@ -202,3 +227,15 @@ def test_the_study_lies_beside_the_results_and_reads_back(small, tmp_path: Path)
     assert study.write(tmp_path / "out") == path
     assert len(list(Store(tmp_path / "out").cells())) == 2
     assert json.loads(path.read_text())["changes"]["filters"] == 4
+
+
+def test_a_full_disk_leaves_no_half_of_a_study(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(errors.os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+        small().write(tmp_path)
+    assert list((tmp_path / "studies").iterdir()) == []

@@ -141,7 +141,7 @@ class _Pool:
             raise UserError(event[2]["reason"])
         if event[0] in ("start", "resumed", "epoch"):
             worker.cells.add(event[1])
-        else:
+        elif event[0] != "waiting":  # for a cell that another lane of this worker may be in
             worker.cells.discard(event[1])
         self.send(event)
 
@@ -171,6 +171,9 @@ class _Pool:
             with self.store.claim(claim) as mine:
                 for number in together if mine else ():
                     job = self.jobs[number]
-                    if not self.store.settled(job.id, self.pending):
-                        self.store.write(lost(job, "its worker process died (killed, or out of memory)"))
-                    self.send(outcome(number, self.store.read(job.id)))
+                    if self.store.settled(job.id, self.pending):
+                        found = self.store.read(job.id)
+                    else:
+                        found = lost(job, "its worker process died (killed, or out of memory)")
+                        self.store.write(found)
+                    self.send(outcome(number, found))

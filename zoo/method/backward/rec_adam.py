@@ -79,7 +79,8 @@ class _Recalling(BackwardStage):
             for p, old in zip(own, before, strict=True):
                 group = groups[p]
                 rate, decay = group["lr"], group.get("weight_decay", 0.0)
-                if not group.get("decoupled_weight_decay", False):
+                # Before torch 2.7 the groups of its AdamW did not say so.
+                if not group.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW)):
                     decay = 0.0  # it is part of the gradient, and so of the step
                 share = s.anchor_share * rate / group.get("initial_lr", rate)
                 step = p.detach() - old + rate * decay * old

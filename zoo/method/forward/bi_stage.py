@@ -14,7 +14,7 @@ Index letters: K passes, B examples, T tokens, D vector size, C classes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, ClassVar
 
@@ -64,8 +64,8 @@ class BiStage(Attack, Forward):
         if self.adversarial < 2:
             yield "adversarial_reduction"
         if not self.adversarial:
-            yield from ("attack", "attack_steps", "epsilon", "epsilon_unit")
-        if not self.adversarial or self.attack != "fgm":
+            yield from (field.name for field in fields(Attack))
+        if self.attack != "fgm":
             yield "attack_scope"
 
     def gradients(self, trainee: Trainee, batch: Batch) -> dict[str, Any]:
@@ -77,8 +77,9 @@ class BiStage(Attack, Forward):
         """
         sites, per_sample = trainee.sites, trainee.wants_squares
         vectors = trainee.embed(batch.tokens)
-        # The squares of examples need one graph from each loss to the parameters, hence no cut.
-        x = vectors if per_sample else vectors.detach().requires_grad_()
+        # The squares of examples need one graph from each loss to the parameters, hence no cut (of a frozen
+        # table there is nothing to cut off).
+        x = vectors if per_sample and vectors.requires_grad else vectors.detach().requires_grad_()
         if per_sample:
             x.retain_grad()
 

@@ -48,6 +48,8 @@ class L2SP(Forward):
             if anchors[i] is None:  # frozen until now, if it is not the first batch
                 anchors[i] = p.detach().clone()
         record = BiStage().gradients(trainee, batch)
+        if not pulled:  # all but the classifier is frozen
+            return record
         away = torch.stack([(p - anchors[i]).square().sum() for i, p in pulled])
         penalty = self.anchor_pull / 2 * away.sum()
         trainee.descend(penalty)
