@@ -211,7 +211,9 @@ def variances(
     added = ((1 - p) / p * g**2).mean(0)
     noise = added / (masks * len(g))
     mu, sigma2 = texts.mean(0), texts.var(0)
-    kept = p.mean(0)
+    live = g != 0  # the others are not masked: what p would be of a zero says nothing
+    kept = np.where(live, p, 0.0).sum(0) / live.sum(0).clip(1)
+    kept = np.where(live.any(0), kept, 1.0)
     least = rule.least_probability
     base = float((sigma2 / size).sum())
     off = np.where(noise > 0, (mean - plain) ** 2 / np.where(noise > 0, noise, 1.0), np.nan)
@@ -222,7 +224,7 @@ def variances(
         "theorem": float((sigma2 / size / kept + (1 - kept) / kept * mu**2).sum()) / base,
         "theorem_one_sigma": float((sigma2.mean() / size / kept + (1 - kept) / kept * mu**2).sum()) / base,
         "bound": float((sigma2 / size / least + (1 - least) / least * mu**2).sum()) / base,
-        "keep": float(kept.mean()),
+        "keep": float(p[live].mean()),
         "bias": float(np.sqrt(np.nanmean(off))),  # in standard errors; 1 = none
     }
 

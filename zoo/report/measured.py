@@ -170,9 +170,9 @@ def _variances(points: Sequence[Point]) -> list[Block]:
     said = (
         "Variance of the masked gradient of a batch, summed over entries, in units of the variance without "
         "a mask (1 = the mask adds nothing). Measured with masks drawn; by the theorem, with each entry's "
-        "own variance and mean p, and with one sigma for all as it is stated; by total variance, for a p "
-        "that follows from the batch; the theorem's bound (19). Bias: of the mean over masks, in standard "
-        "errors (1 = none). Means over networks."
+        "own variance and its mean p over the batches that give it a gradient, and with one sigma for all "
+        "as it is stated; by total variance, for a p that follows from the batch; the theorem's bound "
+        "(19). Bias: of the mean over masks, in standard errors (1 = none). Means over networks."
     )
     header = (
         "Variance", "mean p", "measured", "theorem", "one sigma", "total variance", "bound", "bias",

@@ -83,6 +83,25 @@ def test_the_theorems_formula_is_met_where_p_does_not_know_the_gradient() -> Non
     assert found["bias"] == pytest.approx(1, abs=0.5)
 
 
+def test_batches_that_leave_an_entry_at_zero_say_nothing_of_its_p() -> None:
+    """A rare word's vector: its gradient is 0 in most batches, and the p of a zero's rank masks nothing."""
+    random = np.random.default_rng(0)
+    d = 40
+    texts = random.normal(random.normal(0, 0.5, d), 1.0, (500, d)) * (random.random((500, d)) < 0.1)
+    g = texts[random.integers(0, 500, (4000, 8))].mean(1)
+    fixed = random.uniform(0.25, 0.9, d)
+    p = np.where(g != 0, fixed, 0.1)
+    found = variances(texts, 8, g, p, 4, random, Selective())
+    for name in ("theorem", "total_variance"):
+        assert found["measured"] == pytest.approx(found[name], rel=0.03), name
+    assert found["keep"] == pytest.approx(fixed.mean(), rel=0.03)
+    dead = np.zeros((4000, 1))  # an entry that no batch reaches adds nothing, and is not divided by 0
+    wider = variances(
+        np.c_[texts, dead[:500]], 8, np.c_[g, dead], np.c_[p, dead + 0.1], 4, random, Selective()
+    )
+    assert wider["theorem"] == pytest.approx(found["theorem"])
+
+
 def test_where_p_follows_from_the_gradient_the_total_variance_is_met_and_the_theorem_is_not() -> None:
     random = np.random.default_rng(0)
     texts, g = made_up(random)
