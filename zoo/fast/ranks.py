@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zoo.fast.shapes import fixed_shapes
+from zoo.fast.widest import widened, widest
 
 HISTOGRAM_ERROR = 1e-3  # bound on |histogram - sort| of a normalised rank
 HISTOGRAM_ENTRIES = 50_000  # below this the sort takes under half a millisecond
@@ -90,7 +91,7 @@ def searched_ranks(saliency: Tensor) -> Tensor:
     ordered = bits.sort().values
     zeros = torch.searchsorted(ordered, torch.ones_like(ordered[:1]))
     below, up_to = torch.searchsorted(ordered, bits), torch.searchsorted(ordered, bits, right=True)
-    ranks = (below + up_to - 1).double() / 2 - zeros
+    ranks = widened(below + up_to - 1) / 2 - zeros
     n = len(bits) - zeros
     normalised = torch.where(n > 1, ranks / (n - 1).clamp_min(1), 0.5)
     return torch.where(bits > 0, normalised, 0.0).to(saliency.dtype)
@@ -98,7 +99,9 @@ def searched_ranks(saliency: Tensor) -> Tensor:
 
 def count_nonzero(saliency: Tensor) -> int:
     """Entries of (d,) above 0."""
-    exact = torch.float32 if len(saliency) < 1 << 24 else torch.float64
+    exact = torch.float32 if len(saliency) < 1 << 24 else torch.float64  # how far whole numbers are known
+    if exact not in (torch.float32, widest(saliency.device)):
+        return int(saliency.count_nonzero())
     return int(saliency.sign().sum(dtype=exact))  # `> 0` is not vectorised, the sign is
 
 
@@ -128,7 +131,7 @@ def fixed_histogram_ranks(saliency: Tensor) -> Tensor:
     bins = (bits - smallest).clamp_min_(0).bitwise_right_shift_(_LOW_BITS).long()
     size = (_OCTAVES << (23 - _LOW_BITS)) + 1
     counts = saliency.new_zeros(size).scatter_add_(0, bins, saliency.sign())  # a zero counts for nothing
-    ends = counts.cumsum(0, dtype=torch.float64)
+    ends = counts.cumsum(0, dtype=widest(counts.device))
     n = ends[-1]
     ranks = (ends - counts / 2).sub_(0.5).div_((n - 1).clamp_min(1)).to(saliency.dtype)
     ranks[:1].zero_()  # what is nearly zero

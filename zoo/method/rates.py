@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 from zoo.fast.shapes import fixed_shapes
+from zoo.fast.widest import widened, widest
 
 KINDS = ("uniform", "mean", "rank", "logistic", "inverse")
 
@@ -28,11 +29,11 @@ def uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | N
 
 
 def root(x: Tensor) -> Tensor:
-    """Square root by way of float64; in float32 it may be MKL's, whose last bits are the processor's own.
+    """Square root by way of the widest type; in float32 it may be MKL's, whose last bits are the processor's.
 
-    Of whole numbers it is in float64: their own type would cut it off.
+    Of whole numbers it is in that type: their own would cut it off.
     """
-    exact = x.double().sqrt()
+    exact = widened(x).sqrt()
     return exact.to(x.dtype) if x.is_floating_point() else exact
 
 
@@ -79,7 +80,14 @@ def drop_rates(
     """
     if kind not in KINDS:
         raise UserError(f"kind={kind!r}: expected {one_of(kind, KINDS)}")
-    norms = norms.double()
+    if widest(norms.device) == torch.float64:
+        return _solved(norms.double(), base_rates, kind, gamma, q_min, q_max)
+    there = _solved(norms.cpu().double(), base_rates.cpu(), kind, gamma, q_min, q_max)
+    return there.float().to(norms.device)
+
+
+def _solved(norms: Tensor, base_rates: Tensor, kind: str, gamma: float, q_min: float, q_max: float) -> Tensor:
+    """`drop_rates` in float64: in less, sums over rates that differ by many powers of ten miss the mean."""
     target = base_rates.to(norms).view(-1, *[1] * norms.dim())
     flat = target.expand(-1, *norms.shape)
     if kind == "uniform" or gamma == 0 or norms.shape[-1] == 1:

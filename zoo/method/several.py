@@ -27,7 +27,7 @@ from zoo.fast.rows import Rows
 from zoo.method.forward.bi_stage import BiStage
 from zoo.method.rates import embedding_rms
 from zoo.method.recipe import Recipe
-from zoo.method.sites import SitesOfSeveral
+from zoo.method.sites_of_several import SitesOfSeveral
 from zoo.method.step import prepare
 from zoo.method.trainee import BackwardStage, Finish, Trainee
 

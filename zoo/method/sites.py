@@ -19,6 +19,7 @@ from torch import Tensor
 from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 from zoo.fast.shapes import fixed_shapes
+from zoo.fast.widest import widest
 from zoo.method.dropout import AdaptiveDropout, Masks, Pass
 from zoo.method.rates import KINDS, drop_rates, gradient_norm, root, uniform
 
@@ -82,7 +83,7 @@ class Dropout(Settings):
         return self.base_rates[min(k, len(self.base_rates) - 1)]
 
 
-class _Watch:
+class Watch:
     """What one site's backward passes leave behind: the statistic of this step, and of the one before."""
 
     def __init__(self, site: AdaptiveDropout, settings: Dropout) -> None:
@@ -93,6 +94,7 @@ class _Watch:
 
     @torch.no_grad()
     def observe(self, gradient: Tensor, mask: Tensor | None, output: Tensor) -> None:
+        """Take in the gradient (K * B, [T,] U) at the site's output, as autograd reaches it."""
         if not self.open:
             return
         if self.settings.statistic == "attribution":
@@ -130,7 +132,7 @@ class DropoutSites:
         self.settings, self.generator, self.repeats = settings, generator, repeats
         wanted = set(active) if settings is not None else set()
         self.active = {name: site for name, site in sites.items() if name in wanted}
-        self.watches: dict[str, _Watch] = {}
+        self.watches: dict[str, Watch] = {}
         self.clean = 1  # clean passes of the present step
         self._constants: dict[tuple[tuple[float, ...], torch.device], Tensor] = {}
         for name, site in sites.items():
@@ -141,7 +143,7 @@ class DropoutSites:
     def use(self, name: str, site: AdaptiveDropout) -> None:
         """One more site at work."""
         assert self.settings is not None
-        self.active[name], self.watches[name] = site, _Watch(site, self.settings)
+        self.active[name], self.watches[name] = site, Watch(site, self.settings)
 
     def base_rate(self, name: str, k: int) -> float:
         """Mean drop rate of a site in pass k (0 = clean)."""
@@ -271,9 +273,9 @@ class DropoutSites:
                 site.coming = replace(site.coming, noise=site.drawn)
 
     def _constant(self, values: tuple[float, ...], device: torch.device) -> Tensor:
-        """(n,) float64, sent to the device once: a step must not wait for the host."""
+        """(n,) of the widest type, sent to the device once: a step must not wait for the host."""
         if (values, device) not in self._constants:
-            self._constants[values, device] = torch.tensor(values, device=device, dtype=torch.float64)
+            self._constants[values, device] = torch.tensor(values, device=device, dtype=widest(device))
         return self._constants[values, device]
 
     def _layer_rates(self, passes: list[int], statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -287,44 +289,3 @@ class DropoutSites:
         s = self.settings
         shares = drop_rates(means, targets, "mean", s.gamma, s.q_min, s.q_max)
         return dict(zip(statistics, shares.unbind(-1), strict=True))
-
-
-class SitesOfSeveral(DropoutSites):
-    """The sites of several models in training as one (`zoo.method.several`).
-
-    Statistics are (S, U), rates (K, S, U) or, where all models have the same, (K, U).
-
-    Args:
-        of_one: the sites of the model that stands for all.
-        generators: of the masks of each model.
-    """
-
-    present: Tensor  # (S, B) bool, the texts that count
-
-    def __init__(self, of_one: DropoutSites, generators: Sequence[torch.Generator]) -> None:
-        super().__init__(of_one.active, of_one.settings, of_one.active, generators, of_one.repeats)
-        self.models = len(generators)
-
-    def use(self, name: str, site: AdaptiveDropout) -> None:
-        """See `DropoutSites`."""
-        super().use(name, site)
-        self.watches[name] = _WatchOfSeveral(self, site)
-
-    def _mean(self, rates: Tensor) -> Tensor:
-        return rates.mean().expand(self.models)  # whatever the statistics, it is the base rate of each
-
-
-class _WatchOfSeveral(_Watch):
-    """The same of several models; without positions of its own a text that does not count has none."""
-
-    def __init__(self, sites: SitesOfSeveral, site: AdaptiveDropout) -> None:
-        assert sites.settings is not None
-        super().__init__(site, sites.settings)
-        self.sites = sites
-
-    def norm(self, gradient: Tensor, mask: Tensor | None, by_example: bool = False) -> Tensor:
-        """(S, K * B, [T,] U) -> (S, U)."""
-        if gradient.dim() == 3:
-            gradient, mask = gradient[:, :, None], self.sites.present[:, :, None]
-            mask = mask.repeat(1, gradient.shape[1] // mask.shape[1], 1)
-        return torch.vmap(gradient_norm)(gradient, mask)

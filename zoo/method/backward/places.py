@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from zoo.core.errors import UserError
 from zoo.fast.rows import Rows
+from zoo.fast.widest import widened
 from zoo.fast.word_gradient import keeps_zero_rows
 from zoo.method.rates import root
 from zoo.method.trainee import Finish
@@ -124,7 +125,7 @@ def _correct(
     state: Mapping[str, Any], group: Mapping[str, Any], p: Tensor, rows: Rows | None, d: Tensor
 ) -> None:
     """Bring d = (m/p - 1) g into the first moment after the step, and into the step by AdamW's formula."""
-    (beta1, beta2), step = group["betas"], state["step"].double()
+    (beta1, beta2), step = group["betas"], widened(state["step"])
     first, second = _taken(state["exp_avg"], rows), _taken(state["exp_avg_sq"], rows)
     d = (d.view_as(first) * (1 - beta1)).to(first.dtype)
     scale = root(second / (1 - beta2**step)) + group["eps"]

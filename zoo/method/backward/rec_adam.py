@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from zoo.core.errors import UserError
 from zoo.core.records import setting
 from zoo.fast.rows import Rows
+from zoo.fast.widest import widest
 from zoo.method.contract import selected_parameters
 from zoo.method.trainee import Backward, BackwardStage, Finish, fits
 
@@ -53,9 +54,9 @@ class _Recalling(BackwardStage):
         self.settings = settings
         self.first: dict[Tensor, Tensor] = {}
         self._remember([p for p in parameters if p.requires_grad])
-        device = parameters[0].device if parameters else None
+        device = parameters[0].device if parameters else torch.device("cpu")
         # A tensor, counted in place, so that a recorded step (zoo.training.graphs) finds it again.
-        self.steps = torch.zeros((), dtype=torch.float64, device=device)
+        self.steps = torch.zeros((), dtype=widest(device), device=device)
 
     def _remember(self, learning: list[nn.Parameter]) -> None:
         """The first weights of what learns; a frozen one has them still when it begins to."""

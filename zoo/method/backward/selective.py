@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from zoo.core.errors import UserError
 from zoo.core.records import setting
 from zoo.fast.rows import Rows
+from zoo.fast.widest import widened
 from zoo.method.backward.normalise import NORMALISERS
 from zoo.method.backward.places import PLACES, Entries, flat
 from zoo.method.contract import selected_parameters
@@ -155,7 +156,7 @@ class SelectiveUpdate(BackwardStage):
     def uniform(self, p: Tensor) -> Tensor:
         """Uniform numbers in [0, 1) in the shape of p; an entry is kept where they lie below p."""
         small = self.settings.least_probability < SMALL_PROBABILITY
-        return uniform(p.shape, p.double() if small else p, self.generator)
+        return uniform(p.shape, widened(p) if small else p, self.generator)
 
     def new_epoch(self) -> None:
         """Tell the options that change once an epoch that one begins."""
