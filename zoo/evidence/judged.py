@@ -23,6 +23,7 @@ from zoo.evidence.intervals import Estimate, estimate_of
 from zoo.evidence.measurements import Point, mean_over_tasks
 from zoo.evidence.planned import table_iv
 from zoo.evidence.questions import owners, question
+from zoo.evidence.settings import as_read, differing, distinct, shown
 from zoo.evidence.statements import NOT_SUPPORTED, SUPPORTED, Statement, findings
 from zoo.evidence.statistics import holm
 
@@ -57,6 +58,7 @@ class Answer:
         n: how many networks, or pairs of them, it is the mean of.
         paper: the paper's value of it, None where it prints none.
         corpora: that it is the mean over, where it compares methods.
+        settings: of the claim's recipe, those that all of its networks there have alike.
     """
 
     where: str
@@ -65,6 +67,12 @@ class Answer:
     n: int
     paper: float | None = None
     corpora: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def unlike(self, other: Answer) -> dict[str, str]:
+        """What the recipe has there and not here."""
+        both = self.settings.keys() & other.settings.keys()
+        return {n: v for n, v in other.settings.items() if n in both and v != self.settings[n]}
 
     @property
     def several(self) -> bool:
@@ -183,7 +191,11 @@ def _of_pair(name: str, cells: Cells, pair: Pair) -> Answer | None:
         for key, runs in own.groups.items()
         if key.arch != NO_ARCH and is_pretrained(key.arch) == pair.pretrained
     }
-    return _answer(name, Cells(kept), Statement(pair.recipe, pair.reference, "", pair.measure))
+    found = _answer(name, Cells(kept), Statement(pair.recipe, pair.reference, "", pair.measure))
+    runs = (r for key, runs in kept.items() if key.method.recipe == pair.recipe for r in runs.done.values())
+    read = [as_read(settings, "recipe") for settings in distinct(r.settings for r in runs)]
+    alike = read[0].keys() - set(differing(read)) if read else ()
+    return found and replace(found, settings={n: shown(v) for n, v in read[0].items() if n in alike})
 
 
 def _of_variants(results: Sequence[Result], variants: Variants) -> Answer | None:

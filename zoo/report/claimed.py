@@ -125,9 +125,15 @@ def _why(own: Judged) -> str:
     if estimate.low <= own.claim.bound <= estimate.high:
         return "the interval holds the bound"
     if own.against:
-        said = ", ".join(f"{a.where} has {_numbers(own, a)}" for a in own.against)
+        said = ", ".join(f"{a.where} has {_numbers(own, a)}{_there(own.answer, a)}" for a in own.against)
         return f"folders contradict each other: {said}"
     return f"not told apart after Holm's correction: p {own.p_holm:.2g}"
+
+
+def _there(answer: Answer, other: Answer) -> str:
+    """What is set otherwise in the other folder: often the reason why it says something else."""
+    own = ", ".join(f"{name} {value}" for name, value in answer.unlike(other).items())
+    return f" (with {own})" if own else ""
 
 
 def _commands(found: Sequence[Judged]) -> list[Block]:

@@ -141,6 +141,25 @@ def test_folders_that_contradict_each_other_leave_it_open(cells, first, second) 
     assert judged(Held(grids), [HELPS])[0].verdict != CANNOT_TELL
 
 
+def test_what_a_folder_that_contradicts_has_set_otherwise_is_known(cells) -> None:
+    def under(seeds, mask_on: str, rates=(0.2, 0.2), **wrong: int) -> Cells:
+        made = []
+        for r in cells(seeds=seeds, **wrong).done():
+            backward = {"kind": "selective", "mask_on": mask_on, "p_floor": rates[r.cell.corpus == "imdb"]}
+            made.append(replace(r, settings={"recipe": {"backward": backward}}))
+        return Cells.of(made)
+
+    here = under(range(6), "update", dropout=60, uegr=10)
+    (own,) = judged(Held({"a": here, "b": under(range(3), "gradient", dropout=10, uegr=60)}), [HELPS])
+    assert own.answer
+    assert own.answer.unlike(own.others[0]) == {"mask_on": "gradient"}
+    # What the recipe has not alike in all corpora of a folder says nothing of it.
+    other = under(range(3), "gradient", (0.1, 0.3), dropout=10, uegr=60)
+    (own,) = judged(Held({"a": here, "b": other}), [HELPS])
+    assert own.answer
+    assert own.answer.unlike(own.others[0]) == {"mask_on": "gradient"}
+
+
 def test_pretrained_models_answer_their_own_claims_alone(cells) -> None:
     grids = {"hf": cells(arch="hf:minilm", dropout=60, uegr=10)}
     tuned = Claim("Fine.", "Tables I and II", Pair("uegr", "dropout", pretrained=True))
