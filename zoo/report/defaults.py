@@ -43,8 +43,9 @@ def defaults(folder: Path, name: str = "defaults") -> list[Block]:
     seeds, parts, within = _within(asked, owned, results)
     networks = len(owned) * len(asked.archs) * len(corpora) * len(asked.seeds)
     done = sum(_planned(asked, corpora, results[id]) for id in ids)
-    said = f"{done} of {networks} networks are there ({len(owned)} rows, {len(asked.archs)} models, "
-    said += f"{len(corpora)} corpora, seeds {numbers(asked.seeds)}). "
+    models = listed(map(display, asked.archs))
+    said = f"{done} of {networks} networks are there ({len(owned)} rows, {models} on "
+    said += f"{listed(map(display, corpora))}, seeds {numbers(asked.seeds)}). "
     if not seeds:
         return [Text(asked.asks), Text(f"{said}Nothing is whole yet, so there is no answer yet.")]
     on = "." if len(parts) == len(corpora) else f" on {listed(map(display, parts))}, and AVG is over these."
