@@ -36,8 +36,9 @@ def put_random_states(model: nn.Module, states: Sequence[Tensor]) -> None:
 
 
 def accelerators_of(model: nn.Module) -> list[torch.device]:
-    """Where its parameters lie, of GPUs and the like, which draw numbers of their own."""
-    return sorted({p.device for p in model.parameters() if p.device.type not in ("cpu", "meta")}, key=str)
+    """Where its parameters lie, of devices whose random numbers torch can keep and put back."""
+    found = {p.device for p in model.parameters()}
+    return sorted((d for d in found if hasattr(getattr(torch, d.type, None), "get_rng_state")), key=str)
 
 
 def _of(device: torch.device) -> tuple[torch.device, ...]:

@@ -69,3 +69,5 @@ def test_numbers_are_drawn_again_on_every_device(devices, module, monkeypatch) -
 def test_what_holds_no_numbers_is_left_alone() -> None:
     assert accelerators_of(Placed("meta", "cpu")) == []
     assert len(random_states(Placed("meta"))) == 1
+    # A device that torch knows by a package of its own: looking for the words' table must not stop there.
+    assert len(random_states(Placed("xla:0"))) == 1

@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 import uegr
 from toys import Toy, adamw, batch
 from zoo.fast import ranks, widest
-from zoo.method import rates
 
 
 class NoDouble(TorchDispatchMode):
@@ -30,10 +29,7 @@ class NoDouble(TorchDispatchMode):
 
 @pytest.fixture
 def single_alone(monkeypatch: pytest.MonkeyPatch) -> NoDouble:
-    mode, solved = NoDouble(), rates._solved
-
-    def there(norms: torch.Tensor, base: torch.Tensor, *others: Any) -> torch.Tensor:
-        return solved(norms, base, *others)
+    mode = NoDouble()
 
     def cpu(self: torch.Tensor) -> torch.Tensor:
         mode.on_cpu = True
