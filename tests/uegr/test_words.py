@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import uegr
 from toys import WORDS, Toy, adamw, batch, toy
+from uegr.words import seen_embedding
 from zoo.core.errors import UserError
 from zoo.method.rates import embedding_rms
 
@@ -59,6 +60,25 @@ def test_the_only_table_that_looks_up_an_input_is_the_words() -> None:
     named.backward(batch())
     again = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(map(torch.equal, gradients, again))  # and draws nothing from torch's random numbers
+
+
+def test_the_look_moves_no_buffer_and_no_random_number() -> None:
+    class Noisy(Placed):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept = nn.BatchNorm1d(1)  # running statistics, which a pass in training would move
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            self.kept(torch.rand(2, 1))  # drawn in evaluation too
+            return super().forward(*args, **kwargs)
+
+    model = Noisy()
+    before = torch.get_rng_state()
+    inputs = {name: value for name, value in batch().items() if name != "labels"}
+    assert seen_embedding(model, lambda: model(**inputs), list(inputs.values()))[1] == "b"
+    assert model.calls == 1
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.kept.num_batches_tracked == 0
 
 
 def test_several_candidates_are_refused_by_name() -> None:
