@@ -17,7 +17,7 @@ block each, with an empty line between; a block that begins with # is a remark:
 
 `tests` are what pytest takes: files, or single tests of them (tests/zoo/core/test_records.py::test_x[a b]),
 with spaces between. An error costs what its tests cost, so name the few that should see it. Exit code 2: an
-error cannot be planted, does not load, or its tests do not pass without it.
+error cannot be planted, does not load or never ends, or its tests do not pass without it.
 """
 
 from __future__ import annotations
