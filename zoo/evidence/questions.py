@@ -151,6 +151,21 @@ QUESTIONS: dict[str, Question] = {
             chooses=True,
         ),
         Question(
+            "attack-minilm",
+            "How strong may the attack on a pre-trained model be, so that UEGR costs no accuracy and still makes "
+            "robust?",
+            "minilm",
+            (
+                Variant("Dropout", "dropout"),
+                *(Variant(f"UEGR, epsilon {e:g}", "uegr", {"epsilon": e}) for e in (0.5, 0.25, 0.1, 0.05)),
+            ),
+            (_MINILM_RATE,),
+            "Dropout",
+            archs=("hf:minilm",),
+            corpora=("glue_sst2", "glue_mrpc"),
+            chooses=True,
+        ),
+        Question(
             "controls",
             "Which part of UEGR makes the difference, and is it more than its cost spent on Dropout?",
             "full",
