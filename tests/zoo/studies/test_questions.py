@@ -123,7 +123,7 @@ def test_cells_belong_to_the_variant_that_they_were_made_for(name: str, result) 
 def test_which_questions_choose_a_setting() -> None:
     """Those have an interval over corpora, the others over seeds and texts."""
     chooses = {name for name, asked in QUESTIONS.items() if asked.chooses}
-    assert chooses == {"defaults", "strength", "attack", "glue"}
+    assert chooses == {"defaults", "strength", "attack", "attack-minilm", "glue"}
 
 
 def test_a_question_of_recipes_alone_is_a_grid() -> None:
