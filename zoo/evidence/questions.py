@@ -152,8 +152,7 @@ QUESTIONS: dict[str, Question] = {
         ),
         Question(
             "attack-minilm",
-            "How strong may the attack on a pre-trained model be, so that UEGR costs no accuracy and still makes "
-            "robust?",
+            "How strong may the attack on a pre-trained model be, so that UEGR costs it no accuracy?",
             "minilm",
             (
                 Variant("Dropout", "dropout"),
