@@ -103,6 +103,24 @@ def accuracy(outcome: Answers) -> float:
     return float((outcome.predictions == outcome.truth).mean())
 
 
+def lack_of_skill(truth: np.ndarray, predictions: np.ndarray) -> str:
+    """What is wrong with answers (n,) that do little more than name the largest classes; else empty.
+
+    They are one class only, or less than a tenth of the classes (with many classes of unlike size that can
+    pass for a good accuracy), or their accuracy is not above the share of the largest class, what always
+    naming that class gives (at least 1/C). Texts of one class tell nothing.
+    """
+    classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
+    if classes == 1:
+        return ""
+    if predicted == 1:
+        return "predicts one class only"
+    if predicted < classes / 10:
+        return "predicts less than a tenth of the classes"
+    largest = np.bincount(truth).max() / len(truth)
+    return "is at chance" if float((truth == predictions).mean()) <= largest else ""
+
+
 def matthews(outcome: Answers) -> float:
     """Matthews' correlation coefficient; 0 where all predictions are one class."""
     from sklearn.metrics import matthews_corrcoef

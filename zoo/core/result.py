@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.core.classes import decode_classes, decode_scores, encode_classes, encode_scores
 from zoo.core.errors import UserError
-from zoo.core.measures import ACCURACY, MEASURES, Answers, Outcome
+from zoo.core.measures import ACCURACY, MEASURES, Answers, Outcome, lack_of_skill
 from zoo.core.names import NO_ARCH
 from zoo.core.result_check import DONE, FAILED, checked, unpacked
 
@@ -175,24 +175,11 @@ class Result:
 
     @cached_property
     def without_skill(self) -> str:
-        """What is wrong with a network that does little more than name the largest classes; else empty.
-
-        It predicts one class only, or less than a tenth of the classes (with many classes of unlike size that
-        can pass for a good accuracy), or its accuracy is not above the share of the largest class, what
-        always naming that class gives (at least 1/C).
-        """
+        """What is wrong with a network that does little more than name the largest classes; else empty."""
         truth, predictions = self.classes()
         if self.corpus is not None and self.corpus.scores:
             return "gives one score to all" if np.ptp(predictions) == 0 < np.ptp(truth) else ""
-        classes, predicted = len(np.unique(truth)), len(np.unique(predictions))
-        largest = np.bincount(truth).max() / len(truth)
-        if classes == 1:
-            return ""
-        if predicted == 1:
-            return "predicts one class only"
-        if predicted < classes / 10:
-            return "predicts less than a tenth of the classes"
-        return "is at chance" if float((truth == predictions).mean()) <= largest else ""
+        return lack_of_skill(truth, predictions)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types; parts that are empty are left out."""

@@ -22,12 +22,12 @@ from zoo.evidence.robust import (
     paired_detection,
     places,
 )
+from zoo.report.believable import Groups, checks, without_skill
 from zoo.report.blocks import MISSING, Block, List, Table, Text
 from zoo.robustness.calibration import by_chance
 
 __all__ = ["robust_blocks"]
 
-Groups = Mapping[str, Sequence[Point]]  # method (or saved model) -> its networks
 Number = Callable[[Point], float | None]
 Difference = Callable[[Sequence[Point], Sequence[Point]], Estimate | None]
 
@@ -51,7 +51,7 @@ def robust_blocks(groups: Groups) -> list[Block]:
     )
     found: list[Block] = [Text(said)] if len(groups) > 1 else []
     return [
-        *found, *_vectors(groups, every), *_checks(groups, every), *_edits(groups, every),
+        *found, *without_skill(groups), *_vectors(groups, every), *checks(groups), *_edits(groups, every),
         *_shifts(groups, every), *_calibration(groups), *_detection(groups, every), *_table_iii(groups),
         *_left_out(every),
     ]  # fmt: skip
@@ -76,49 +76,6 @@ def _vectors(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
 
 def _area(attack: str) -> Number:
     return lambda p: 100 * float(p.values["vectors"]["curves"][attack]["area"])
-
-
-def _checks(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:
-    """Passed networks of each method, and what was found where one failed."""
-    asked: dict[str, dict[str, list[bool]]] = {name: {} for name in groups}
-    failed = []
-    for name, own in groups.items():
-        for point in own:
-            for check, good, said in checks_of(point):
-                asked[name].setdefault(check, []).append(good)
-                if not good:
-                    failed.append(
-                        f"{name}, {display(point.corpus)}, seed {point.seed}: not so: {check}: {said}"
-                    )
-    rows = []
-    for check in dict.fromkeys(check for own in asked.values() for check in own):
-        rows.append((check, *(_passed(own.get(check, [])) for own in asked.values())))
-    yield Table(("Is the attack believable?", *groups), tuple(rows))
-    if failed:
-        yield List(tuple(failed[:20]))
-    shares = (
-        f"{name} {np.mean([100 * p.values['vectors']['zero_gradients']['entries'] for p in own]):.1f}"
-        for name, own in groups.items()
-    )
-    yield Text(f"Entries of the gradients that are exactly 0, in %: {', '.join(shares)}.")
-
-
-def _passed(found: Sequence[bool]) -> str:
-    if len(found) == 1:
-        return "passed" if found[0] else "FAILED"
-    return f"{sum(found)} of {len(found)}"
-
-
-def checks_of(point: Point) -> list[tuple[str, bool, str]]:
-    """The checks of one network: those of the attacks on vectors, and that a search beats chance."""
-    found = [(c["check"], c["passed"], c["found"]) for c in point.values["vectors"]["checks"]]
-    for name, own in point.values["edits"].items():
-        searched, random = (f"{100 * own[key]:.1f} %" for key in ("accuracy", "control"))
-        said = f"accuracy {searched} against {random} under as many random ones"
-        found.append(
-            (f"edits of {name} mislead more than random ones", own["accuracy"] < own["control"], said)
-        )
-    return found
 
 
 def _edits(groups: Groups, every: Sequence[Point]) -> Iterator[Block]:

@@ -23,7 +23,7 @@ from zoo.evidence.robust import (
     places,
 )
 from zoo.report import measured
-from zoo.report.blocks import MISSING, List, Table, terminal
+from zoo.report.blocks import MISSING, List, Table, Text, terminal
 from zoo.report.robust import robust_blocks
 from zoo.robustness.calibration import error_of
 from zoo.robustness.detection import auroc
@@ -172,6 +172,25 @@ def test_averages_and_notes_of_two_methods() -> None:
     assert "UEGR, IMDB, seed 0: not so: the loss rises: it falls" in lists
     assert "IMDB: 3 texts of counterfactual, original stand in the training part" in lists
     assert all(len(line) <= 80 for line in terminal(found, 80).splitlines())
+
+
+def test_a_network_that_names_one_class_is_named_before_its_figures() -> None:
+    """Half of the texts are of each class; one network names one of them, one is right of all."""
+    truth = np.arange(N) % 2
+    blind, seeing = (
+        {"rows": N, "accuracy": share, "truth": encode_classes(truth), "predictions": encode_classes(said)}
+        for share, said in ((0.5, np.zeros(N, int)), (1.0, truth))
+    )
+    groups = {}
+    for name, test in (("Vanilla", seeing), ("AdvEmbed", blind)):
+        made = point(name, seed=1)
+        groups[name] = [replace(made, values={**made.values, "test": test})]
+    found = robust_blocks(groups)
+    named = next(i for i, block in enumerate(found) if isinstance(block, List))
+    assert found[named].items == ("AdvEmbed, IMDB, seed 1: predicts one class only (accuracy 50.0 %)",)
+    assert named < next(i for i, block in enumerate(found) if isinstance(block, Table))
+    sound = robust_blocks({"Vanilla": groups["Vanilla"]})
+    assert not any("largest classes" in block.text for block in sound if isinstance(block, Text))
 
 
 def test_edits_no_better_than_random_ones_are_said() -> None:
