@@ -181,7 +181,7 @@ def _others(results: Path, cells: Mapping[str, Cells]) -> Iterator[Page]:
             whole.by_last_states(last, full, _grid("full_last", last)),
         )
     if tried := tuning(results / "full_search"):
-        asks = ("What was tried before Table IV was run, and what does validation prefer?",)
+        asks = ("What was tried before tables were run, and what does validation prefer?",)
         yield Page("Settings tried on validation", asks, tried)
     if (pretrained := _cells(results / GLUE)).groups:
         asks = ("What does the method do to a pre-trained model (Tables I and II, in part)?",)
