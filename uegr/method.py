@@ -23,7 +23,7 @@ from uegr.dropouts import HookedSites
 from uegr.objective import Labelled, Loss
 from uegr.random_numbers import mask_seed
 from uegr.ranks import Ranks
-from uegr.recipes import as_recipe
+from uegr.recipes import as_recipe, preset_for
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
@@ -74,7 +74,7 @@ def attach(
             DistributedDataParallel the gradients of all processes are averaged once a step, after the last of
             its batches, and a step without it is refused; the attack's unit and the drop rates are those of
             each process.
-        recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe` makes one with settings changed).
+        recipe: a Recipe (`uegr.recipe` makes one), or a name: its preset is `uegr.recipes.preset_for(model)`.
         embedding: the module that turns ids (B, T) into word vectors (B, T, D), or its path. None: what
             `model.get_input_embeddings()` gives, else the only nn.Embedding that looks up an input.
         forward: (model, inputs) -> logits, for a model of another form.
@@ -103,7 +103,7 @@ def attach(
     while isinstance(inner := getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
         optimizer = inner  # a wrapper of Accelerate's or Fabric's, whose step is this one's
     check_optimizer(model, optimizer)
-    chosen = as_recipe(recipe)
+    chosen = as_recipe(recipe, preset_for(model))
     own_rates = base_rates is None and (
         chosen.dropout is None or chosen.dropout.base_rates == Dropout().base_rates
     )

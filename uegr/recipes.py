@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from zoo.core.errors import UserError
-from zoo.core.options import lookup, one_of
+from zoo.core.options import one_of
 from zoo.method.recipe import Recipe
-from zoo.recipes import RECIPES, resolve_recipe
+from zoo.recipes import resolve_recipe
 
 
 def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
     """A recipe of `RECIPES` with other values of some settings.
 
-        uegr.recipe("uegr", epsilon=0.1, mask_on="gradient")
+        uegr.recipe("uegr", epsilon=0.3, mask_on="gradient")
 
     Args:
-        preset: default, paper, rat_code or roast_code: settings that belong together.
+        preset: settings that belong together: default; pretrained, which a name alone means where the model
+            is of transformers; paper, rat_code or roast_code.
         settings: by the names that `Recipe.flat()` lists, with this `dropout` and `update` if given.
 
     Raises:
@@ -33,11 +36,16 @@ def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
     return found.changed(**settings)
 
 
-def as_recipe(given: str | Recipe) -> Recipe:
-    """What a caller means by a name or a record."""
+def as_recipe(given: str | Recipe, preset: str = "default") -> Recipe:
+    """What a caller means by a name, which is one of this preset, or a record."""
     if isinstance(given, Recipe):
         return given
     if isinstance(given, str):
-        found: Recipe = lookup(RECIPES, given, "recipe")
-        return found
+        return resolve_recipe(given, preset)
     raise UserError(f"recipe of type {type(given).__name__}: expected a name of uegr.RECIPES or a Recipe")
+
+
+def preset_for(model: nn.Module) -> str:
+    """What a name alone stands for: `pretrained` where a part of the model is of transformers."""
+    own = any(type(part).__module__.partition(".")[0] == "transformers" for part in model.modules())
+    return "pretrained" if own else "default"

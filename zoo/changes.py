@@ -101,13 +101,18 @@ def resolve(
     training = training | row.get("train_by_corpus", {}).get(corpus, {})
     sizes = sizes_of(arch)
     names = recipe_fields()
-    own = resolve_recipe(recipe, recipe_preset)
+    own = resolve_recipe(recipe, reading_for(arch, recipe_preset))
     return CellSettings(
         own.changed(**{name: value for name, value in changes.items() if name in names}),
         _record(sizes, row["model"].get(arch, {}), changes),
         _record(TrainSettings, training, changes),
         text,
     )
+
+
+def reading_for(arch: str, recipe_preset: str) -> str:
+    """The preset of recipes that a model is trained by: `default` is `pretrained` for one of Hugging Face."""
+    return "pretrained" if recipe_preset == "default" and is_pretrained(arch) else recipe_preset
 
 
 def sizes_of(arch: str) -> type[Settings]:

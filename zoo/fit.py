@@ -67,7 +67,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--arch", default="textcnn", help=f"model: {models} (default textcnn)")
     add("--recipe", default="uegr", help=f"method: {', '.join(names.RECIPES)} (default uegr)")
     add(
-        "--recipe-preset", default="default", help="reading of the paper: default, paper, ... (default: ours)"
+        "--recipe-preset",
+        default="default",
+        help="settings of the method that belong together: default, paper, ...",
     )
     add(
         "--preset",

@@ -70,6 +70,8 @@ TABLE_IV = ("standard", "dropout", "at", "r_drop", "r_at", "r_at_su", "uegr")
 # numbers only make sense with their reduction.
 RECIPE_PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # What `default` stands for where the model is pre-trained (decisions.md).
+    "pretrained": {"epsilon": 0.05},
     "paper": {"mask_on": "gradient", "attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"},
     "rat_code": {
         "attack": "fgm", "attack_scope": "table", "epsilon": 1.0, "epsilon_unit": "absolute",

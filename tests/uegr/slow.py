@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from uegr_ref import dropout, perturb
-from zoo.recipes import RECIPES
+from zoo.recipes import resolve_recipe
 
-SETTINGS = RECIPES["uegr"].flat()
+SETTINGS = resolve_recipe("uegr", "pretrained").flat()
 K: int = SETTINGS["adversarial"]
 DECAY = 0.9
 

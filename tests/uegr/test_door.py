@@ -49,6 +49,26 @@ def test_a_recipe_with_settings() -> None:
     assert {key: made.flat()[key] for key in wanted} == wanted
 
 
+def test_a_name_is_of_the_preset_for_what_is_pre_trained() -> None:
+    """In a model of transformers, also as a part of another; a record stays what it is."""
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    encoder = transformers.BertModel(transformers.BertConfig(vocab_size=toys.WORDS, **sizes))
+
+    def strength(model: nn.Module, recipe: Any) -> float:
+        method = uegr.attach(model, adamw(model), recipe)
+        method.remove()
+        return float(method.recipe.flat()["epsilon"])
+
+    weak, usual = (uegr.recipe("uegr", preset).flat()["epsilon"] for preset in ("pretrained", "default"))
+    assert weak < usual
+    assert strength(encoder, "uegr") == weak
+    assert strength(nn.ModuleList([toy(), encoder]), "uegr") == weak
+    assert strength(encoder, uegr.recipe("uegr")) == strength(toy(), "uegr") == usual
+    with pytest.raises(UserError, match="unknown recipe 'uergr'"):
+        uegr.attach(encoder, adamw(encoder), "uergr")
+
+
 def test_a_description_says_what_is_missing() -> None:
     bare = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(28, 3))
     words = " ".join(uegr.attach(bare, adamw(bare), "uegr").describe().split())

@@ -44,7 +44,7 @@ class Trainer(transformers.Trainer):
     number.
 
     Args:
-        recipe: a name of `uegr.RECIPES`, or a Recipe (`uegr.recipe`).
+        recipe: a name of `uegr.RECIPES`, in the preset `pretrained`, or a Recipe (`uegr.recipe`).
         method_options: further arguments of `uegr.attach` by name: embedding, forward, mask, class_weights,
             base_rates, passes_at_once, seed (else the seed of the TrainingArguments).
         args, kwargs: those of `transformers.Trainer`.
@@ -64,7 +64,7 @@ class Trainer(transformers.Trainer):
         method_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.recipe = as_recipe(recipe)
+        self.recipe = as_recipe(recipe, "pretrained")
         self.method_options = dict(method_options or {})
         for name in self.method_options:
             if name not in OPTIONS:

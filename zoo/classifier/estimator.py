@@ -50,7 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         recipe: the training method: "uegr", "dropout", "r_at" and the others of `uegr.RECIPES`.
         preset: sizes and training, as `python -m zoo.ablate --list` has them: "full", "slices", "paper", ...;
             "auto" (default): "full", at a larger learning rate where the texts are few.
-        recipe_preset: the reading of the paper: "default" or "paper", ... (`python -m zoo.ablate --list`).
+        recipe_preset: settings of recipes that belong together: "default", "paper", ...; the same list.
         epochs: at most so many (None: 10 by default).
         batch_size: texts a step (None: 32 by default; 16 with Hugging Face's).
         learning_rate: of AdamW (None: by default 0.003, and 0.001 from 20,000 texts on; 2e-5 with Hugging

@@ -84,6 +84,7 @@ _PLACED = {
 _RATES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 _SIGN = {"attack": "fgsm", "epsilon_unit": "rms"}
 _STRONG = _SIGN | {"epsilon": 0.1}  # the default when the question was asked
+_MINILM_STRONG = {"epsilon": 0.5}  # the default for a pre-trained model when `k-minilm` was asked
 _WEAK = _SIGN | {"epsilon": 0.05}  # the default when the study `attack` was asked
 # 1 / E sqrt(p) under the default rule: what a mask on the gradient takes from AdamW's step on average.
 _LOST = 1.5
@@ -202,7 +203,7 @@ QUESTIONS: dict[str, Question] = {
             "k-minilm",
             "How many adversarial passes does a pre-trained model need (Table V)?",
             "minilm",
-            tuple(Variant(_K.format(k), "uegr", {"adversarial": k}) for k in (2, 3, 4, 5)),
+            tuple(Variant(_K.format(k), "uegr", _MINILM_STRONG | {"adversarial": k}) for k in (2, 3, 4, 5)),
             (_MINILM_RATE,),
             _K.format(2),
             archs=("hf:minilm",),

@@ -76,10 +76,10 @@ def as_text() -> str:
     for name, row in there["presets"].items():
         seeds = " ".join(map(str, row["seeds"]))
         lines += _wrapped(name, f"{', '.join(row['corpora'])}; seeds {seeds}")
-    lines += ["", "readings of the paper (--recipe-preset)"]
+    lines += ["", "settings of methods that belong together (--recipe-preset)"]
     for name, row in there["recipe_presets"].items():
         said = " ".join(f"{key}={shown(value)}" for key, value in row.items())
-        lines += _wrapped(name, said or "the defaults")
+        lines += _wrapped(name, said or "the defaults; of a model of Hugging Face, pretrained")
     lines += ["", "settings (--set NAME=VALUE), with default and bounds"]
     lines += [f"  part of a recipe: {name}={'|'.join(choices)}" for name, choices in there["parts"].items()]
     for where, settings in there["settings"].items():

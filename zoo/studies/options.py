@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser, preset: str, archs: str, recipe
         "--corpus", **several, help="corpora by name, or a folder or file of your own (default: the preset's)"
     )
     add("--recipe", **several, help=f"methods: {', '.join(names.RECIPES)} (default {recipes})")
-    add("--recipe-preset", help="readings of the paper, see --list (default: ours)")
+    add("--recipe-preset", help="settings of methods that belong together, see --list")
     add("--seeds", **several, type=int, help="seeds by number, e.g. 0 1 2 (default: the preset's)")
     add("--folds", type=int, help="k for k-fold cross-validation (default: one fixed split)")
     add("--epochs", type=int, help="epochs of training")

@@ -78,7 +78,7 @@ def run_cell(tiny_bert: Path, data_dir: Path) -> Callable[..., object]:
     from zoo.core.result import Cell, Result
     from zoo.pretrained.cell import examples_info, train_pretrained
     from zoo.pretrained.settings import Pretrained
-    from zoo.recipes import RECIPES
+    from zoo.recipes import resolve_recipe
     from zoo.text import load_examples
     from zoo.text.settings import OwnTokens
     from zoo.training.settings import CellSettings, TrainSettings
@@ -89,7 +89,8 @@ def run_cell(tiny_bert: Path, data_dir: Path) -> Callable[..., object]:
         arch = f"hf:{tiny_bert}"
         examples = load_examples(corpus, text, data_dir)
         options = {"epochs": 2, "learning_rate": 3e-3, **train}
-        settings = CellSettings(RECIPES[recipe], Pretrained(pretrained), TrainSettings(**options), text)  # type: ignore[arg-type]
+        chosen = resolve_recipe(recipe, "pretrained")
+        settings = CellSettings(chosen, Pretrained(pretrained), TrainSettings(**options), text)  # type: ignore[arg-type]
         head = Result(
             "cell", Cell(corpus, "hf:tiny-bert", recipe, seed), "failed", settings.as_json(),
             examples_info(examples, arch),

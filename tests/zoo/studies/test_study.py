@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -264,6 +265,24 @@ def test_a_reading_of_the_paper_reaches_the_cells(reading: str, recipe: str) -> 
     study = Study.of("demo", {"recipes": [recipe]}, recipe_preset=reading)
     text = study.text("bbc_news", 0)
     assert study.settings("texthan", recipe, text).recipe == resolve_recipe(recipe, reading)
+
+
+@pytest.mark.parametrize("arch", ["hf:minilm", "mtdnn:minilm", "textcnn"])
+def test_a_pre_trained_model_has_defaults_of_its_own(arch: str) -> None:
+    """What a user sets, and a reading that is named, come before them."""
+    pretrained = arch != "textcnn"
+
+    def epsilon(recipe_preset: str = "default", **changes: Any) -> float:
+        study = Study.of("minilm", {"archs": (arch,)}, changes=changes, recipe_preset=recipe_preset)
+        found = study.settings(arch, "uegr", study.text("glue_sst2", 0)).recipe.flat()["epsilon"]
+        return float(found)
+
+    presets = {name: row.get("epsilon") for name, row in RECIPE_PRESETS.items()}
+    usual = RECIPES["uegr"].flat()["epsilon"]
+    assert presets["pretrained"] < usual
+    assert epsilon() == (presets["pretrained"] if pretrained else usual)
+    assert epsilon("paper") == presets["paper"]
+    assert epsilon(epsilon=usual) == usual
 
 
 def test_every_study_of_a_folder_has_a_file_of_its_own(tmp_path: Path) -> None:
