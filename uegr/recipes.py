@@ -11,6 +11,8 @@ from zoo.core.options import one_of
 from zoo.method.recipe import Recipe
 from zoo.recipes import resolve_recipe
 
+_TRANSFORMERS = {"transformers", "transformers_modules"}  # the latter is of code that came with a model
+
 
 def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
     """A recipe of `RECIPES` with other values of some settings.
@@ -47,5 +49,5 @@ def as_recipe(given: str | Recipe, preset: str = "default") -> Recipe:
 
 def preset_for(model: nn.Module) -> str:
     """What a name alone stands for: `pretrained` where a part of the model is of transformers."""
-    own = any(type(part).__module__.partition(".")[0] == "transformers" for part in model.modules())
-    return "pretrained" if own else "default"
+    packages = {type(part).__module__.partition(".")[0] for part in model.modules()}
+    return "pretrained" if packages & _TRANSFORMERS else "default"

@@ -65,6 +65,8 @@ def test_a_name_is_of_the_preset_for_what_is_pre_trained() -> None:
     assert strength(encoder, "uegr") == weak
     assert strength(nn.ModuleList([toy(), encoder]), "uegr") == weak
     assert strength(encoder, uegr.recipe("uegr")) == strength(toy(), "uegr") == usual
+    brought = type("Brought", (Toy,), {"__module__": "transformers_modules.owner.modeling"})  # its own code
+    assert strength(brought(), "uegr") == weak
     with pytest.raises(UserError, match="unknown recipe 'uergr'"):
         uegr.attach(encoder, adamw(encoder), "uergr")
 
