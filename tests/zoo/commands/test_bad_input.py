@@ -82,7 +82,11 @@ ROWS = [
     ("ablate", "--recipe uergr", "unknown recipe 'uergr'.*did you mean 'uegr'"),
     ("ablate", "--recipe all", "unknown recipe 'all'"),
     ("ablate", "--preset demmo", "unknown preset 'demmo'.*did you mean 'demo'"),
-    ("ablate", "--recipe-preset rat", "unknown recipe preset 'rat'.*one of default, pretrained, paper"),
+    (
+        "ablate",
+        "--recipe-preset rat",
+        "unknown recipe preset 'rat': expected one of default, pretrained, paper",
+    ),
     ("ablate", "--tokeniser spaces", "tokeniser"),
     ("ablate", "--device tpu", "device='tpu': expected one of auto, cpu, cuda"),
     ("ablate", "--device cuda", "torch sees no GPU here; expected cpu or auto"),
