@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import uegr
 import uegr.hf
 from bench.tiny_families import texts
-from toys import refused, same
+from toys import refused, same, toy
 from trainers import ROWS, Seeded, arguments, bert, by_hand, rows, trainer
 from zoo.core.errors import UserError
 
@@ -32,6 +32,18 @@ def test_it_is_the_loop_by_hand(recipe: str, parts: int, tmp_path: Path) -> None
     ours.train()
     assert same(ours.model, by_hand(recipe, bert(), parts=parts))
     assert not same(ours.model, bert())
+
+
+def test_a_name_means_what_it_means_in_attach(tmp_path: Path) -> None:
+    """In a model of transformers, also by `model_init`, that of what is pre-trained; else the usual preset."""
+    weak, usual = (uegr.recipe("uegr", preset) for preset in ("pretrained", "default"))
+    assert weak != usual
+    assert trainer(tmp_path, model=bert()).recipe == weak
+    assert trainer(tmp_path, model_init=lambda: bert()).recipe == weak
+    assert trainer(tmp_path, model=toy()).recipe == usual
+    assert trainer(tmp_path, usual).recipe == usual
+    with pytest.raises(UserError, match="unknown recipe 'uergr'"):
+        trainer(tmp_path, "uergr")
 
 
 def test_recipes_of_all_kinds_train(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from uegr.hf import checkpoints
 from uegr.hf.epochs import Epochs
 from uegr.method import Method, attach
-from uegr.recipes import as_recipe
+from uegr.recipes import as_recipe, preset_for
 from zoo.core.errors import UserError
 from zoo.core.options import one_of
 from zoo.method.recipe import Recipe
@@ -44,7 +44,7 @@ class Trainer(transformers.Trainer):
     number.
 
     Args:
-        recipe: a name of `uegr.RECIPES`, in the preset `pretrained`, or a Recipe (`uegr.recipe`).
+        recipe: a Recipe (`uegr.recipe` makes one), or a name: its preset is `uegr.recipes.preset_for(model)`.
         method_options: further arguments of `uegr.attach` by name: embedding, forward, mask, class_weights,
             base_rates, passes_at_once, seed (else the seed of the TrainingArguments).
         args, kwargs: those of `transformers.Trainer`.
@@ -64,7 +64,6 @@ class Trainer(transformers.Trainer):
         method_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.recipe = as_recipe(recipe, "pretrained")
         self.method_options = dict(method_options or {})
         for name in self.method_options:
             if name not in OPTIONS:
@@ -78,6 +77,8 @@ class Trainer(transformers.Trainer):
         self._trained: Any = None  # what the method is attached to
         self._resumed: str | None = None
         super().__init__(*args, **kwargs)
+        assert self.model is not None  # transformers refuses none
+        self.recipe = as_recipe(recipe, preset_for(self.model))
         self._epochs = Epochs()
         self.add_callback(self._epochs)
 
