@@ -35,7 +35,7 @@ def test_it_is_the_loop_by_hand(recipe: str, parts: int, tmp_path: Path) -> None
 
 
 def test_a_name_means_what_it_means_in_attach(tmp_path: Path) -> None:
-    """In a model of transformers, also by `model_init`, that of what is pre-trained; else the usual preset."""
+    """In a model of transformers, also by `model_init`, that for what is pre-trained; else the usual."""
     weak, usual = (uegr.recipe("uegr", preset) for preset in ("pretrained", "default"))
     assert weak != usual
     assert trainer(tmp_path, model=bert()).recipe == weak
