@@ -7,9 +7,11 @@ from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from zoo.core.errors import UserError
 from zoo.core.names import PRETRAINED, is_multitask, is_pretrained
-from zoo.core.options import lookup, one_of, parse_setting
+from zoo.core.options import brief, lookup, one_of, parse_setting
 from zoo.core.records import Settings, as_float
 from zoo.method.backward.selective import Selective
 from zoo.method.recipe import Recipe
@@ -74,6 +76,8 @@ def as_typed(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(value: Any, default: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, list):
         value = tuple(value)
     if isinstance(value, tuple) and isinstance(default, tuple) and default:
@@ -162,4 +166,4 @@ def shown(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, tuple | list):
         return ",".join(map(shown, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return brief(value) if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def arguments_of(about: About) -> dict[str, Any]:
 
 def share(value: object) -> float:
     """The share of the rows that validates. Raises `InputError` outside of 0 <= share < 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
         raise InputError(f"validation_fraction={value!r}: expected a number from 0 to below 1")
     return float(value)
 

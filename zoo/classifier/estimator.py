@@ -30,6 +30,7 @@ from zoo.classifier.inputs import InputError, labels_of, texts_of
 from zoo.classifier.network import Network, family_of, threads
 from zoo.classifier.seen import Seen
 from zoo.core.command import duration, status
+from zoo.core.errors import UserError
 from zoo.text import RawCorpus, Rows
 from zoo.text.parts import Cuts
 from zoo.text.settings import silent
@@ -153,9 +154,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
             raw = replace(raw, language=self.language)
         say = status if self.verbose else silent
         seed, device, given = seed_of(self.random_state), device_of(self.device), self.get_params(deep=False)
-        settings = cell_settings(given, len(raw.parts["train"]), seed)
         cuts = Cuts(test=False, validation=share(self.validation_fraction))
         try:
+            settings = cell_settings(given, len(raw.parts["train"]), seed)
             with threads(threads_of(self.n_jobs)):
                 told = _Told(say)
                 own = turns and replace(turns, resumed=told.resumed)
@@ -164,6 +165,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         except (CellFailed, MemoryError) as error:
             reason = error or "out of memory"
             raise InputError(f"the training failed: {reason}; expected other settings") from None
+        except UserError as error:
+            raise InputError(str(error)) from None
         finally:
             say("")
         seen = Seen.of(raw, settings.text, cuts)  # type: ignore[arg-type]

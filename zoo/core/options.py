@@ -46,3 +46,9 @@ def parse_setting(kind: type, key: str, text: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"setting {key}={text!r}: expected a finite number")
     return value
+
+
+def brief(value: float) -> str:
+    """A number as a user would type it: 4 for 4.0, and every digit where six do not give the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

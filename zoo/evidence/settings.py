@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
+
+from zoo.core.options import brief
 
 __all__ = [
     "ABSENT",
@@ -25,6 +28,7 @@ ATTACKED_BY = ("attack", "epsilon", "epsilon_unit")
 # What no clean pass reads; the fields of `zoo.method.forward.attack.Attack`, which no evidence may import (a
 # test compares them).
 _ATTACK = (*ATTACKED_BY, "attack_scope", "attack_steps")
+_COLUMNS = ("text_column", "label_column")
 # A part of a recipe as one setting: its name, and its value where the recipe has no such part.
 _PARTS = {"forward": ("forward", "none"), "dropout": ("dropout", "none"), "backward": ("update", "all")}
 
@@ -51,11 +55,14 @@ def by_name(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
 
 
 def as_read(settings: Mapping[str, Any], *parts: str) -> dict[str, Any]:
-    """`by_name` without the attack's settings where a recipe has no adversarial pass.
+    """`by_name` without where files lie, and the attack's settings where a recipe has no adversarial pass.
 
-    The default attack has changed between results; methods without an attack are the same as before.
+    A file of vectors is told by its name, and what columns are called tells nothing of what is in them. The
+    default attack has changed between results; methods without an attack are the same as before.
     """
-    own = by_name(settings, *parts)
+    own = {name: value for name, value in by_name(settings, *parts).items() if name not in _COLUMNS}
+    if "vectors" in own:
+        own["vectors"] = PurePath(str(own["vectors"])).name
     return own if own.get("adversarial", 1) else {n: value for n, value in own.items() if n not in _ATTACK}
 
 
@@ -83,4 +90,4 @@ def shown(value: Any) -> str:
         return " ".join(map(shown, value)) or "(default)"
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: ABSENT}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value) or ABSENT
+    return brief(value) if isinstance(value, float) else str(value) or ABSENT

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from zoo.core.errors import UserError, write_whole
 from zoo.core.result import Result
 from zoo.grid.store import Store
 
-# Parts of a result that tell where and when it was made, and how fast: two runs of one cell may differ there.
-WHERE_AND_WHEN = frozenset(
+# Two runs of one cell may differ in what tells where and when it was made, and how fast; also in settings, as
+# those that decide a cell are in its name, and a file of vectors may lie elsewhere.
+_MAY_DIFFER = frozenset(
     ("machine", "recorded", "seconds", "step_seconds", "step_cpu_seconds", "peak_memory_mb", "made_by",
-     "versions")
+     "settings", "versions")
 )  # fmt: skip
 MOST_NAMED = 5
 # Beside a result: its weights and its network, and the studies that were run.
@@ -53,16 +54,18 @@ def merge(sources: Sequence[Path], out: Path, report: Callable[[str], None]) -> 
     stores = [Store(out), *map(Store, sources)]
     chosen = _chosen(stores, report)
     copied = mended = 0
+    # What stands beside a result first: where it is interrupted, the cell is copied again.
+    for store in stores[1:]:
+        _copy_beside(store, out, chosen)
+        _copy_studies(store.folder / _STUDIES, out / _STUDIES)
     for number, (cell_id, store) in enumerate(sorted(chosen.items()), 1):
         if store is stores[0]:
             continue
         mended += stores[0].path(cell_id).exists()
-        _copy(store, stores[0], cell_id)
+        stores[0].write(store.read(cell_id))
         copied += 1
         if number % 5000 == 0:
             report(f"copied {number:,} of {len(chosen):,} cells")
-    for store in stores[1:]:
-        _copy_studies(store.folder / _STUDIES, out / _STUDIES)
     return Merged(len(chosen), copied, mended)
 
 
@@ -102,30 +105,39 @@ def _differ(one: Result, other: Result) -> str:
 
 
 def _content(result: Result) -> Mapping[str, Any]:
-    return {name: value for name, value in result.as_json().items() if name not in WHERE_AND_WHEN}
+    content = {name: value for name, value in result.as_json().items() if name not in _MAY_DIFFER}
+    if isinstance(vectors := content.get("vectors"), Mapping):
+        content["vectors"] = {name: value for name, value in vectors.items() if name != "kind"}
+    return content
 
 
-def _copy(source: Store, target: Store, cell_id: str) -> None:
-    """What stands beside a result first: where it is interrupted, the cell is copied again."""
-    for name in _BESIDE:
-        beside, place = source.folder / name.format(cell_id), target.folder / name.format(cell_id)
-        if not beside.exists() or place.exists():
-            continue
-        temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if beside.is_dir():
-                shutil.rmtree(temporary, ignore_errors=True)
-                shutil.copytree(beside, temporary)
-            else:
-                shutil.copy2(beside, temporary)
-            os.replace(temporary, place)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)  # a folder, or else a file
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise UserError(f"{place}: cannot be written ({error.strerror}); expected room for it") from None
-    target.write(source.read(cell_id))
+def _copy_beside(source: Store, out: Path, cells: Iterable[str]) -> None:
+    """Weights and networks that `out` lacks, also of a cell that it has: no two results of one differ."""
+    for cell_id in cells:
+        for name in (place.format(cell_id) for place in _BESIDE):
+            beside = source.folder / name
+            if beside.exists() and source.path(cell_id).exists() and source.read(cell_id).done:
+                _copy(beside, out / name)
+
+
+def _copy(source: Path, place: Path) -> None:
+    """A file or a folder, whole or not at all; one that is there stays."""
+    if place.exists():
+        return
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(source, temporary)
+        else:
+            shutil.copy2(source, temporary)
+        os.replace(temporary, place)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)  # a folder, or else a file
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise UserError(f"{place}: cannot be written ({error.strerror}); expected room for it") from None
 
 
 def _copy_studies(source: Path, target: Path) -> None:

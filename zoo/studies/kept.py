@@ -18,7 +18,7 @@ from zoo.core.errors import UserError
 from zoo.core.identity import canonical_json, plain
 from zoo.core.names import is_pretrained
 from zoo.evidence.measurements import Point, read_point
-from zoo.robustness.examine import examine, gathered
+from zoo.robustness.examine import Material, examine, gathered
 from zoo.robustness.settings import Robust
 from zoo.robustness.target import target_of
 from zoo.studies.measure import write_point
@@ -82,22 +82,23 @@ class Kept:
         Raises:
             UserError: texts that the model cannot be judged by, or that it was trained on.
         """
-        parts = self.parts()
-        key = self._key(parts)
-        file = None if out is None else out / f"{self.path.resolve().name}-{key}.json"
-        if file is not None and file.exists():
-            say(f"{self.name}: measured already, {file}")
-            return replace(read_point(file), variant=self.name)
-        began, about, report = time.perf_counter(), self.network.about, paced(status)
         target = target_of(self.network)
-        data, cache = resolve_data_dir(self.sources.folder), resolve_cache_dir(self.sources.cache)
-        material = gathered(self.sources.like or self.raw.name, parts, self.settings, data, cache, target)
         try:
+            data, cache = resolve_data_dir(self.sources.folder), resolve_cache_dir(self.sources.cache)
+            like = self.sources.like or self.raw.name
+            material = gathered(like, self.parts(), self.settings, data, cache, target)
+            key = self._key(material)
+            file = None if out is None else out / f"{self.path.resolve().name}-{key}.json"
+            if file is not None and file.exists():
+                say(f"{self.name}: measured already, {file}")
+                return replace(read_point(file), variant=self.name)
+            began, report = time.perf_counter(), paced(status)
             with threads(1):
                 values = examine(target, material, self.settings, lambda line: report(f"{self.name}: {line}"))
         finally:
             status("")
             target.close()
+        about = self.network.about
         facts = {
             "recipe": about.recipe, "settings": about.settings, "probe": self.settings.as_json(),
             "seconds": time.perf_counter() - began, "machine": asdict(machine(torch.device("cpu"))),
@@ -128,10 +129,14 @@ class Kept:
                 say(f"{self.name}: temperature from {len(texts):,} texts, {count:,} of them trained on")
         return parts
 
-    def _key(self, parts: Mapping[str, Part]) -> str:
-        """8 hex digits over the model, the texts, the settings and where other sets come from."""
-        own = [(n, p.texts, p.labels.tolist()) for n, p in sorted(parts.items()) if n != "train"]
-        whole = [self.settings.as_json(), own, self.sources.like, str(self.sources.folder or "")]
+    def _key(self, material: Material) -> str:
+        """8 hex digits over the model, the settings and all texts: a set that was missing gives another."""
+        sets = [(s.name, s.part.texts, s.part.pairs, s.part.labels.tolist()) for s in material.shifts]
+        own = [
+            None if part is None else (part.texts, part.pairs, part.labels.tolist())
+            for part in (material.test, material.validation)
+        ]
+        whole = [self.settings.as_json(), own, sets, dict(material.outside)]
         digest = hashlib.sha256((self.path / MODEL).read_bytes())
         digest.update(canonical_json(whole).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,8 +247,9 @@ ROWS = [
 def test_a_wrong_argument_is_one_line_at_the_fit(changes: dict[str, Any], message: str) -> None:
     if changes == {"device": "cuda"} and torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(UserError, match=message) as error:
+    with pytest.raises(ValueError, match=message) as error:
         small(**changes).fit(*moods(60))
+    assert isinstance(error.value, UserError)
     assert "\n" not in str(error.value)
 
 
@@ -287,8 +289,24 @@ def test_what_are_no_classes_is_refused(labels: Any, message: str) -> None:
         small().fit(moods(60)[0], labels)
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    """As a search over `np.arange(...)` hands them over."""
+    fitted, twin = (
+        small(
+            epochs=whole(2), validation_fraction=share(0.25), random_state=whole(3),
+            settings={**SMALL["settings"], "warmup": share(0.5)},
+        ).fit(*moods(60))
+        for whole, share in ((np.int64, np.float32), (int, float))
+    )  # fmt: skip
+    texts = moods(20, seed=1)[0]
+    assert np.array_equal(fitted.predict_proba(texts), twin.predict_proba(texts))
+    again = TextClassifier.load(fitted.save(tmp_path / "m")).get_params()
+    assert {**again, "settings": None} == {**twin.get_params(), "settings": None}
+    assert again["settings"]["warmup"] == 0.5
+
+
 def test_too_few_rows_say_what_to_do() -> None:
-    with pytest.raises(UserError, match="leave none for validation; expected more"):
+    with pytest.raises(ValueError, match="leave none for validation; expected more"):
         small().fit(["a", "b"], [0, 1])
     assert small(validation_fraction=0).fit(["a", "b"], [0, 1]).predict(["a"]).shape == (1,)
 

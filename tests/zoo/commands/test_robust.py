@@ -7,9 +7,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from corpora import write_rows
 from moods import SMALL as ESTIMATOR
 from moods import moods
 from uegr import TextClassifier
@@ -74,6 +76,30 @@ def test_two_models_side_by_side_kept_and_read_again(places: Path, tmp_path: Pat
     assert robust.main([*line, *QUICK, "share=0.5"]) == 0
     assert len(list(tmp_path.glob("*.json"))) == 4
     assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_set_that_was_missing_is_measured_when_it_is_there(
+    places: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    line = [str(places / "plain"), "--data", str(places / "other.csv"), "--data-dir", str(data), "--json"]
+    line += ["--out", str(out), "--cache-dir", str(tmp_path / "cache")]
+
+    def values() -> tuple[dict[str, Any], bool]:
+        code, said, err = run(line, capsys)
+        assert code == 0, err
+        return json.loads(said)["models"][0]["values"], "measured already" in err
+
+    data.mkdir()
+    found, known = values()
+    assert "outside ag_news: not in the data folder" in found["left_out"]
+    assert (list(found["outside"]), known) == ([], False)
+    write_rows(data / "ag_news", "train", *((f"other {i}", str(i % 4)) for i in range(12)))
+    (data / "ag_news" / "labels.txt").write_text("0\n1\n2\n3\n")
+    for known_now in (False, True):
+        found, known = values()
+        assert (list(found["outside"]), known) == (["ag_news"], known_now)
+    assert len(list(out.glob("*.json"))) == 2
 
 
 def test_a_cell_is_judged_by_its_own_test_part(base: list[str], tmp_path: Path, capsys: Capture) -> None:

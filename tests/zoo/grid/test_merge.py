@@ -40,6 +40,35 @@ def test_cells_of_all_folders_with_what_stands_beside_them(tmp_path: Path, made)
     assert merge([a, b], out, silent) == Merged(cells=3, copied=0, mended=0)
 
 
+def test_a_network_is_not_lost_because_another_folder_has_the_cell_without(tmp_path: Path, made) -> None:
+    result, failed = made("uegr"), replace(made("at", status="failed"), reason="its worker died")
+    a, b = (tmp_path / name for name in "ab")
+    Store(a).write(result)
+    for own in (result, failed):
+        Store(b).write(own)
+    for cell_id in (result.id, failed.id, "of-no-result"):
+        (b / "models" / cell_id).mkdir(parents=True)
+        (b / "models" / cell_id / "model.json").write_text("{}")
+    merge([a, b], tmp_path / "c", silent)
+    merge([b], a, silent)
+    for out in (a, tmp_path / "c"):
+        assert [path.name for path in (out / "models").iterdir()] == [result.id], out
+
+
+def test_a_file_of_vectors_may_lie_elsewhere_on_each_machine(tmp_path: Path, made) -> None:
+    """A cell's name has what the file holds."""
+    results = []
+    for folder in "ab":
+        own, file = made(), f"/{folder}/glove.txt"
+        settings = own.settings | {"train": {**own.settings["train"], "vectors": file}}
+        results.append(replace(own, settings=settings, vectors={"kind": file, "coverage": 0.9, "scale": 0.1}))
+        Store(tmp_path / folder).write(results[-1])
+    assert merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out", silent).cells == 1
+    Store(tmp_path / "b").write(replace(results[1], vectors={**results[1].vectors, "coverage": 0.8}))
+    with pytest.raises(UserError, match=r"\(vectors\)"):
+        merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out", silent)
+
+
 def test_what_is_there_stays_though_it_was_faster_elsewhere(tmp_path: Path, made) -> None:
     result = made()
     slower = replace(result, seconds={"total": 99.0}, made_by={"version": "2", "commit": None})
