@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ def check_place(folder: Path) -> None:
     check_name(folder)
     if folder.is_symlink() and not folder.exists():
         raise UserError(f"{folder}: a link that leads nowhere; expected a new folder")
+    if os.path.ismount(folder):
+        raise UserError(f"{folder}: a mount point, which no new folder can replace; expected a folder in it")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected a new folder")
     if folder.is_dir() and (there := sorted(os.listdir(folder))):
@@ -54,7 +57,9 @@ def write(folder: Path, values: Mapping[str, Any], put: Callable[[Path], None]) 
     """
     check_place(folder)
     place = folder.resolve()
-    temporary, old = (place.with_name(f".{place.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    # In containers of its own each process has the same number.
+    mark = secrets.token_hex(4)
+    temporary, old = (place.with_name(f".{place.name}.{mark}.{end}") for end in ("tmp", "old"))
     try:
         temporary.mkdir(parents=True)
         put(temporary)

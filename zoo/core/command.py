@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo.core.errors import OutOfTime, UserError, not_installed
@@ -29,6 +30,8 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         # An abbreviation that works today would be another option's name tomorrow.
         super().__init__(allow_abbrev=False, **options)
+        # No shell does it after an equals sign: --out=~/model.
+        self.register("type", Path, lambda text: Path(text).expanduser())
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a UserError."""

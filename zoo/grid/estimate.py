@@ -82,8 +82,13 @@ def estimate_as_run(jobs: Sequence[Job], places: Places, report: Report) -> Esti
     """The estimate with the vector width that the workers will have: in a process of its own where they do.
 
     Raises:
-        UserError: a corpus that cannot be read any more, or the process died.
+        UserError: a corpus that cannot be read any more, no such device here, or the process died.
     """
+    if by_kind(jobs) and places.device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "steps are timed on this machine, where torch sees no GPU; expected a machine with one, or "
+            "--device cpu"
+        )
     if places.portable <= is_portable() or not by_kind(jobs):
         return estimate(jobs, places, report)
     context = multiprocessing.get_context("spawn")

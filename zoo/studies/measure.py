@@ -170,7 +170,7 @@ def _side_by_side(settle: Settle, pending: list[tuple[int, Planned]], jobs: int)
 
 
 def _path(one: Planned, places: Where) -> Path:
-    return Path(places.out) / f"{one.id}.json"
+    return grid_places(places).out / f"{one.id}.json"
 
 
 def _settle(
@@ -226,7 +226,7 @@ def _subject(
 def grid_places(places: Where) -> Places:
     """Where the networks are trained: here."""
     data, cache = (Path(name).expanduser() if name else None for name in (places.data, places.cache))
-    return Places(Path(places.out), data, cache)
+    return Places(Path(places.out).expanduser(), data, cache)
 
 
 def write_point(path: Path, point: Point) -> None:

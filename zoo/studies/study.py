@@ -32,6 +32,7 @@ from zoo.recipes import RECIPE_PRESETS, RECIPES, TABLE_IV
 from zoo.settings import PRESETS
 from zoo.text import TextSettings, default_length
 from zoo.text.settings import MOST_FOLDS
+from zoo.text.sources.tables import stem_of
 from zoo.training.settings import CellSettings
 
 LARGEST_SEED = 2**31 - 1
@@ -220,9 +221,7 @@ class Study:
         found = {} if self.recipe_preset == "default" else {"recipe_preset": self.recipe_preset}
         found |= {"folds": str(self.folds)} if self.folds else {}
         found |= {name: shown(value) for name, value in self.effective().items()}
-        return found | (
-            {"corpus": ",".join(Path(name).name.split(".")[0] for name in others)} if others else {}
-        )
+        return found | ({"corpus": ",".join(stem_of(Path(name).name) for name in others)} if others else {})
 
     def out(self) -> Path:
         """The folder of its results: where it says, or `runs/` and a name that tells it from others.
@@ -231,7 +230,7 @@ class Study:
         another one; other archs, recipes and seeds go into the same.
         """
         if self.places.out:
-            return Path(self.places.out)
+            return Path(self.places.out).expanduser()
         parts = [f"{key}={Path(value).name or value}" for key, value in self.differences().items()]
         name = re.sub(r"[^\w.,=+-]+", "_", "+".join([self.preset, *parts]))
         if len(name) > 100:

@@ -203,6 +203,28 @@ def test_a_failure_leaves_the_old_model(
         assert os.listdir(saved.parent) == ["model"]
 
 
+def test_a_mount_point_is_refused_before_the_training(
+    fitted: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root of a container's volume can be written to and not be replaced."""
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(folders.os.path, "ismount", lambda path: Path(path).name == "volume")
+    with pytest.raises(
+        UserError, match="a mount point, which no new folder can replace; expected a folder in"
+    ):
+        check_place(tmp_path / "volume")
+    assert fitted.save(tmp_path / "volume" / "model").is_dir()
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobody_s_way(
+    fitted: TextClassifier, tmp_path: Path
+) -> None:
+    """In a container of its own each process has the number 1."""
+    for end in ("tmp", "old"):
+        (tmp_path / f".model.{os.getpid()}.{end}").mkdir()
+    assert TextClassifier.load(fitted.save(tmp_path / "model")).predict(["good"]).shape == (1,)
+
+
 def test_a_link_to_a_model_stays_a_link(fitted: TextClassifier, saved: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(saved)
     fitted.save(tmp_path / "latest")

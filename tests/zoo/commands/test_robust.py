@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from corpora import write_rows
+
 from moods import SMALL as ESTIMATOR
 from moods import moods
 from uegr import TextClassifier

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from zoo.core import command
-from zoo.core.command import paced
+from zoo.core.command import CommandParser, paced
 
 
 def test_lines_are_told_that_come_long_enough_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +70,10 @@ def test_what_a_file_system_says_is_one_line_and_a_missing_file_of_ours_is_not(
 def test_a_module_that_nobody_needs_is_no_mistake_of_the_user() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such"):
         command.command("zoo.x", lambda: int(bool(__import__("no_such"))))
+
+
+def test_a_home_folder_is_told_where_no_shell_has() -> None:
+    parser = CommandParser(prog="x")
+    parser.add_argument("--out", type=Path)
+    assert parser.parse_args(["--out=~/m"]).out == Path.home() / "m"
+    assert parser.parse_args(["--out=m~"]).out == Path("m~")

@@ -154,6 +154,18 @@ def test_steps_are_timed_at_the_vector_width_of_the_workers(jobs: list[Job], mon
         module.estimate_as_run(jobs, Places(tmp_path, portable=True), lambda line: None)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_steps_of_a_gpu_that_is_elsewhere_are_not_timed_here(jobs: list[Job], tmp_path) -> None:
+    """SLURM's and Ray's machines have one, where the command is given there may be none."""
+    for portable in (False, True):
+        places = Places(tmp_path, device="cuda", portable=portable)
+        with pytest.raises(
+            UserError, match="where torch sees no GPU; expected a machine with one, or --device"
+        ):
+            module.estimate_as_run(jobs, places, lambda line: None)
+        assert module.estimate_as_run([], places, lambda line: None).total([], 1) == 0
+
+
 def test_only_cells_that_read_patience_may_stop(jobs: list[Job]) -> None:
     assert not module.may_stop(jobs[:-1])
     for train, wanted in ((TrainSettings(patience=2), True), (TrainSettings(patience=2, epochs=3), False)):

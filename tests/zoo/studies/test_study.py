@@ -232,9 +232,12 @@ def test_other_settings_are_another_folder_and_other_axes_are_not() -> None:
     assert Study.of("demo", {"folds": 5}).out() == Path("runs/demo+folds=5")
     assert Study.of("demo", recipe_preset="rat_code").out() == Path("runs/demo+recipe_preset=rat_code")
     assert Study.of("demo", {"corpora": ["../my data/a b.csv"]}).out() == Path("runs/demo+corpus=a_b")
+    years = [Study.of("demo", {"corpora": [f"reviews.{year}.csv.gz"]}).out() for year in (2023, 2024)]
+    assert years == [Path("runs/demo+corpus=reviews.2023"), Path("runs/demo+corpus=reviews.2024")]
     assert Study.of("demo", {"corpora": ["imdb"]}).out() == Path("runs/demo+corpus=imdb")
     assert Study.of("demo", changes={"max_length": 32}).out() == Path("runs/demo+max_length=32")
     assert Study.of("demo", places=Where(out="x/y")).out() == Path("x/y")
+    assert Study.of("demo", places=Where(out="~/x")).out() == Path.home() / "x"
 
 
 def test_a_long_name_of_a_folder_is_cut_and_stays_its_own() -> None:

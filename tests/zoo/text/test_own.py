@@ -43,10 +43,15 @@ def test_every_kind_of_file_gives_the_same_corpus(tmp_path: Path, films: Callabl
     files[-1].write_bytes(gzip.compress((tmp_path / "mine.csv").read_bytes()))
     corpora = [load(file, tmp_path) for file in files]
     assert len({corpus.fingerprint for corpus in corpora}) == 1
-    assert corpora[0].name == "mine"
+    assert {corpus.name for corpus in corpora} == {"mine"}
     assert corpora[0].labels == ("neg", "pos")
     assert [len(part) for part in corpora[0].parts.values()] == [42, 6, 12]
     assert "quoted" in corpora[0].words
+
+
+def test_a_dot_in_a_file_s_name_is_a_part_of_it(tmp_path: Path, films: Callable[..., Pairs]) -> None:
+    files = [write_csv(tmp_path / f"reviews.{year}.CSV", films(60)) for year in (2023, 2024)]
+    assert [load(file, tmp_path).name for file in files] == ["reviews.2023", "reviews.2024"]
 
 
 def test_whole_number_labels_are_ordered_by_value(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from zoo.text.sources.rows import (
     guess_language,
 )
 from zoo.text.sources.simple import labelled, simple_source
-from zoo.text.sources.tables import Table, open_table
+from zoo.text.sources.tables import Table, open_table, stem_of
 
 
 def own_name(stem: str) -> str:
@@ -36,7 +36,7 @@ def own_source(path: Path, asked: Asked) -> Source:
 
     Raises `UserError` for what is no folder with a training file and no table with text and label.
     """
-    name = own_name(path.resolve().name if path.is_dir() else path.name.split(".")[0])
+    name = own_name(path.resolve().name if path.is_dir() else stem_of(path.name))
     if path.is_dir():
         if saved := saved_parts(path):
             return datasets_source(name, path, saved, asked)

@@ -185,6 +185,11 @@ KINDS: dict[str, Callable[[Path], Table]] = {
 }
 
 
+def stem_of(name: str) -> str:
+    """The name of a file without the suffix of its kind: `reviews.2024` of `reviews.2024.csv.gz`."""
+    return next((name[: -len(suffix)] for suffix in KINDS if name.lower().endswith(suffix)), name)
+
+
 def open_table(path: Path) -> Table:
     """Return the table of a file by its suffix. Raises `UserError` for another kind of file."""
     parts = path.name.lower().split(".")
