@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"models": [point.as_json() for point in points]}))
     else:
-        print(terminal(robust_blocks({point.variant: [point] for point in points}), terminal_width()))
+        # Whatever their models and seeds: they are one task here, and differences are paired by text.
+        alike = {point.variant: [replace(point, arch="", seed=0)] for point in points}
+        print(terminal(robust_blocks(alike), terminal_width()))
     return 0
 
 

@@ -16,7 +16,7 @@ from zoo.evidence.statements import ACCURACY, ATTACKED
 
 __all__ = ["CLAIMS", "Claim", "Measured", "Pair", "Variants"]
 
-Value = Callable[[Mapping[str, Any]], float]
+Value = Callable[[Mapping[str, Any]], float | None]  # None: not measured
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,16 @@ _TRAINED_WITH = 0.05
 UEGR, PLAIN, NO_MASK = display("uegr"), display("dropout"), display("uegr_no_mask")
 
 
-def _lost(values: Mapping[str, Any]) -> float:
+def _lost(values: Mapping[str, Any]) -> float | None:
     """What PGD of the training's strength costs, in fractions of 1."""
-    return float(values["accuracy"] - values["pgd"][values["strengths"].index(_TRAINED_WITH)])
+    by_strength = dict(zip(values["strengths"], values["pgd"], strict=True))
+    return values["accuracy"] - by_strength[_TRAINED_WITH] if _TRAINED_WITH in by_strength else None
 
 
-def _from_start(values: Mapping[str, Any]) -> float:
-    """Linear CKA to the initial network: the mean over layers and epochs."""
-    layers = [own[1:] for own in values["cka"].values()]
-    return float(sum(map(sum, layers)) / sum(map(len, layers)))
+def _from_start(values: Mapping[str, Any]) -> float | None:
+    """Linear CKA to the initial network: the mean over layers and epochs; a dead layer has none."""
+    found = [value for own in values["cka"].values() for value in own[1:]]
+    return None if None in found else float(sum(found) / len(found))
 
 
 def _left_under(place: str) -> Value:

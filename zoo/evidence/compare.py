@@ -17,7 +17,7 @@ from zoo.core.result import Result
 from zoo.evidence.cells import Cells, Group, Key, Method, Run
 from zoo.evidence.intervals import Estimate, by_accuracy, by_example, by_run, by_run_and_example
 from zoo.evidence.resampled import by_groups
-from zoo.evidence.settings import UNSAID, by_name, shown
+from zoo.evidence.settings import UNSAID, as_read, shown
 from zoo.evidence.statistics import holm, paired_variance, probability_of_improvement, sign_flip
 
 __all__ = [
@@ -127,6 +127,8 @@ def compare_groups(
         if any(pair is None for pair in whole):
             return None
         said = [pair for pair in whole if pair is not None]
+        if min(len(truth) for truth, _, _ in said) < 2:
+            return None
         compute = partial(_computed, row)
         estimate = by_groups(said, len({run.seed for run in block}), compute, confidence)
         means = tuple(r.measures[measure] - o.measures[measure] for r, o in (pairs[run] for run in block))
@@ -284,9 +286,9 @@ def _step_ratio(result: Result, plain: Result) -> float | None:
 
 
 def _settings(group: Group) -> dict[str, Any]:
-    """Of its first run, with what `by_name` leaves unsaid of the training."""
+    """Of its first run, with what `as_read` leaves unsaid of the training."""
     settings = next((r.settings for r in group.every), {})
-    return (UNSAID if "train" in settings else {}) | by_name(settings, "model", "train", "text")
+    return (UNSAID if "train" in settings else {}) | as_read(settings, "model", "train", "text")
 
 
 def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

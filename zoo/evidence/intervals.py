@@ -315,7 +315,9 @@ def half_width(level: float, parts: Sequence[Part], floor: float) -> float:
 
 
 def _p_value(difference: float, parts: Sequence[Part], floor: float) -> float:
-    """The level at which the half-width is |difference|, not below 1e-99."""
+    """The level at which the half-width is |difference|, not below 1e-99; 1 where nothing differs."""
+    if not abs(difference) > 0:  # nor is a missing value a difference
+        return 1.0
     # The half-width falls as the level rises: bisect, on the exponent because p may be small.
     low, high = -99.0, 0.0
     for _ in range(44):

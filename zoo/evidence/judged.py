@@ -229,9 +229,9 @@ def _of_points(points: Sequence[Point], measured: Measured) -> Answer | None:
 
 def _values(points: Sequence[Point], measured: Measured) -> Iterator[tuple[tuple[str, str], float]]:
     """(model, corpus), and the value of one network or pair of them."""
-    places = {(p.variant, p.arch, p.corpus, p.seed): measured.value(p.values) for p in points}
+    places = {point.network: measured.value(point.values) for point in points}
     for (variant, arch, corpus, seed), value in places.items():
-        if variant != measured.variant:
+        if variant != measured.variant or value is None:
             continue
         if not measured.reference:
             yield (arch, corpus), value

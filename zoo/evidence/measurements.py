@@ -124,6 +124,10 @@ MEASUREMENTS: dict[str, Measurement] = {
 }
 
 
+Network = tuple[str, str, str, int]  # variant, model, corpus, seed
+_APART = "expected one of them in a folder of its own"
+
+
 @dataclass(frozen=True)
 class Point:
     """One network, measured.
@@ -140,6 +144,11 @@ class Point:
     seed: int
     values: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """What tells it from the other networks of its study."""
+        return self.variant, self.arch, self.corpus, self.seed
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -174,16 +183,25 @@ def read_points(folder: Path) -> list[Point]:
     """All measurements of a folder, by file name; none where there is no folder.
 
     Raises:
-        UserError: a `.json` file of it is none.
+        UserError: a `.json` file of it is none; two are of one network, or were measured by other settings.
     """
-    return [read_point(path) for path in sorted(folder.glob("[!.]*.json"))]
+    paths = sorted(folder.glob("[!.]*.json"))
+    points = [read_point(path) for path in paths]
+    first: dict[Network, Path] = {}
+    for path, point in zip(paths, points, strict=True):
+        if (other := first.setdefault(point.network, path)) != path:
+            raise UserError(f"{path} and {other.name}: the same network, measured twice; {_APART}")
+        before, own = (dict(p.facts.get("probe", {})) for p in (points[0], point))
+        if any(own[name] != before[name] for name in own.keys() & before.keys()):
+            raise UserError(f"{path} and {paths[0].name}: measured by other settings; {_APART}")
+    return points
 
 
 def missing(asked: Measurement, points: Sequence[Point]) -> int:
     """How many of the planned networks are not there."""
-    there = {(p.variant, p.corpus, p.arch, p.seed) for p in points}
+    there = {point.network for point in points}
     planned = {
-        (v.name, corpus, arch, seed)
+        (v.name, arch, corpus, seed)
         for v in asked.variants
         for corpus in asked.corpora
         for arch in asked.archs

@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.evidence.intervals import EXAMPLES, SEEDS_AND_EXAMPLES, Estimate, Part, estimate_of, run_parts
 
-__all__ = ["by_groups"]
+__all__ = ["by_groups", "largest_group"]
 
 GROUPS = 50
 
@@ -37,15 +37,23 @@ def by_groups(pairs: Sequence[Pair], seeds: int, compute: Compute, confidence: f
     Raises:
         ValueError: fewer than two texts in a run.
     """
-    if min(len(truth) for truth, _, _ in pairs) < 2:
+    fewest = min(len(truth) for truth, _, _ in pairs)
+    if fewest < 2:
         raise ValueError("a run of fewer than two texts has no such interval")
     values = np.array([_difference(compute, pair) for pair in pairs])
-    without = np.mean([_without_each_group(compute, pair) for pair in pairs], axis=0)
-    g = len(without)
+    g = min(GROUPS, fewest)
+    without = np.mean([_without_each_group(compute, pair, g) for pair in pairs], axis=0)
     examples = Part((g - 1) / g * float(((without - without.mean()) ** 2).sum()), g - 1)
     parts = (*run_parts(values.reshape(seeds, -1)), examples)
     method = EXAMPLES if len(pairs) == 1 else SEEDS_AND_EXAMPLES
-    return estimate_of(float(values.mean()), parts, 0.0, seeds, len(pairs), method, confidence)
+    # As for answers that all agree (`zoo.evidence.statistics.paired_variance`): no interval has width 0.
+    floor = 2 / (len(pairs) * fewest + 2) ** 2
+    return estimate_of(float(values.mean()), parts, floor, seeds, len(pairs), method, confidence)
+
+
+def largest_group(texts: int) -> int:
+    """How many of so many texts are left out at once, at most."""
+    return -(-texts // min(GROUPS, texts))
 
 
 def _difference(compute: Compute, pair: Pair, rows: np.ndarray | slice = slice(None)) -> float:
@@ -53,8 +61,7 @@ def _difference(compute: Compute, pair: Pair, rows: np.ndarray | slice = slice(N
     return compute(one, truth) - compute(other, truth)
 
 
-def _without_each_group(compute: Compute, pair: Pair) -> np.ndarray:
+def _without_each_group(compute: Compute, pair: Pair, groups: int) -> np.ndarray:
     """(g,) the difference without each group; texts are dealt by a fixed seed, so groups are alike."""
-    n = len(pair[0])
-    group = np.random.default_rng(0).permutation(n) % min(GROUPS, n)
-    return np.array([_difference(compute, pair, group != j) for j in range(min(GROUPS, n))])
+    group = np.random.default_rng(0).permutation(len(pair[0])) % groups
+    return np.array([_difference(compute, pair, group != j) for j in range(groups)])

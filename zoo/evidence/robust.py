@@ -18,7 +18,7 @@ import numpy as np
 from zoo.core.classes import decode_classes, decode_scores
 from zoo.evidence.intervals import Estimate, average, by_example, by_run_and_example
 from zoo.evidence.measurements import Point
-from zoo.evidence.resampled import by_groups
+from zoo.evidence.resampled import by_groups, largest_group
 from zoo.robustness.calibration import error_of
 from zoo.robustness.detection import auroc
 
@@ -153,6 +153,8 @@ def paired_detection(
         if other is None:
             return None
         own, others = decode_scores(values["familiar"][score]), decode_scores(other[score]["scores"])
+        if min(len(own), len(others)) <= largest_group(len(own) + len(others)):
+            return None  # a group that is left out may hold all of them
         inside = np.arange(len(own) + len(others)) < len(own)
         return np.stack([np.concatenate([own, others]), inside], axis=1)
 
@@ -172,7 +174,7 @@ def paired_calibration(points: Sequence[Point], references: Sequence[Point], sta
     def answers(values: Values) -> np.ndarray | None:
         """(n, 2): the confidence of each answer, and whether it is right."""
         own, right = values["calibration"].get(stage, {}), outcomes(values, ("test",))
-        if right is None or "confidence" not in own:
+        if right is None or len(right) < 2 or "confidence" not in own:
             return None
         return np.stack([decode_scores(own["confidence"]), right], axis=1)
 

@@ -113,8 +113,8 @@ def findings(
 ) -> list[Finding]:
     """Each statement on each arch, then on all archs together; a statement without any runs is left out.
 
-    Over all archs the differences are pooled (`intervals.pool`), where every arch has one; where two or more
-    have several seeds, over these alone, as one seed would leave the mean without a verdict. A recipe that
+    Over all archs the differences are pooled (`intervals.pool`), where every arch has one; where some have
+    several seeds, over these alone, as one seed would leave the mean without a verdict. A recipe that
     was run under several settings has no statement: its rows in the tables have differences.
     """
     cells = Cells.of(results)
@@ -123,10 +123,9 @@ def findings(
         own = [_on_arch(cells, arch, statement, confidence) for arch in cells.archs()]
         if any(finding.estimate for finding in own):
             found += own
-            several = [finding for finding in own if finding.estimate and finding.estimate.seeds > 1]
-            if len(several) > 1:
-                own = several
+            several = [f for f in own if (f.estimate.seeds if f.estimate else _seeds(cells, f.arch)) > 1]
             if len(own) > 1:
+                own = several or own
                 pooled = _over([finding.estimate for finding in own], confidence, pool)
                 printed, pairs = mean_if_all([f.paper for f in own]), sum(f.pairs for f in own)
                 over = tuple(finding.arch for finding in own)
@@ -140,6 +139,11 @@ def _adjusted(found: list[Finding]) -> list[Finding]:
     for i, p_holm in zip(several, holm(p_values), strict=True):
         found[i] = replace(found[i], p_holm=p_holm)
     return found
+
+
+def _seeds(cells: Cells, arch: str) -> int:
+    """Of an arch whose finding has no estimate: it was begun with one, or a cell of several is missing."""
+    return len({run.seed for key, own in cells.groups.items() if key.arch == arch for run in own.done})
 
 
 def _on_arch(cells: Cells, arch: str, statement: Statement, confidence: float) -> Finding:

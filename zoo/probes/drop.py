@@ -34,7 +34,7 @@ class Drop(Settings):
     what: ClassVar[str] = "measurement setting"
 
     rows: int = setting(500, low=1)  # texts of the test part
-    strengths: tuple[float, ...] = setting((0.025, 0.05, 0.1), low=0)  # weak, medium, strong
+    strengths: tuple[float, ...] = setting((0.025, 0.05, 0.1), above=0)  # weak, medium, strong
     pgd_steps: int = setting(10, low=2, high=100)
 
     def measure(self, subject: Subject) -> dict[str, Any]:

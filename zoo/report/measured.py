@@ -60,7 +60,7 @@ def curves(asked: Measurement, points: Sequence[Point]) -> dict[str, tuple[list[
         if not own:
             continue
         if asked.name == "drift":
-            each = [np.mean(list(p.values["cka"].values()), axis=0) for p in own]
+            each = [_drifted(p).mean(axis=0) for p in own]
             lines[variant.name] = (list(range(len(each[0]))), list(np.mean(each, axis=0)))
         elif asked.name == "sharpness":
             lines[variant.name] = (own[0].values["radii"], _mean_of(own, lambda p: p.values["rise"]))
@@ -91,17 +91,22 @@ def _drift(asked: Measurement, points: Sequence[Point]) -> list[Block]:
     layers = list(dict.fromkeys(layer for p in points for layer in p.values["cka"]))
 
     def over_epochs(layer: str) -> Value:
-        return lambda p: float(np.mean(p.values["cka"][layer][1:]))
+        return lambda p: float(np.array(p.values["cka"][layer], float)[1:].mean())
 
     columns: dict[str, Value] = {layer: over_epochs(layer) for layer in layers}
-    columns["all layers"] = lambda p: float(np.mean([own[1:] for own in p.values["cka"].values()]))
-    columns["last epoch"] = lambda p: float(np.mean([own[-1] for own in p.values["cka"].values()]))
+    columns["all layers"] = lambda p: float(_drifted(p)[:, 1:].mean())
+    columns["last epoch"] = lambda p: float(_drifted(p)[:, -1].mean())
     said = (
         "Linear CKA between the features of the same texts in the network and in the network before "
         "training: 1 = no drift but rotation and scale. By layer the mean over epochs; then over all "
         "layers; then the last epoch."
     )
     return [Text(said), *_compared(asked, points, columns, "CKA to the initial network", 3)]
+
+
+def _drifted(point: Point) -> np.ndarray:
+    """(layers, 1 + epochs) CKA; nan of a dead layer, which has none."""
+    return np.array(list(point.values["cka"].values()), float)
 
 
 def _sharpness(asked: Measurement, points: Sequence[Point]) -> list[Block]:
@@ -248,7 +253,7 @@ def _compared(
     by_variant = {v.name: [p for p in points if p.variant == v.name] for v in asked.variants}
     there = {name: own for name, own in by_variant.items() if own}
     means = tuple(
-        (name, *(f"{np.mean([value(p) for p in own]):.{digits}f}" for value in columns.values()))
+        (name, *(_fixed(float(np.mean([value(p) for p in own])), digits) for value in columns.values()))
         for name, own in there.items()
     )
     base = {(p.arch, p.corpus, p.seed): p for p in by_variant[reference]}
@@ -274,7 +279,11 @@ def _interval(pairs: Sequence[tuple[Point, Point]], value: Value, digits: int) -
     """`+0.12 [-0.01, +0.25]`; without an interval from one seed."""
     mean, estimate = mean_over_tasks(((p.arch, p.corpus), value(p) - value(base)) for p, base in pairs)
     ends = f" [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]" if estimate else ""
-    return f"{mean:+.{digits}f}{ends}"
+    return f"{mean:+.{digits}f}{ends}" if np.isfinite(mean) else MISSING
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else MISSING
 
 
 def _short(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zoo.core.errors import UserError
 from zoo.core.records import Settings, setting
 
 # Corpora whose texts are held against a network's own; those of its language, and of another task.
@@ -34,3 +35,10 @@ class Robust(Settings):
     seed: int = setting(0, low=0)  # of the edits
     other_rows: int = setting(1_000, low=1)  # texts of each other set
     outside: tuple[str, ...] = setting(OUTSIDE)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("strengths", "norms"):
+            # A curve over them has an area, and a check that the loss rises from one to the next.
+            if not (own := getattr(self, name)) or list(own) != sorted(set(own)):
+                raise UserError(f"{self.what} {name}={own}: expected at least one, each above the one before")

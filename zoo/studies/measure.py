@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,7 +95,25 @@ def plan(
         for job in run.jobs_of(own):
             if not job.is_reference:
                 found.append(Planned(variant.name, job, f"{job.id}{suffix}"))
+    _check_alone(found, places)
     return sorted(found, key=lambda one: one.job.cell.seed)
+
+
+def _check_alone(planned: Sequence[Planned], places: Where) -> None:
+    """What no report could tell apart is found out before training: a network measured by other settings.
+
+    Raises:
+        UserError: the folder has one of the plan's.
+    """
+    own, out = {one.id for one in planned}, grid_places(places).out
+    networks = {(one.variant, c.arch, c.corpus, c.seed) for one in planned for c in [one.job.cell]}
+    stems = {one.job.id.rpartition("-")[0] for one in planned}
+    for path in sorted(out.glob("[!.]*.json")):
+        begins = any(path.name.startswith(f"{stem}-") for stem in stems)
+        if begins and path.stem not in own and read_point(path).network in networks:
+            raise UserError(
+                f"{path}: the same network, measured by other settings; expected --out with another folder"
+            )
 
 
 def _check(arch: str, probe: Settings) -> None:

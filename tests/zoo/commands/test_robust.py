@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,25 @@ def test_a_set_that_was_missing_is_measured_when_it_is_there(
         found, known = values()
         assert (list(found["outside"]), known) == (["ag_news"], known_now)
     assert len(list(out.glob("*.json"))) == 2
+
+
+def test_models_of_other_kinds_and_seeds_are_held_against_each_other(
+    places: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    texts, labels = moods(120)
+    other = TextClassifier("bilstm", "dropout", **{**ESTIMATOR, "settings": {"embedding": 8, "hidden": 4}})
+    other.set_params(random_state=7).fit(texts, labels).save(tmp_path / "other")
+    line = [str(places / "plain"), str(tmp_path / "other"), "--data", str(places / "other.csv")]
+    code, out, err = run([*line, "--cache-dir", str(tmp_path / "cache")], capsys)
+    assert code == 0, err
+    _, differences = out.split("Difference to plain", 1)
+    assert re.search(r"clean +[+-]\d+\.\d+ \[[+-]\d+\.\d+, [+-]\d+\.\d+\]", differences), out
+
+
+@pytest.mark.parametrize("given", ["strengths=0.2,0.1", "strengths=", "norms=1,1"])
+def test_strengths_ascend(given: str, places: Path, capsys: Capture) -> None:
+    assert robust.main([str(places / "plain"), "--data", str(places / "other.csv"), "--set", given]) == 2
+    assert "expected at least one, each above the one before" in capsys.readouterr().err
 
 
 def test_a_cell_is_judged_by_its_own_test_part(base: list[str], tmp_path: Path, capsys: Capture) -> None:

@@ -9,7 +9,8 @@ import pytest
 from zoo import ablate, study
 from zoo.core.names import RECIPES
 from zoo.evidence.claims import CLAIMS, Claim, Measured, Pair, Variants
-from zoo.evidence.measurements import MEASUREMENTS
+from zoo.evidence.judged import CANNOT_TELL, Held, judged
+from zoo.evidence.measurements import MEASUREMENTS, Point
 from zoo.evidence.questions import QUESTIONS
 
 MEASURED = [claim for claim in CLAIMS if isinstance(claim.evidence, Measured)]
@@ -84,3 +85,16 @@ def test_a_quantity_is_that_of_a_made_up_network(claim: Claim) -> None:
     assert isinstance(claim.evidence, Measured)
     (expected,) = (value for start, value in EXPECTED.items() if claim.text.startswith(start))
     assert claim.evidence.value(VALUES[claim.evidence.study]) == pytest.approx(expected)
+
+
+def test_what_was_not_measured_is_no_number() -> None:
+    """Other strengths than those of the training; a dead layer, which is alike to nothing."""
+    by_study = {c.evidence.study: c.evidence for c in MEASURED if isinstance(c.evidence, Measured)}
+    drop, drift = VALUES["drop"] | {"strengths": [0.1, 0.2, 0.4]}, {"cka": {"words": [1.0, None, 0.6]}}
+    for name, values in (("drop", drop), ("drift", drift)):
+        asked = by_study[name]
+        assert asked.value(values) is None
+        points = [Point("x", asked.variant, "imdb", "textcnn", seed, values) for seed in range(2)]
+        claim = next(claim for claim in MEASURED if claim.evidence is asked)
+        (found,) = judged(Held({}, {}, {name: points}), [claim])
+        assert (found.verdict, found.answer) == (CANNOT_TELL, None)

@@ -152,6 +152,11 @@ def test_two_runs_that_agree_by_accident_have_no_zero_width():
     assert bound.low < 0 < bound.high
 
 
+def test_nothing_differs_by_nothing():
+    for value in (0.0, math.nan):
+        assert by_run(column([value, value]), floor=0.0).p_value == 1
+
+
 @pytest.mark.parametrize("parts", [(0.0, 4e-6), (3e-6, 0.0), (2e-6, 3e-6)])
 def test_the_p_value_is_the_level_at_which_the_interval_touches_zero(parts: tuple[float, float]):
     one = known(0.01, Part(parts[0], 2), parts[1], 3)

@@ -8,6 +8,7 @@ import pytest
 from zoo.core.measures import Scores, measure
 from zoo.evidence.intervals import by_example
 from zoo.evidence.resampled import GROUPS, Compute, by_groups
+from zoo.evidence.statistics import paired_variance
 
 
 def of(name: str) -> Compute:
@@ -54,6 +55,21 @@ def test_runs_are_seeds_with_t_and_the_same_texts_are_no_new_ones() -> None:
     assert (twice.seeds, twice.seeds_part.variance, twice.seeds_part.degrees) == (3, pytest.approx(0), 2)
     shaken = [(truth, one + s * rng.normal(size=300), other) for s in (0.0, 0.3, 0.6)]
     assert by_groups(shaken, 3, of("spearman")).seeds_part.variance > 1e-5
+
+
+def test_answers_that_agree_differ_by_nothing_and_have_an_interval() -> None:
+    truth = np.arange(40) % 2
+    found = by_groups([(truth, truth, truth)] * 3, 3, of("accuracy"))
+    assert (found.difference, found.p_value) == (0, 1)
+    assert found.high == -found.low > 0
+    assert found.floor == pytest.approx(paired_variance(np.zeros(120)))
+
+
+def test_folds_may_differ_by_a_text() -> None:
+    rng = np.random.default_rng(3)
+    pairs = [tuple(rng.integers(0, 2, n) for _ in range(3)) for n in (24, 25)]
+    found = by_groups(pairs, 1, of("accuracy"))  # type: ignore[arg-type]
+    assert found.examples_part.degrees == 23
 
 
 def test_few_texts_are_a_group_each_and_one_is_refused() -> None:

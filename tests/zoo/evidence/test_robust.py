@@ -241,6 +241,15 @@ def examined(variant: str, seed: int, sharp: float, apart: float) -> Point:
     return made
 
 
+def test_few_texts_of_another_corpus_have_no_interval() -> None:
+    """A group of texts that is left out may hold all of them."""
+    own, base = examined("b", 0, 0.0, 1.0), examined("a", 0, 0.0, 1.0)
+    assert paired_detection([own], [base], "ag_news", "confidence") is not None
+    for made in (own, base):
+        made.values["familiar"]["confidence"] = encode_scores(np.array([2.0]))
+    assert paired_detection([own], [base], "ag_news", "confidence") is None
+
+
 def test_a_difference_of_calibration_is_that_of_the_errors() -> None:
     own = [examined("b", seed, 0.08, 1.0) for seed in range(3)]
     base = [examined("a", seed, 0.0, 1.0) for seed in range(3)]
@@ -257,7 +266,8 @@ def test_a_difference_of_calibration_is_that_of_the_errors() -> None:
     assert (found.seeds, found.runs) == (3, 3)
     same = paired_calibration(own, own, "plain")
     assert same is not None
-    assert (same.difference, same.low, same.high) == (0, 0, 0)
+    assert (same.difference, same.p_value) == (0, 1)
+    assert 0 < same.high == -same.low < 0.01  # no interval has width 0
     assert paired_calibration(own, base, "scaled") is None
     del base[0].values["calibration"]["plain"]["confidence"]
     fewer = paired_calibration(own, base, "plain")

@@ -226,6 +226,21 @@ def test_verdicts_are_told_apart_by_kind(grid, result):
     assert "### Robustness" in verdicts_text(findings(under_attack(result, 0.2, 0.5)))
 
 
+def test_the_first_cells_of_another_model_take_no_verdict_away(grid, result):
+    """A grid that is still running: one network, then one seed of it."""
+    whole = grid({"dropout": 60, "uegr": 10}, archs=["bilstm"], seeds=(0, 1, 2))
+    (alone,) = findings(whole, [HELPS])
+    begun = [result("dropout", "imdb", "textcnn", 0, n=400, wrong=range(60))]
+    begun.append(result("uegr", "imdb", "textcnn", 0, n=400, wrong=range(10)))
+    for more in (begun[:1], begun):
+        *_, pooled = findings([*whole, *more], [HELPS])
+        assert (pooled.arch, pooled.over) == (ALL_ARCHS, ("bilstm",))
+        assert pooled.estimate.difference == pytest.approx(alone.estimate.difference)
+        assert (pooled.estimate.low, pooled.estimate.high) == pytest.approx(
+            (alone.estimate.low, alone.estimate.high)
+        )
+
+
 def test_where_two_models_have_several_seeds_one_of_a_single_seed_is_not_pooled(grid, result):
     several = grid({"dropout": 60, "uegr": 10}, seeds=(0, 1, 2))
     single = [

@@ -87,10 +87,28 @@ def test_it_measures_goes_on_and_answers(
     assert missing(here, points[1:]) == 1
 
 
-def test_another_setting_of_the_measurement_is_another_file(asked: list[str], tmp_path: Path) -> None:
-    for rows in ("20", "30"):
-        assert study.main(["drift", *asked, "--measure", f"rows={rows}"]) == 0
-    assert len(read_points(tmp_path / "out")) == 2 * len(MEASUREMENTS["drift"].variants)
+def test_another_setting_of_the_measurement_is_another_folder(
+    asked: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    """Tables would count each network twice, and halve their intervals."""
+    first = ["drift", *asked, "--measure", "rows=20"]
+    assert study.main(first) == 0
+    before = sorted((tmp_path / "out").glob("*.json"))
+    capsys.readouterr()
+    for more in (["--measure", "rows=30"], ["--measure", "rows=20", "--set", "batch_size=8"]):
+        assert study.main(["drift", *asked, *more]) == 2
+        assert "the same network, measured by other settings; expected --out with" in capsys.readouterr().err
+    assert sorted((tmp_path / "out").glob("*.json")) == before
+    assert study.main(first) == 0
+    other = before[0].with_name("z-other.json")
+    changed = json.loads(before[0].read_text())
+    other.write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=r"z-other.json and .*: the same network, measured twice"):
+        read_points(tmp_path / "out")
+    changed["cell"]["seed"], changed["probe"]["rows"] = 7, 30
+    other.write_text(json.dumps(changed))
+    with pytest.raises(UserError, match=r"z-other.json and .*: measured by other settings"):
+        read_points(tmp_path / "out")
 
 
 def test_kept_weights_are_measured_in_place_of_a_training(
