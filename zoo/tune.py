@@ -87,10 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a search."""
     parser = CommandParser(
-        prog="python -m zoo.tune", description="Vary settings one at a time on validation."
+        prog="python -m zoo.tune",
+        description="Vary settings one at a time on validation.",
+        conflict_handler="resolve",  # `--seeds` once more, as its default is another
     )
     add_options(parser, "quick", "textcnn", "dropout uegr", "runs/tune")
     add = parser.add_argument
+    add("--seeds", nargs="+", action="extend", type=int, help="seeds of the search (default 100)")
     add(
         "--vary", nargs="+", action="extend", metavar="NAME=VALUES",
         help="what to vary, e.g. epsilon=0.1,0.3, or 'sites=pooled;embedding,pooled' where values have "

@@ -45,7 +45,7 @@ class Pair:
         if self.pretrained:
             return _study("glue")
         recipes = f"--recipe {self.reference} {self.recipe}"
-        return f"python -m zoo.ablate --preset full --arch all {recipes} --data-dir DIR"
+        return f"python -m zoo.ablate --preset full --arch bilstm textcnn texthan {recipes} --data-dir DIR"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from dataclasses import replace
 
 from zoo.core.names import BASELINE, NO_ARCH, display
 from zoo.evidence.cells import Cells, Key, Method
+from zoo.evidence.claims import Pair
 from zoo.evidence.compare import REFERENCE, compare_groups
 from zoo.evidence.intervals import Estimate
+from zoo.evidence.judged import CANNOT_TELL, Judged
+from zoo.evidence.judged import LEVEL as CERTAIN
 from zoo.evidence.planned import Planned
 from zoo.evidence.settings import ATTACKED_BY, attack_of
 from zoo.evidence.statements import (
@@ -62,8 +65,12 @@ def in_short(planned: Planned) -> list[str]:
     return [*lines, *beside(planned)]
 
 
-def in_a_breath(planned: Planned) -> list[str]:
-    """Robust or not, accurate or not, against plain adversarial training and the row that is no network."""
+def in_a_breath(planned: Planned, claims: Sequence[Judged] = ()) -> list[str]:
+    """Robust or not, accurate or not, against plain adversarial training and the row that is no network.
+
+    Args:
+        claims: verdicts on the paper's, of the same results; they are stricter than the intervals.
+    """
     if not planned.even()[0]:
         return []
     cells = planned.even_cells()
@@ -83,6 +90,7 @@ def in_a_breath(planned: Planned) -> list[str]:
             if finding.estimate
         ]
         lines += [f"{start} {', and '.join(said)}."] if said else []
+    lines += [*_against_attack_alone(cells), *_strictly(claims)]
     top = max(tables[0].rows, key=lambda row: mean_if_all(_averages(tables, row.method)) or 0.0)
     cost = cost_over_models(tables, Method("uegr"))
     costs = f", and a step of UEGR costs {cost_text(cost)} that of a plain one" if cost else ""
@@ -90,6 +98,37 @@ def in_a_breath(planned: Planned) -> list[str]:
 
 
 _SHORT = {"uegr": "UEGR", "at": "plain adversarial training (AT)"}
+_WHERE = {ATTACKED: "under the attack", ACCURACY: "without it"}
+
+
+def _against_attack_alone(cells: Cells) -> list[str]:
+    """UEGR against plain adversarial training."""
+    own = _over_all(cells, [Statement("uegr", "at", "", measure) for measure in _WHERE])
+    said: dict[str, list[str]] = {}
+    for finding in own:
+        if finding.estimate:
+            number = difference_text(finding.estimate, None, 0.05)
+            said.setdefault(finding.verdict, []).append(f"{_WHERE[finding.statement.measure]} ({number})")
+    parts = (f"{_VERDICTS[kind].removesuffix('it')}AT {listed(own)}" for kind, own in said.items())
+    return [f"UEGR is {', and '.join(parts)}."] if said else []
+
+
+def _strictly(claims: Sequence[Judged]) -> list[str]:
+    """Which of these differences are told where all claims are held together."""
+    tested = [own for own in claims if own.p_holm is not None]
+    said: dict[str, list[str]] = {kind: [] for kind in (SUPPORTED, NOT_SUPPORTED, CANNOT_TELL)}
+    for own in tested:
+        match own.claim.evidence:
+            case Pair(recipe, reference, measure, False) if recipe in _SHORT and reference == REFERENCE:
+                what = f"{display(recipe)} above {display(REFERENCE)} {_WHERE[measure]}"
+                open_by_others = own.against and (own.p_holm or 0.0) < CERTAIN
+                but = ", but other results contradict it" if open_by_others else ""
+                said[own.verdict].append(f"{what} (p = {own.p_holm:.2g}{but})")
+    if not any(said.values()):
+        return []
+    over = f"Holm's correction over the {len(tested)} tested (`python -m zoo.report results`)"
+    parts = "; ".join(f"{kind}: {listed(own)}" for kind, own in said.items() if own)
+    return [f"Each interval stands by itself. The verdict on a claim is stricter, by {over}: {parts}."]
 
 
 def _to_reference(kind: str) -> str:

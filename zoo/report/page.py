@@ -57,7 +57,14 @@ RESULTS, DOCS = Path("results"), Path("docs")
 _INTRODUCTION = """\
 Made by `python -m zoo.report.page` from the files under `results/`; a test makes it anew and compares.
 Every number, verdict and list below comes from those files. A difference that does not favour a recipe
-is shown exactly as one that does."""
+is shown exactly as one that does.
+
+A *cell* is one training: a corpus, a model, a method, a seed. A *recipe* is a method with its settings, and a
+row of most tables. w/o Dropout and Dropout are plain training. AT also trains on attacked word vectors; in
+R-Drop two passes with dropout must agree; R-AT is both. R-AT-SU is R-AT with the selective update, which
+moves a random part of the parameters. UEGR, the paper's method, has JS divergence and adaptive dropout in
+place of R-AT-SU's plain forms. The *reference row*, TF-IDF with a linear SVM, is no network. FGSM is an
+attack: one step on the word vectors, by the sign of the gradient."""
 
 _REPEATED = """\
 Repeated on one kind of processor, a run is the same bit for bit. Kinds differ in the last digit of a sum,
@@ -69,7 +76,9 @@ Each statement says that one recipe is above another, on average over the corpor
 against the 95% interval of the paired difference, at the sizes of text and model listed above, not at
 the paper's:
 
-- **supported**: the whole interval is above 0;
+- **supported**: the whole interval is above 0. That is the rule for one statement alone; of the paper's
+  claims `python -m zoo.report results` uses the word only where it holds after Holm's correction over all
+  claims tested;
 - **not supported**: the whole interval is below 0, so it is the other way round;
 - **not resolved**: 0 lies in the interval, or it comes from one seed, so that it does not cover another;
 - **not measured**: a corpus has no paired runs.

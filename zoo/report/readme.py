@@ -16,15 +16,18 @@ from zoo.core.names import AVERAGE, BASELINE, display
 from zoo.evidence.cells import Cells, Method
 from zoo.evidence.compare import REFERENCE
 from zoo.evidence.intervals import pool
+from zoo.evidence.judged import Judged, judged
 from zoo.evidence.planned import Planned, table_iv
 from zoo.evidence.statistics import Spread, mean_if_all
 from zoo.grid.store import Store
 from zoo.report.blocks import MISSING, Block, List, Table, Text, markdown
+from zoo.report.folder import read
 from zoo.report.footnotes import attack_text
 from zoo.report.found import cost_over_models, in_a_breath, in_short, incomplete, rows_of
 from zoo.report.machines import kinds_apart
 from zoo.report.panels import EMPHASISED, cost_text, difference_text
 from zoo.report.planned import models_and_seeds
+from zoo.report.reading import reading
 from zoo.report.tables import ArchTable, Score, build_tables
 
 __all__ = [
@@ -63,6 +66,11 @@ class Committed:
         """The grid of Table IV, as far as it is there."""
         return table_iv(Cells.of(Store(self.results / "full").cells()))
 
+    @cached_property
+    def claims(self) -> list[Judged]:
+        """The verdicts that `python -m zoo.report` gives on all of these results."""
+        return judged(read(self.results).held)
+
 
 def first_table(committed: Committed) -> str:
     """The table that opens the README: Table IV where a model is whole, else the demo with what it is."""
@@ -95,7 +103,8 @@ def table_iv_table(planned: Planned) -> str:
     there = sum(block.done for block in planned.blocks)
     line = f"{start}: {networks} of the {there} networks that are there ({every} are planned). "
     line += " ".join([*incomplete(cells), _SEEDS if len(seeds) > 1 else _ONE_SEED, *_attacked(cells)])
-    return markdown([Table(header, rows, strong=strong), Text(line)]).strip()
+    how = (Text(text, markup=True) for text in reading(cells, "docs/"))
+    return markdown([Table(header, rows, strong=strong), Text(line), *how]).strip()
 
 
 def _attacked(cells: Cells) -> list[str]:
@@ -138,8 +147,9 @@ def found_list(committed: Committed) -> str:
 
 
 def short_answer(committed: Committed) -> str:
-    """What Table IV says of UEGR, in three sentences; empty where no model is whole."""
-    return " ".join(in_a_breath(committed.table_iv))
+    """What Table IV says of UEGR, in a few sentences; empty where no model is whole."""
+    planned = committed.table_iv
+    return " ".join(in_a_breath(planned, committed.claims)) if planned.even()[0] else ""
 
 
 def demo_table(folder: Path) -> str:

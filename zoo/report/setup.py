@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from zoo.core.names import BASELINE, display, in_order
+from zoo.core.names import BASELINE, display, in_order, is_pretrained
 from zoo.core.result import NO_ARCH, Result
 from zoo.evidence.cells import Cells
 from zoo.evidence.settings import ABSENT, as_read, by_name, shown
@@ -16,6 +16,8 @@ from zoo.report.origin import counted, named, processors, programs
 __all__ = ["changed_settings", "setup"]
 
 _PARTS = {"model": "Model", "train": "Training", "text": "Text"}
+# At the default of `zoo.method.sites.Dropout` (a test compares) `uegr.attach` leaves modules their own rates.
+_DEFAULT_RATES, _OWN_RATES = [0.2], "each module's own"
 
 
 def setup(cells: Cells) -> list[Block]:
@@ -118,7 +120,7 @@ def _settings(cells: Cells, networks: Sequence[Result]) -> Iterable[Block]:
     recipes: dict[str, list[dict[str, Any]]] = {}
     for key, runs in cells.groups.items():
         if key.arch != NO_ARCH:
-            own = [as_read(r.settings, "recipe") for r in runs.every]
+            own = [_recipe(r.settings, is_pretrained(key.arch)) for r in runs.every]
             recipes.setdefault(key.method.name, []).extend(own)
     shared, varying = _split(recipes)
     if varying:
@@ -128,6 +130,13 @@ def _settings(cells: Cells, networks: Sequence[Result]) -> Iterable[Block]:
     if shared:
         what = ", ".join(f"{name} {value}" for name, value in shared.items())
         yield Text(f"The same in every recipe that has it: {what}.")
+
+
+def _recipe(settings: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:
+    own = as_read(settings, "recipe")
+    if pretrained and list(own.get("base_rates", ())) == _DEFAULT_RATES:
+        own["base_rates"] = _OWN_RATES
+    return own
 
 
 def _split(

@@ -16,7 +16,8 @@ __all__ = ["tuning"]
 _READING = """\
 Mean accuracy on the validation part in per cent, over corpora and seeds; the test part was not read. Each
 setting was varied alone around the default; then, where several values helped, the best of each were put
-together. The best of many looks better than it is: only a comparison on the test part measures it."""
+together. "default" is the preset's value on the day of the search, which may have changed since. The best of
+many looks better than it is: only a comparison on the test part measures it."""
 
 
 def tuning(results: Path) -> list[Block]:

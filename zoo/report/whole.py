@@ -17,6 +17,7 @@ from zoo.report.diagnostics import diagnostics
 from zoo.report.found import found
 from zoo.report.panels import difference_text, value_text
 from zoo.report.planned import progress
+from zoo.report.reading import reading
 from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, Score, build_tables
 from zoo.report.verdicts import highest, verdicts
@@ -49,7 +50,8 @@ def planned_tables(cells: Cells) -> tuple[ArchTable, ...]:
 
 def first(cells: Cells) -> list[Block]:
     """What is there of the plan, and what was run."""
-    return [Heading("What was run"), *progress(table_iv(cells)), *setup(cells)]
+    how = (Text(text, markup=True) for text in reading(cells))
+    return [Heading("What was run"), *progress(table_iv(cells)), *how, *setup(cells)]
 
 
 def said(cells: Cells, how: Text) -> list[Block]:

@@ -8,8 +8,12 @@ from dataclasses import replace
 import pytest
 
 from zoo.evidence.cells import Cells, Group
+from zoo.evidence.claims import CLAIMS
+from zoo.evidence.intervals import Estimate, Part
+from zoo.evidence.judged import Answer, Judged
 from zoo.evidence.planned import Planned
 from zoo.report.found import found, in_a_breath, in_short, incomplete
+from zoo.report.reading import _READINGS, reading
 
 CORPORA = ("imdb", "ag_news")
 SAME = {"attack": "fgsm", "epsilon": 0.1, "epsilon_unit": "rms"}
@@ -199,7 +203,7 @@ def test_in_a_breath_says_robustness_then_accuracy_then_what_is_on_top(plan):
     grid = plan(
         {"standard": 40, "dropout": 40, "at": 40, "uegr": 10}, attacked={"uegr": 0.9, "at": 0.9}, imdb=60
     )
-    robust, plain, top = in_a_breath(grid)
+    robust, plain, attack, top = in_a_breath(grid)
     number = r"\([+-]\d+\.\d\d \[.*?\]"
     assert re.fullmatch(
         r"Under an attack on the word vectors \(FGSM\), in points of test accuracy, "
@@ -212,14 +216,80 @@ def test_in_a_breath_says_robustness_then_accuracy_then_what_is_on_top(plan):
         rf"and plain adversarial training \(AT\) is not told apart from Dropout {number}; the paper: .*\)\.",
         plain,
     )
+    # Under FGSM both have the same in every place; without it UEGR is 7.5 points above in each.
+    assert re.fullmatch(
+        rf"UEGR is not told apart from AT under the attack {number}\), and above AT without it {number}\)\.",
+        attack,
+    )
     assert (
         top == "The highest average below is that of UEGR, and a step of UEGR costs 4.0x that of a plain one."
     )
 
 
+@pytest.mark.parametrize(
+    ("p_holm", "against", "words"),
+    [
+        (0.04, False, "supported: UEGR above Dropout without it (p = 0.04)."),
+        (0.06, False, "cannot tell: UEGR above Dropout without it (p = 0.06)."),
+        (0.06, True, "cannot tell: UEGR above Dropout without it (p = 0.06)."),
+        (
+            0.04,
+            True,
+            "cannot tell: UEGR above Dropout without it (p = 0.04, but other results contradict it).",
+        ),
+    ],
+)
+def test_in_a_breath_the_stricter_verdicts_are_those_of_the_claims(plan, p_holm, against, words):
+    none = Part(0.0, 1)
+    estimate = Estimate(0.01, 0.005, 0.015, 0.04, none, none, none, 0.0, 2, 4, "")
+    answer = Answer("full", 0.01, estimate, 4)
+    below = replace(answer, estimate=replace(estimate, difference=-0.01, low=-0.015, high=-0.005))
+    own = Judged(CLAIMS[0], answer, (below,) if against else (), p_holm)
+    # Of another pair, of a pre-trained model, and not tested.
+    others = [replace(own, claim=CLAIMS[2]), replace(own, claim=CLAIMS[12]), replace(own, p_holm=None)]
+    grid = plan({"dropout": 40, "uegr": 10})
+    before, (said, *after) = in_a_breath(grid), in_a_breath(grid, [*others, own])[2:]
+    assert said.startswith("Each interval stands by itself. ")
+    assert said.endswith(f"over the 3 tested (`python -m zoo.report results`): {words}")
+    assert in_a_breath(grid, others) == before
+    assert after == before[2:]
+
+
 def test_in_a_breath_nothing_is_said_of_no_block(result):
     cells = Cells.of([result("uegr", arch="bilstm")])
     assert in_a_breath(Planned(("bilstm",), ("dropout", "uegr"), CORPORA, (0,), cells)) == []
+
+
+DEFAULT = {"attack": "fgm", "epsilon": 0.5, "epsilon_unit": "norm"}
+
+
+@pytest.mark.parametrize(
+    ("attacks", "mask", "start"),
+    [
+        ((DEFAULT,), "update", "The methods here are read as our default has it ("),
+        ((SAME,), "gradient", "The methods here are read as the preset `paper` has it ("),
+        ((SAME,), "update", None),
+        ((DEFAULT, SAME), "update", None),
+        ((), "update", None),
+    ],
+)
+def test_how_methods_are_read_is_known_by_their_settings(plan, attacks, mask, start):
+    trained = {name: own | {"mask_on": mask} for name, own in zip(("uegr", "at"), attacks, strict=False)}
+    cells = plan({"dropout": 40, "at": 10, "uegr": 10}, trained=trained).cells
+    said = reading(cells, "docs/")
+    assert len(said) == (start is not None)
+    assert all(text.startswith(start) and "(docs/decisions.md#the-default)" in text for text in said)
+
+
+def test_the_readings_are_those_of_the_presets():
+    """Which the report may not ask for itself."""
+    from zoo.recipes import resolve_recipe
+
+    known = [
+        tuple(resolve_recipe("uegr", preset).flat()[name] for name in ("attack", "epsilon_unit", "mask_on"))
+        for preset in ("default", "paper")
+    ]
+    assert list(_READINGS) == known
 
 
 def test_a_part_of_the_training_rows_is_said_with_its_numbers(plan):

@@ -12,7 +12,7 @@ from zoo.grid.store import Store
 from zoo.report.blocks import markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.page import FIRST, NOTES, build_pages, main
-from zoo.report.setup import changed_settings, setup
+from zoo.report.setup import _DEFAULT_RATES, changed_settings, setup
 from zoo.report.tables import build_tables
 from zoo.report.tuning import tuning
 from zoo.report.verdicts import highest, verdicts
@@ -198,6 +198,25 @@ def test_mistakes_are_named(folders, capsys, tmp_path):
         assert said in error
         assert error.count("\n") == 1
     assert not docs.exists()
+
+
+@pytest.mark.parametrize(
+    ("arch", "rates", "said"),
+    [
+        ("hf:minilm", [0.2], "each module's own"),
+        ("mtdnn:minilm", [0.2], "each module's own"),
+        ("hf:minilm", [0.1], "0.1"),
+        ("bilstm", [0.2], "0.2"),
+    ],
+)
+def test_a_pre_trained_model_keeps_its_own_drop_rates(result, arch, rates, said):
+    """`uegr.attach` decides by the same default."""
+    from zoo.method.sites import Dropout
+
+    assert list(Dropout().base_rates) == _DEFAULT_RATES
+    settings = {"recipe": {"forward": None, "dropout": {"kind": "uniform", "base_rates": rates}}}
+    text = setup_text([dataclasses.replace(result("dropout", arch=arch), settings=settings)])
+    assert f"base\\_rates {said}" in text
 
 
 def test_without_a_difference_there_is_no_figure(tmp_path, result):
