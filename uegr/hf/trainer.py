@@ -9,6 +9,7 @@ encoder classifiers by the number of accumulation steps.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,7 +84,7 @@ class Trainer(transformers.Trainer):
         self.add_callback(self._epochs)
 
     def train(
-        self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any
+        self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
     ) -> transformers.trainer_utils.TrainOutput:
         """As `transformers.Trainer.train`; when it is over no hook is left in the model.
 
@@ -100,6 +101,8 @@ class Trainer(transformers.Trainer):
                 f"{self.args.n_gpu} GPUs in one process: DataParallel's replicas share the hooks' state; "
                 "expected torchrun, or one GPU (CUDA_VISIBLE_DEVICES=0)"
             )
+        if isinstance(resume_from_checkpoint, os.PathLike):
+            resume_from_checkpoint = os.fspath(resume_from_checkpoint)
         self._resumed = resume_from_checkpoint if isinstance(resume_from_checkpoint, str) else None
         if resume_from_checkpoint is True:
             self._resumed = get_last_checkpoint(self.args.output_dir)
