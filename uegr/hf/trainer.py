@@ -1,7 +1,7 @@
 """`transformers.Trainer` that trains by a recipe.
 
 What is overridden: `training_step` (the method's passes in place of one), `train` (hooks come and go with
-it), `log` and the saving of the optimizer. All else is the Trainer's, evaluation and prediction too. Plain
+it), `log` and the saving of checkpoints. All else is the Trainer's, evaluation and prediction too. Plain
 recipes go the same way, so that comparisons are fair: the Trainer itself multiplies the gradients of most
 encoder classifiers by the number of accumulation steps.
 """
@@ -138,6 +138,10 @@ class Trainer(transformers.Trainer):
         if self.method is not None and "loss" in logs:
             logs |= {f"uegr/{name}": float(value) for name, value in self.method.record.items()}
         super().log(logs, *args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        with checkpoints.own_names(self.model):
+            super()._save_checkpoint(model, trial)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
