@@ -9,8 +9,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from toys import same
-from trainers import bert, trainer
+import uegr
+import uegr.hf
+from toys import adamw, same, toy
+from trainers import arguments, bert, trainer
+from uegr.hf import checkpoints
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
 pytest.importorskip("accelerate", reason="the extra hf")
@@ -55,3 +58,14 @@ def test_a_model_of_a_file_with_old_names_resumes_bit_for_bit(tmp_path: Path) ->
     norm = "bert.embeddings.LayerNorm"
     for folder, name in (("checkpoint-3", "weight"), ("kept", "gamma")):
         assert f"{norm}.{name}" in load_file(tmp_path / folder / "model.safetensors"), folder
+
+
+def test_a_process_may_save_before_the_model_is(tmp_path: Path) -> None:
+    """Under DistributedDataParallel one that does not save it makes the folder where it is the first."""
+    model = toy()
+    args = arguments(tmp_path)
+    folder = tmp_path / "node" / "checkpoint-1"
+    method = uegr.attach(model, adamw(model), "uegr")
+    for _ in range(2):
+        checkpoints.save(method, folder, args)
+    checkpoints.load(method, folder, args)

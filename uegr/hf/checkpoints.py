@@ -24,8 +24,13 @@ def file_of(folder: str | Path, args: Any) -> Path:
 
 
 def save(method: Method, folder: str | Path, args: Any) -> None:
-    """Tensors and plain types, to be read with `weights_only`."""
-    torch.save(method.state_dict(), file_of(folder, args))
+    """Tensors and plain types, to be read with `weights_only`.
+
+    A process that does not save the model may come first, or find no folder on its node.
+    """
+    path = file_of(folder, args)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(method.state_dict(), path)
 
 
 def load(method: Method, folder: str | Path, args: Any) -> None:
