@@ -15,7 +15,7 @@ import uegr
 import uegr.hf
 from bench.tiny_families import texts
 from toys import refused, same, toy
-from trainers import ROWS, Seeded, arguments, bert, by_hand, rows, trainer
+from trainers import ROWS, arguments, bert, by_hand, rows, trainer, with_callback
 from zoo.core.errors import UserError
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
@@ -242,15 +242,6 @@ def test_bad_input_is_one_line_that_says_what_was_expected(case: str, tmp_path: 
 # --- the callback -----------------------------------------------------------------------------------------
 
 
-class Plain(transformers.Trainer):
-    """One of a user's own: rows in their order, gradients as they are."""
-
-    loss_is_scaled_for_ga = False
-
-    def _get_train_sampler(self, *_: Any) -> Any:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-
 class Looks(transformers.TrainerCallback):
     """Evaluates between steps."""
 
@@ -260,13 +251,6 @@ class Looks(transformers.TrainerCallback):
             first, second = (model(**texts("bert")).logits for _ in range(2))
         assert torch.equal(first, second)
         model.train()
-
-
-def with_callback(folder: Path, callback: Any, model: nn.Module | None = None, **changes: Any) -> Plain:
-    return Plain(
-        bert() if model is None else model, arguments(folder, **changes), train_dataset=rows(),
-        eval_dataset=rows(1), callbacks=[Seeded(), callback],
-    )  # fmt: skip
 
 
 PARTS = uegr.recipe("dropout", dropout="mean", update="selective")

@@ -11,8 +11,8 @@ from torch import nn
 
 import uegr
 import uegr.hf
-from toys import adamw, same, toy
-from trainers import arguments, bert, trainer
+from toys import adamw, refused, same, toy
+from trainers import arguments, bert, trainer, with_callback
 from uegr.hf import checkpoints
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
@@ -69,3 +69,54 @@ def test_a_process_may_save_before_the_model_is(tmp_path: Path) -> None:
     for _ in range(2):
         checkpoints.save(method, folder, args)
     checkpoints.load(method, folder, args)
+
+
+# --- the callback -----------------------------------------------------------------------------------------
+
+
+class Stops(transformers.TrainerCallback):
+    """Ctrl-C in the forward pass of the second step."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if state.global_step == 1:
+            self.handle = model.dropout.register_forward_pre_hook(self.stop)
+
+    def stop(self, *_: Any) -> None:
+        self.handle.remove()
+        raise KeyboardInterrupt
+
+
+def test_a_training_that_was_interrupted_begins_anew(tmp_path: Path) -> None:
+    ours, whole = (with_callback(tmp_path, uegr.hf.Callback(), max_steps=2) for _ in range(2))
+    whole.train()
+    stops = Stops()
+    ours.add_callback(stops)
+    with pytest.raises(KeyboardInterrupt):
+        ours.train()
+    ours.remove_callback(stops)
+    ours.model.load_state_dict(bert().state_dict())
+    ours.optimizer = ours.lr_scheduler = None
+    ours.train()
+    assert same(ours.model, whole.model)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in ours.model.modules())
+
+
+def test_a_callback_is_told_the_folder_that_is_resumed(tmp_path: Path) -> None:
+    whole = with_callback(tmp_path, uegr.hf.Callback(), **STEPS)
+    whole.train()
+    folder = tmp_path / "checkpoint-3"
+    again = with_callback(tmp_path / "again", uegr.hf.Callback(resume_from=folder), bert(1), **STEPS)
+    again.train(resume_from_checkpoint=str(folder))
+    assert same(whole.model, again.model)
+    other = with_callback(tmp_path / "other", uegr.hf.Callback(), bert(1), **STEPS)
+    refused(lambda: other.train(resume_from_checkpoint=str(folder)), "expected Callback(resume_from=")
+
+
+def test_a_callback_leaves_no_folder_of_its_own_in_a_search(tmp_path: Path) -> None:
+    """There the Trainer's checkpoints lie in a folder a trial, which a callback does not hear of."""
+    ours = with_callback(tmp_path, callback := uegr.hf.Callback(), max_steps=1)
+    ours.train()
+    for search in (True, False):
+        ours.state.is_hyper_param_search = search
+        callback.on_save(ours.args, ours.state, ours.control)
+        assert (tmp_path / "checkpoint-1").exists() != search
