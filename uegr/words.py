@@ -36,6 +36,8 @@ class Words:
         self.tokens, self.vectors = torch.empty(0), torch.empty(0)
         self.time_major = False  # whether the model asks for ids (T, R), as XLNet does
         self.replacement: Tensor | None = None
+        # What gradient checkpointing gets that repeats a pass in the backward pass, after `replaced`.
+        self.repeated: Tensor | None = None
         self.calls = 0
         self.handle: Any = None
         self.hook()
@@ -54,10 +56,11 @@ class Words:
                 raise UserError(f"embedding {self.name} gave {what}: expected (B, T, D) for ids (B, T)")
             self.tokens, self.vectors = tokens, output
             raise _Reached
-        if self.replacement is None:
+        vectors = self.repeated if self.replacement is None else self.replacement
+        if vectors is None:
             return None
-        self.calls += 1
-        wanted = self.replacement.transpose(0, 1) if self.time_major else self.replacement
+        self.calls += self.replacement is not None
+        wanted = vectors.transpose(0, 1) if self.time_major else vectors
         if self.calls > 1 or output.shape != wanted.shape:
             raise UserError(
                 f"embedding {self.name}: call {self.calls} of a forward pass, for {tuple(output.shape)}; "
