@@ -20,7 +20,7 @@ from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, wh
 from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
-from uegr.objective import Labelled, Loss
+from uegr.objective import Labelled, Loss, has_coins
 from uegr.random_numbers import mask_seed
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe, preset_for
@@ -114,7 +114,7 @@ def attach(
         chosen.passes if passes_at_once is True else whole_number("passes_at_once", int(passes_at_once) or 1)
     )
     share = whole_number("accumulate", accumulate)
-    objective = Labelled(label_smoothing, class_weights, loss)
+    objective = Labelled(label_smoothing, class_weights, loss, has_coins(model))
     attacks = chosen.forward.attacks
     found = named_embedding(model, embedding) if attacks else None
 
