@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import torch
@@ -252,20 +253,22 @@ class Method:
     def first_pass(self, batches: Iterable[Any]) -> None:
         """A pass over the training data before the first step, for a recipe that chooses by one (ctune_d).
 
-        Weights stay as they are. Of another recipe nothing is done.
+        Weights stay as they are. Of another recipe nothing is done. `batches` are as `backward` takes them.
 
-        Args:
-            batches: as `backward` takes them.
+        Raises:
+            UserError: there is none, or none has a gradient to choose by.
         """
         self._narrow()
         if self.stage is None or not self.stage.wants_pass:
             return
-        for number, batch in enumerate(batches, 1):
-            self.backward(batch)
-            if number % self.trainee.share == 0:
-                self.stage.observe()
-                self.model.zero_grad()
-        self.model.zero_grad()
+        share, stream = self.accumulate, iter(batches)
+        for step in iter(lambda: list(islice(stream, share)), []):
+            self.accumulate = len(step)  # the last one may be shorter
+            for batch in step:
+                self.backward(batch)
+            self.stage.observe()
+            self.model.zero_grad()
+        self.accumulate = share
         self.stage.settle()
         self.batches = 0
 
@@ -287,10 +290,7 @@ class Method:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""
         if self.removed:
             return
-        self.sites.remove()
-        if self.trainee.words is not None:
-            self.trainee.words.remove()
-        for part in (self.bracket, self.ranks):
+        for part in (self.sites, self.trainee.words, self.bracket, self.ranks):
             if part is not None:
                 part.remove()
         if self.renewed:

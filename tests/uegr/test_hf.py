@@ -54,6 +54,17 @@ def test_recipes_of_all_kinds_train(tmp_path: Path) -> None:
         assert not same(ours.model, bert()), recipe
 
 
+def test_the_pass_before_the_first_step_is_as_the_steps_are(tmp_path: Path) -> None:
+    """In training mode, by the labels' own name, in the context of the loss."""
+    model, casts = bert().eval(), list[bool]()
+    model.register_forward_pre_hook(lambda *_: casts.append(torch.is_autocast_enabled("cpu")))
+    ours = trainer(tmp_path, "ctune_d", model, label_names=["truth"])
+    ours.compute_loss_context_manager = lambda: torch.autocast("cpu", torch.bfloat16)
+    ours.train_dataset = [{k.replace("labels", "truth"): v for k, v in row.items()} for row in rows()]
+    ours.train()
+    assert casts == [True] * 8
+
+
 @pytest.mark.parametrize("recipe", ["standard", "r_at"])
 def test_accumulated_batches_are_one_batch(recipe: str, tmp_path: Path) -> None:
     """transformers.Trainer would multiply the gradient by their number, and clip another one."""

@@ -117,20 +117,16 @@ class Trainer(transformers.Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """The gradient of the recipe's loss on a micro-batch; its loss, divided by their number."""
-        method = self._attached(model)
         model.train()
         if callable(mode := getattr(self.optimizer, "train", None)):
             mode()  # of an optimizer without a schedule
+        method = self._attached(model)
         if self._epochs.begun():
             method.new_epoch()
-        batch = self._prepare_inputs(inputs)  # in the type that the collator gives
-        if "labels" not in batch and len(self.label_names) == 1 and self.label_names[0] in batch:
-            batch = dict(batch)
-            batch["labels"] = batch.pop(self.label_names[0])
         method.accumulate = self.current_gradient_accumulation_steps
         scaler = getattr(self.accelerator, "scaler", None)
         with self.compute_loss_context_manager():
-            loss = method.backward(batch, None if scaler is None else scaler.scale)
+            loss = method.backward(self._batch(inputs), None if scaler is None else scaler.scale)
         return (loss / self.current_gradient_accumulation_steps).to(self.args.device)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -174,9 +170,16 @@ class Trainer(transformers.Trainer):
             checkpoints.load(self.method, self._resumed, self.args)
             self._resumed = None
         elif self.method.stage is not None and self.method.stage.wants_pass:
-            batches = self.get_train_dataloader()
-            self.method.first_pass(self._prepare_inputs(batch) for batch in batches)
+            with self.compute_loss_context_manager():
+                self.method.first_pass(map(self._batch, self.get_train_dataloader()))
         return self.method
+
+    def _batch(self, inputs: dict[str, Any]) -> Mapping[str, Any]:
+        """On the device, in the type that the collator gives; a single one of `label_names` is `labels`."""
+        batch: Mapping[str, Any] = self._prepare_inputs(inputs)
+        if "labels" in batch or len(self.label_names) != 1 or self.label_names[0] not in batch:
+            return batch
+        return {"labels" if key == self.label_names[0] else key: value for key, value in batch.items()}
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         assert self.compute_loss_func is not None
