@@ -152,6 +152,23 @@ def test_a_repeated_pass_whose_order_is_not_known_is_refused() -> None:
         method.backward(batch())
 
 
+def test_a_rate_that_changes_is_heeded() -> None:
+    """As that of a schedule, also after a state of the time before."""
+    model = toy()
+    method = uegr.attach(model, adamw(model), "uegr")
+    train(method, range(2))
+    state = method.state_dict()
+    model.late.p = 0.6
+    for _ in range(2):
+        method.backward(batch(2))
+        assert float(method.record["drop_rate/early"]) == pytest.approx(0.3)
+        assert float(method.record["drop_rate/late"]) == pytest.approx(0.6)
+        method.load_state_dict(state)
+    model.late.p = 0.99
+    with pytest.raises(UserError, match=r"^dropout late: p=0.99; expected q_min=0.0 to q_max=0.95"):
+        method.backward(batch(2))
+
+
 def test_a_scaled_loss_leaves_the_same_statistics() -> None:
     averages = []
     for scale in (None, lambda loss: 1024 * loss):
