@@ -31,7 +31,7 @@ from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
-from zoo.method.trainee import BackwardStage, copied
+from zoo.method.trainee import BackwardStage, copied, put_state
 
 
 def attach(
@@ -312,7 +312,7 @@ class Method:
         return dict(copied(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`; its tensors may lie on any device.
+        """Go on from a `state_dict`; its tensors may lie on any device. From GPU to CPU masks are others.
 
         Raises:
             UserError: the state of another recipe, or of a model with other dropout sites or parameters.
@@ -325,6 +325,6 @@ class Method:
         if self.stage is not None:
             self.stage.load(state["update"])
             self.epochs = state.get("epochs", 0)  # older states have none
-            self.trainee.generator.set_state(state["update"]["generator"].cpu())
+            put_state(self.trainee.generator, state["update"]["generator"])
         self.trainee.state = copied(state.get("forward", {}), self.trainee.device)
         self.sites.load_state_dict(state["sites"])
