@@ -125,9 +125,20 @@ class HookedSites(DropoutSites):
 
     def plan_clean(self, passes: int, keep_mask: bool = False) -> None:
         """The clean pass(es); `keep_mask`: all of torch's random numbers can be drawn again."""
+        self._heed_rates()
         super().plan_clean(passes)
         if keep_mask:
             self._drawn_from = random_states(self.model)
+
+    def _heed_rates(self) -> None:
+        """A module's own rate may change from step to step; at 0 it drops nothing, whatever is planned."""
+        if not self.own_rates or not self.keys:
+            return
+        modules = {name: module for module, name in self.names.items()}
+        for (name, *_), title in self.keys.items():
+            if (rate := modules[name].p) > 0 and rate != self.own[title]:
+                self.own[title] = self._checked(name, rate)
+                self._constants.clear()  # those of rates that do not come again
 
     def plan_same_mask(self) -> None:
         """The pass before with all its masks, those of ordinary dropout too."""
@@ -228,18 +239,21 @@ class HookedSites(DropoutSites):
     def _watched(self) -> bool:
         return self._watching and self.settings is not None and self.settings.kind != "uniform"
 
+    def _checked(self, name: str, rate: float) -> float:
+        s = self.settings
+        if s is not None and self.own_rates and s.kind != "uniform" and not s.q_min <= rate <= s.q_max:
+            raise UserError(f"dropout {name}: p={rate}; expected q_min={s.q_min} to q_max={s.q_max}")
+        return rate
+
     def _made(self, key: Key, rate: float, device: torch.device, dtype: torch.dtype) -> AdaptiveDropout:
         name, number, units = key
         assert self.settings is not None
-        s = self.settings
-        if self.own_rates and s.kind != "uniform" and not s.q_min <= rate <= s.q_max:
-            raise UserError(f"dropout {name}: p={rate}; expected q_min={s.q_min} to q_max={s.q_max}")
         calls = sum(key[:2] == (name, number) for key in self.keys)
         title = name + (f"#{number + 1}" if number else "") + (f"@{units}" if calls else "")
         site = AdaptiveDropout(units, kind="uniform")
         site.to(device, dtype if dtype.itemsize >= 4 else torch.float32)
         site.managed = True
-        self.keys[key], self.own[title] = title, rate
+        self.keys[key], self.own[title] = title, self._checked(name, rate)
         self.use(title, site)
         self.watches[title].open = self._watching
         return site

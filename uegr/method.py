@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import torch
@@ -20,7 +21,7 @@ from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, wh
 from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
-from uegr.objective import Labelled, Loss
+from uegr.objective import Labelled, Loss, has_coins
 from uegr.random_numbers import mask_seed
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe, preset_for
@@ -30,7 +31,7 @@ from zoo.core.errors import UserError
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
-from zoo.method.trainee import BackwardStage, copied
+from zoo.method.trainee import BackwardStage, copied, put_state
 
 
 def attach(
@@ -114,7 +115,7 @@ def attach(
         chosen.passes if passes_at_once is True else whole_number("passes_at_once", int(passes_at_once) or 1)
     )
     share = whole_number("accumulate", accumulate)
-    objective = Labelled(label_smoothing, class_weights, loss)
+    objective = Labelled(label_smoothing, class_weights, loss, has_coins(model))
     attacks = chosen.forward.attacks
     found = named_embedding(model, embedding) if attacks else None
 
@@ -252,20 +253,22 @@ class Method:
     def first_pass(self, batches: Iterable[Any]) -> None:
         """A pass over the training data before the first step, for a recipe that chooses by one (ctune_d).
 
-        Weights stay as they are. Of another recipe nothing is done.
+        Weights stay as they are. Of another recipe nothing is done. `batches` are as `backward` takes them.
 
-        Args:
-            batches: as `backward` takes them.
+        Raises:
+            UserError: there is none, or none has a gradient to choose by.
         """
         self._narrow()
         if self.stage is None or not self.stage.wants_pass:
             return
-        for number, batch in enumerate(batches, 1):
-            self.backward(batch)
-            if number % self.trainee.share == 0:
-                self.stage.observe()
-                self.model.zero_grad()
-        self.model.zero_grad()
+        share, stream = self.accumulate, iter(batches)
+        for step in iter(lambda: list(islice(stream, share)), []):
+            self.accumulate = len(step)  # the last one may be shorter
+            for batch in step:
+                self.backward(batch)
+            self.stage.observe()
+            self.model.zero_grad()
+        self.accumulate = share
         self.stage.settle()
         self.batches = 0
 
@@ -287,10 +290,7 @@ class Method:
         """Take every hook out; the model and the optimizer are as they were but for what was trained."""
         if self.removed:
             return
-        self.sites.remove()
-        if self.trainee.words is not None:
-            self.trainee.words.remove()
-        for part in (self.bracket, self.ranks):
+        for part in (self.sites, self.trainee.words, self.bracket, self.ranks):
             if part is not None:
                 part.remove()
         if self.renewed:
@@ -312,7 +312,7 @@ class Method:
         return dict(copied(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`; its tensors may lie on any device.
+        """Go on from a `state_dict`; its tensors may lie on any device. From GPU to CPU masks are others.
 
         Raises:
             UserError: the state of another recipe, or of a model with other dropout sites or parameters.
@@ -325,6 +325,6 @@ class Method:
         if self.stage is not None:
             self.stage.load(state["update"])
             self.epochs = state.get("epochs", 0)  # older states have none
-            self.trainee.generator.set_state(state["update"]["generator"].cpu())
+            put_state(self.trainee.generator, state["update"]["generator"])
         self.trainee.state = copied(state.get("forward", {}), self.trainee.device)
         self.sites.load_state_dict(state["sites"])

@@ -9,6 +9,9 @@ One output has no distribution to compare. Of two normal ones of variance 1 the 
 distance to their mean up to higher orders, and half of (s - y)^2 is the negative log-likelihood: so the mean
 squared distance is to the squared error what JS is to cross-entropy.
 
+Where a model of transformers says `problem_type="multi_label_classification"`, one output is one label of 0
+and 1, as it is there, and the last row holds for C = 1 too.
+
 Float labels (B, C) may mean several numbers or soft classes just as well, which no type tells: they are
 refused unless each is 0 or 1.
 
@@ -20,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.core.errors import UserError
@@ -42,16 +45,22 @@ class Labelled(Objective):
         label_smoothing: of cross-entropy, in [0, 1).
         class_weights: (C,) of cross-entropy; the mean is over weights, as in torch.
         loss: in place of all these: logits (R, C), labels (R, ...) -> (R,), or the mean as a scalar.
+        coins: whether float labels (B, 1) beside one output are 0 and 1, not a number.
     """
 
     def __init__(
-        self, label_smoothing: float = 0.0, class_weights: Tensor | None = None, loss: Loss | None = None
+        self,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        loss: Loss | None = None,
+        coins: bool = False,
     ) -> None:
         if not 0 <= label_smoothing < 1:
             raise UserError(f"label_smoothing={label_smoothing}: expected a number in [0, 1)")
         if loss is not None and (label_smoothing or class_weights is not None):
             raise UserError("loss= with label_smoothing or class_weights: expected one of them")
         self.label_smoothing, self.class_weights, self.loss = label_smoothing, class_weights, loss
+        self.coins = coins
         self._looked = False  # whether labels were looked at
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -68,7 +77,7 @@ class Labelled(Objective):
             if own.dim() > 0 and own.shape != (passes * rows,):
                 raise UserError(f"loss= gave {tuple(own.shape)}: expected ({passes * rows},) or a scalar")
             return own.expand(passes, rows) if own.dim() == 0 else own.view(passes, rows)
-        kind = kind_of(labels, rows, outputs)
+        kind = kind_of(labels, rows, outputs, self.coins)
         if kind != "classes" and (self.label_smoothing or self.class_weights is not None):
             raise UserError(f"label_smoothing and class_weights beside {kind}: they are for classes alone")
         if kind == "regression":
@@ -104,7 +113,7 @@ class Labelled(Objective):
             UserError: float labels (B, C) that are not 0 or 1, beside a loss of one's own.
         """
         logits = wide(logits)
-        if logits.shape[-1] == 1:
+        if logits.shape[-1] == 1 and not self.coins:
             return (logits - logits.mean(0)).square().mean(0).squeeze(-1)
         if labels.dim() == 2 and labels.is_floating_point():
             self._check_coins(labels)
@@ -126,7 +135,12 @@ class Labelled(Objective):
             )
 
 
-def kind_of(labels: Tensor, rows: int, outputs: int) -> str:
+def has_coins(model: nn.Module) -> bool:
+    """Whether the configuration of a model of transformers says that each output is a label of 0 and 1."""
+    return getattr(getattr(model, "config", None), "problem_type", None) == "multi_label_classification"
+
+
+def kind_of(labels: Tensor, rows: int, outputs: int, coins: bool = False) -> str:
     """`classes`, `regression` or `several labels`.
 
     Raises:
@@ -135,7 +149,7 @@ def kind_of(labels: Tensor, rows: int, outputs: int) -> str:
     whole = not labels.is_floating_point() and not labels.is_complex() and labels.dtype != torch.bool
     if whole and labels.shape == (rows,) and outputs > 1:
         return "classes"
-    if labels.is_floating_point() and outputs == 1 and labels.numel() == rows:
+    if labels.is_floating_point() and outputs == 1 and labels.numel() == rows and not coins:
         return "regression"
     if labels.is_floating_point() and labels.shape == (rows, outputs):
         return "several labels"

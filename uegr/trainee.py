@@ -78,6 +78,8 @@ class HookedTrainee(Trainee):
 
     def close(self) -> None:
         """Nothing of the batch is kept."""
+        if self.words is not None:
+            self.words.repeated = None
         self.inputs = self.scale = self.backwards = self.vectors = self.hooked_sites.positions.valid = None
 
     def embed(self, tokens: Tensor) -> Tensor:
@@ -121,6 +123,8 @@ class HookedTrainee(Trainee):
         inputs = repeated(self.inputs, rows, count, self.shared)
         vectors = x if count == 1 else x.repeat(count, 1, 1)
         put_in = nullcontext() if self.words is None else self.words.replaced(vectors)
+        if self.words is not None:
+            self.words.repeated = vectors  # a pass's backward pass comes before the next pass
         with self.hooked_sites.forward(count * rows, first, last), put_in:
             output = called(self.model, self.call, inputs)
         # Wide here already: the gradients of loss and divergence are added up before they are narrowed.

@@ -5,6 +5,7 @@ Index letters: B examples, T tokens, D vector size, R rows of one call.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,14 +29,17 @@ class Words:
     Args:
         module: ids (R, T) -> vectors (R, T, D).
         name: its path in the model.
+        guessed: nothing says that these are words, so where it looks up no input a UserWarning says it, once.
     """
 
-    def __init__(self, module: nn.Module, name: str) -> None:
-        self.module, self.name = module, name
+    def __init__(self, module: nn.Module, name: str, guessed: bool = False) -> None:
+        self.module, self.name, self.guessed = module, name, guessed
         self.listening, self.heard = False, False
         self.tokens, self.vectors = torch.empty(0), torch.empty(0)
         self.time_major = False  # whether the model asks for ids (T, R), as XLNet does
         self.replacement: Tensor | None = None
+        # What gradient checkpointing gets that repeats a pass in the backward pass, after `replaced`.
+        self.repeated: Tensor | None = None
         self.calls = 0
         self.handle: Any = None
         self.hook()
@@ -54,10 +58,11 @@ class Words:
                 raise UserError(f"embedding {self.name} gave {what}: expected (B, T, D) for ids (B, T)")
             self.tokens, self.vectors = tokens, output
             raise _Reached
-        if self.replacement is None:
+        vectors = self.repeated if self.replacement is None else self.replacement
+        if vectors is None:
             return None
-        self.calls += 1
-        wanted = self.replacement.transpose(0, 1) if self.time_major else self.replacement
+        self.calls += self.replacement is not None
+        wanted = vectors.transpose(0, 1) if self.time_major else vectors
         if self.calls > 1 or output.shape != wanted.shape:
             raise UserError(
                 f"embedding {self.name}: call {self.calls} of a forward pass, for {tuple(output.shape)}; "
@@ -80,12 +85,22 @@ class Words:
             forward()
         except _Reached:
             self.time_major, self.heard = self._is_time_major(inputs, rows), True
+            self._doubt(inputs)
             flip = (0, 1) if self.time_major else (0, 0)
             return self.tokens.transpose(*flip), self.vectors.transpose(*flip)
         finally:
             self.listening = False
             self.tokens, self.vectors = torch.empty(0), torch.empty(0)  # the graph is the caller's alone
         raise UserError(f"embedding {self.name}: the model's forward pass does not use it on this batch")
+
+    def _doubt(self, inputs: list[Tensor]) -> None:
+        if self.guessed and not any(_among(inputs, ids) for ids in (self.tokens, self.tokens.T)):
+            warnings.warn(
+                f"embedding {self.name}: the model's only nn.Embedding looks up no input as it is, and is "
+                "attacked; expected embedding= with the words' module, if it has positions, say",
+                stacklevel=2,
+            )
+        self.guessed = False
 
     def _is_time_major(self, inputs: list[Tensor], rows: int) -> bool:
         """Whether the ids at hand are (T, B); the shape says it, and where T = B their values do."""
@@ -118,8 +133,16 @@ class Words:
             self.handle.remove()
 
 
-def named_embedding(model: nn.Module, given: str | nn.Module | None) -> tuple[nn.Module, str] | None:
-    """The embedding that is meant, as far as the model alone says; None where a batch must decide.
+def _among(inputs: list[Tensor], ids: Tensor) -> bool:
+    """Whether ids equal an input of whole numbers."""
+    whole = [t for t in inputs if not t.is_floating_point() and not t.is_complex()]
+    return any(t.shape == ids.shape and bool((t.to(ids.device) == ids).all()) for t in whole)
+
+
+def named_embedding(
+    model: nn.Module, given: str | nn.Module | None
+) -> tuple[nn.Module, str] | tuple[nn.Module, str, bool] | None:
+    """The arguments of `Words`, as far as the model alone says; None where a batch must decide.
 
     Raises:
         UserError: the model has none, or not the one that is named.
@@ -150,7 +173,7 @@ def named_embedding(model: nn.Module, given: str | nn.Module | None) -> tuple[nn
         )
     if len(tables) == 1:
         name, table = next(iter(tables.items()))
-        return table, name
+        return table, name, True
     return None
 
 
@@ -164,7 +187,6 @@ def seen_embedding(
     Raises:
         UserError: none does, or several do.
     """
-    whole = [t for t in inputs if not t.is_floating_point() and not t.is_complex()]
     paths: dict[nn.Module, str] = {
         m: name for name, m in model.named_modules() if isinstance(m, nn.Embedding)
     }
@@ -172,7 +194,7 @@ def seen_embedding(
 
     def look(module: nn.Module, args: tuple[Any, ...]) -> None:
         ids = args[0] if args else None
-        if isinstance(ids, Tensor) and any(t.shape == ids.shape and bool((t == ids).all()) for t in whole):
+        if isinstance(ids, Tensor) and _among(inputs, ids):
             seen[module] = paths[module]
 
     handles = [module.register_forward_pre_hook(look) for module in paths]

@@ -117,6 +117,13 @@ class Checked(Toy):
         return found
 
 
+class CheckedWhole(Toy):
+    """Its embedding too."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+        return checkpoint(super().forward, input_ids, attention_mask, use_reentrant=False)
+
+
 class CheckedTwice(Toy):
     def vectors_to_logits(self, x: Tensor, mask: Tensor) -> Tensor:
         h: Tensor = checkpoint(lambda x: self.late(self.late(self.inner(x))), x, use_reentrant=False)
@@ -126,15 +133,16 @@ class CheckedTwice(Toy):
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("rates", [None, (0.1, 0.2, 0.3)])
 def test_gradient_checkpointing_changes_nothing(at_once: bool, rates: tuple[float, ...] | None) -> None:
-    both = []
-    for kind in (Toy, Checked):
+    models = []
+    for kind in (Toy, Checked, CheckedWhole):
         torch.manual_seed(0)
         model = kind().double()
         method = uegr.attach(model, adamw(model), "uegr", passes_at_once=at_once, base_rates=rates)
         torch.manual_seed(5)
         train(method, range(3))
-        both.append(model)
-    assert same(*both)
+        models.append(model)
+    assert same(models[0], models[1])
+    assert same(models[0], models[2])
 
 
 def test_a_repeated_pass_whose_order_is_not_known_is_refused() -> None:
@@ -142,6 +150,23 @@ def test_a_repeated_pass_whose_order_is_not_known_is_refused() -> None:
     method = uegr.attach(model, adamw(model), "uegr")
     with pytest.raises(UserError, match=r"dropout late: several calls .* checkpointing"):
         method.backward(batch())
+
+
+def test_a_rate_that_changes_is_heeded() -> None:
+    """As that of a schedule, also after a state of the time before."""
+    model = toy()
+    method = uegr.attach(model, adamw(model), "uegr")
+    train(method, range(2))
+    state = method.state_dict()
+    model.late.p = 0.6
+    for _ in range(2):
+        method.backward(batch(2))
+        assert float(method.record["drop_rate/early"]) == pytest.approx(0.3)
+        assert float(method.record["drop_rate/late"]) == pytest.approx(0.6)
+        method.load_state_dict(state)
+    model.late.p = 0.99
+    with pytest.raises(UserError, match=r"^dropout late: p=0.99; expected q_min=0.0 to q_max=0.95"):
+        method.backward(batch(2))
 
 
 def test_a_scaled_loss_leaves_the_same_statistics() -> None:

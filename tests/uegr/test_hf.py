@@ -15,7 +15,7 @@ import uegr
 import uegr.hf
 from bench.tiny_families import texts
 from toys import refused, same, toy
-from trainers import ROWS, Seeded, arguments, bert, by_hand, rows, trainer
+from trainers import ROWS, arguments, bert, by_hand, rows, trainer, with_callback
 from zoo.core.errors import UserError
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
@@ -52,6 +52,17 @@ def test_recipes_of_all_kinds_train(tmp_path: Path) -> None:
         result = ours.train()
         assert 0 < result.training_loss < 20, recipe
         assert not same(ours.model, bert()), recipe
+
+
+def test_the_pass_before_the_first_step_is_as_the_steps_are(tmp_path: Path) -> None:
+    """In training mode, by the labels' own name, in the context of the loss."""
+    model, casts = bert().eval(), list[bool]()
+    model.register_forward_pre_hook(lambda *_: casts.append(torch.is_autocast_enabled("cpu")))
+    ours = trainer(tmp_path, "ctune_d", model, label_names=["truth"])
+    ours.compute_loss_context_manager = lambda: torch.autocast("cpu", torch.bfloat16)
+    ours.train_dataset = [{k.replace("labels", "truth"): v for k, v in row.items()} for row in rows()]
+    ours.train()
+    assert casts == [True] * 8
 
 
 @pytest.mark.parametrize("recipe", ["standard", "r_at"])
@@ -242,15 +253,6 @@ def test_bad_input_is_one_line_that_says_what_was_expected(case: str, tmp_path: 
 # --- the callback -----------------------------------------------------------------------------------------
 
 
-class Plain(transformers.Trainer):
-    """One of a user's own: rows in their order, gradients as they are."""
-
-    loss_is_scaled_for_ga = False
-
-    def _get_train_sampler(self, *_: Any) -> Any:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-
 class Looks(transformers.TrainerCallback):
     """Evaluates between steps."""
 
@@ -260,13 +262,6 @@ class Looks(transformers.TrainerCallback):
             first, second = (model(**texts("bert")).logits for _ in range(2))
         assert torch.equal(first, second)
         model.train()
-
-
-def with_callback(folder: Path, callback: Any, model: nn.Module | None = None, **changes: Any) -> Plain:
-    return Plain(
-        bert() if model is None else model, arguments(folder, **changes), train_dataset=rows(),
-        eval_dataset=rows(1), callbacks=[Seeded(), callback],
-    )  # fmt: skip
 
 
 PARTS = uegr.recipe("dropout", dropout="mean", update="selective")

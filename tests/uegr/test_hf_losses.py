@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import uegr.hf
-from toys import same
+from toys import refused, same
 from trainers import ROWS, arguments, bert, by_hand, rows, trainer
+from uegr.objective import Labelled
 
 transformers = pytest.importorskip("transformers", reason="the extra hf")
 
@@ -36,6 +37,22 @@ def test_a_loss_is_called_as_transformers_calls_it(loss: Any, parts: int, tmp_pa
     ours = trainer(tmp_path, "uegr", compute_loss_func=loss, gradient_accumulation_steps=parts)
     ours.train()
     assert same(ours.model, by_hand("uegr", bert(), parts=parts), within=1e-7)
+
+
+def test_one_output_of_several_labels_has_the_loss_of_transformers() -> None:
+    """Binary cross-entropy, not the squared error; and the passes diverge as coins do."""
+    labels = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
+    data = rows(count=4)
+    batch = {key: torch.stack([row[key] for row in data]) for key in data[0]} | {"labels": labels}
+    model = bert(
+        rate=0.0, outputs=1, problem_type="multi_label_classification", attention_probs_dropout_prob=0.0
+    )
+    method = uegr.attach(model, torch.optim.SGD(model.parameters(), 0.1), "standard")
+    torch.testing.assert_close(method.backward(batch), model(**batch).loss.detach())
+    refused(lambda: method.backward(batch | {"labels": labels[:, 0]}), "labels of float32 and shape (4,)")
+    logits = torch.randn(2, 4, 1)
+    twice = Labelled().divergence("js", logits.repeat(1, 1, 2), labels.repeat(1, 2))
+    torch.testing.assert_close(Labelled(coins=True).divergence("js", logits, labels), twice)
 
 
 def test_labels_of_a_loss_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:

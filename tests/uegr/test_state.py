@@ -119,6 +119,19 @@ def shapes(state: Any) -> list[torch.Size]:
     return [tensor.shape for tensor in tensors(state)]
 
 
+def test_random_numbers_of_another_kind_of_device_are_left_with_a_warning() -> None:
+    """A GPU's generator has a state of 16 bytes."""
+    model = toy()
+    method = uegr.attach(model, adamw(model), "uegr")
+    train(method, range(2))
+    state = method.state_dict()
+    own = state["update"]["generator"]
+    state["update"]["generator"] = own[:16]
+    with pytest.warns(UserWarning, match="^state: random numbers of another kind of device than cpu"):
+        method.load_state_dict(state)
+    assert torch.equal(method.state_dict()["update"]["generator"], own)
+
+
 def test_a_state_is_a_copy() -> None:
     model = toy()
     method = uegr.attach(model, adamw(model), "uegr")

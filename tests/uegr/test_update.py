@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import uegr
-from toys import WORDS, adamw, batch, same, toy
+from toys import WORDS, adamw, batch, refused, same, toy
 from uegr.random_numbers import mask_seed
 from zoo.core.errors import UserError
 from zoo.fast.rows import Rows
@@ -204,3 +204,24 @@ def test_a_recipe_that_chooses_by_a_pass_asks_for_it() -> None:
     moved = [(a != b).double().mean().item() for a, b in zip(before, model.parameters(), strict=True)]
     assert 0 < moved[1] < 0.5, "the inner layer learns in part"
     assert "fixed mask on the gradient" in method.describe()
+
+
+def test_the_pass_that_chooses_takes_every_batch() -> None:
+    """The last ones too, which are too few for a step; and a pass over nothing is refused."""
+
+    def chooser(parts: int) -> uegr.Method:
+        model = toy(rate=0.0)
+        model.classifier = model.last
+        return uegr.attach(model, adamw(model), "ctune_d", accumulate=parts)
+
+    masks = []
+    for parts, seeds in ((1, (1, 2)), (2, (1, 1, 2)), (4, (1, 1))):
+        used = iter([batch(seed) for seed in seeds])
+        method = chooser(parts)
+        method.first_pass(used)
+        assert method.accumulate == parts
+        masks.append(method.state_dict()["update"]["masks"])
+        assert all(bool(mask.any()) for mask in masks[-1])
+    for first, second in zip(*masks[:2], strict=True):
+        assert torch.equal(first, second)
+    refused(lambda: chooser(1).first_pass(used), "no batch with a gradient; expected")

@@ -199,3 +199,27 @@ def test_a_table_that_is_asked_twice_or_never_is_refused() -> None:
         method = uegr.attach(model, adamw(model), "uegr")
         with pytest.raises(UserError, match=f"embedding words.*{what}"):
             method.backward(batch())
+
+
+def test_an_only_table_that_looks_up_no_input_is_doubted() -> None:
+    """Once, and not where it is named: words may be a parameter, and the table that of positions."""
+
+    class Bare(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.places = self.words
+            self.table = nn.Parameter(self.words.weight.detach().clone())
+            del self.words
+
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
+            places = torch.arange(input_ids.shape[1]).expand_as(input_ids)
+            return self.vectors_to_logits(self.table[input_ids] + self.places(places), attention_mask)
+
+    model = Bare()
+    method = uegr.attach(model, adamw(model), "uegr")
+    with pytest.warns(UserWarning, match="embedding places: .* looks up no input as it is") as told:
+        method.backward(batch())
+    assert len(told) == 1
+    method.backward(batch(1))
+    method.remove()
+    uegr.attach(model, adamw(model), "uegr", embedding="places").backward(batch())

@@ -39,6 +39,15 @@ class Ordered(uegr.hf.Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
+class Plain(transformers.Trainer):
+    """One of a user's own: rows in their order, gradients as they are."""
+
+    loss_is_scaled_for_ga = False
+
+    def _get_train_sampler(self, *_: Any) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
 class Seeded(transformers.TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step == 0:  # the loader has drawn by then
@@ -64,6 +73,13 @@ def trainer(
     return Ordered(
         given, arguments(folder, **changes), train_dataset=rows(), eval_dataset=rows(1), recipe=recipe,
         callbacks=[Seeded()], method_options=options, **extra,
+    )  # fmt: skip
+
+
+def with_callback(folder: Path, callback: Any, model: nn.Module | None = None, **changes: Any) -> Plain:
+    return Plain(
+        bert() if model is None else model, arguments(folder, **changes), train_dataset=rows(),
+        eval_dataset=rows(1), callbacks=[Seeded(), callback],
     )  # fmt: skip
 
 

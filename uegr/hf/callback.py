@@ -6,9 +6,11 @@ adaptive dropout (rates from earlier steps) and the backward stage. Everything e
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -36,6 +38,8 @@ class Callback(Epochs):
         recipe: of one clean pass. Default: `uegr.recipe("dropout", dropout="mean", update="selective")`.
         base_rates: mean drop rate of the pass, as in `uegr.attach`.
         seed: of the update's mask; None: that of the TrainingArguments.
+        resume_from: the checkpoint that the Trainer is told to go on from, of which a callback does not hear;
+            read where it goes on. None: `checkpoint-N` in the output folder, as `on_save` has it.
 
     Raises:
         UserError: a recipe of several passes or with an attack; in training what `attach` refuses,
@@ -48,6 +52,7 @@ class Callback(Epochs):
         *,
         base_rates: tuple[float, ...] | None = None,
         seed: int | None = None,
+        resume_from: str | os.PathLike[str] | None = None,
     ) -> None:
         self.recipe = _default() if recipe is None else as_recipe(recipe)
         stage = self.recipe.forward
@@ -57,7 +62,7 @@ class Callback(Epochs):
                 "alone; expected uegr.hf.Trainer, or a recipe of one clean pass"
             )
         super().__init__()
-        self.base_rates, self.seed = base_rates, seed
+        self.base_rates, self.seed, self.resume_from = base_rates, seed, resume_from
         self.method: Method | None = None
         self._told = False
         self._handles: list[Any] = []
@@ -65,6 +70,7 @@ class Callback(Epochs):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Set the hooks."""
+        self._detach()  # from a training that was interrupted
         super().on_train_begin(args, state, control, **kwargs)
         model, optimizer = kwargs["model"], kwargs["optimizer"]
         seed = args.seed if self.seed is None else self.seed
@@ -81,8 +87,7 @@ class Callback(Epochs):
         self._told = False
         self.method = attach(model, optimizer, self.recipe, base_rates=self.base_rates, seed=seed)
         if state.global_step:
-            folder = f"{args.output_dir}/checkpoint-{state.global_step}"
-            checkpoints.load(self.method, folder, args)
+            self._load(args, state.global_step)
         own = self.method.model
         self._handles = [
             own.register_forward_pre_hook(self._begin, with_kwargs=True),
@@ -114,12 +119,30 @@ class Callback(Epochs):
             state.log_history[-1].update(found)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """The state, beside the Trainer's own."""
-        if self.method is not None:
-            checkpoints.save(self.method, f"{args.output_dir}/checkpoint-{state.global_step}", args)
+        """The state, beside the Trainer's own.
+
+        Not in a search for hyper-parameters: its folders are not told to a callback.
+        """
+        if self.method is not None and not state.is_hyper_param_search:
+            checkpoints.save(self.method, _folder(args, state.global_step), args)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take the hooks out."""
+        self._detach()
+
+    def _load(self, args: Any, step: int) -> None:
+        """The state of the checkpoint that is resumed."""
+        assert self.method is not None
+        folder = Path(_folder(args, step) if self.resume_from is None else self.resume_from)
+        if self.resume_from is None and not checkpoints.file_of(folder, args).is_file():
+            raise UserError(
+                f"{folder}: no state of this callback's; expected Callback(resume_from=...) with the "
+                "checkpoint that the Trainer goes on from, made with this callback and as many processes"
+            )
+        checkpoints.load(self.method, folder, args)
+
+    def _detach(self) -> None:
+        self._passing.close()  # a pass that was interrupted has not
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -139,6 +162,11 @@ class Callback(Epochs):
 
     def _end(self, *_: Any) -> None:
         self._passing.close()
+
+
+def _folder(args: Any, step: int) -> str:
+    """Where a Trainer's checkpoint of a step lies, outside a search."""
+    return f"{args.output_dir}/checkpoint-{step}"
 
 
 def _default() -> Recipe:

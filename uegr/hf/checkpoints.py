@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from uegr.method import Method
 from zoo.core.errors import UserError
 
 WEIGHTS = "model.safetensors"
+CONVERSIONS = "_weight_conversions"  # how transformers came from the names of a file to those of a model
 
 
 def file_of(folder: str | Path, args: Any) -> Path:
@@ -21,8 +24,13 @@ def file_of(folder: str | Path, args: Any) -> Path:
 
 
 def save(method: Method, folder: str | Path, args: Any) -> None:
-    """Tensors and plain types, to be read with `weights_only`."""
-    torch.save(method.state_dict(), file_of(folder, args))
+    """Tensors and plain types, to be read with `weights_only`.
+
+    A process that does not save the model may come first, or find no folder on its node.
+    """
+    path = file_of(folder, args)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(method.state_dict(), path)
 
 
 def load(method: Method, folder: str | Path, args: Any) -> None:
@@ -42,6 +50,24 @@ def load(method: Method, folder: str | Path, args: Any) -> None:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: {what}; expected what uegr.hf has saved") from error
     method.load_state_dict(state)
+
+
+@contextmanager
+def own_names(model: nn.Module | None) -> Iterator[None]:
+    """What is written in this block has the names of the model's own tensors, by which a Trainer reads it.
+
+    transformers writes the names of the file that a model came from, such as LayerNorm.gamma, and a Trainer
+    that goes on, or takes its best checkpoint, leaves out those that it does not know.
+    """
+    held = getattr(model, CONVERSIONS, None)
+    if held is None:
+        yield
+        return
+    setattr(model, CONVERSIONS, [])
+    try:
+        yield
+    finally:
+        setattr(model, CONVERSIONS, held)
 
 
 def check_weights(model: nn.Module, folder: str | Path) -> None:

@@ -1,7 +1,7 @@
 """`transformers.Trainer` that trains by a recipe.
 
 What is overridden: `training_step` (the method's passes in place of one), `train` (hooks come and go with
-it), `log` and the saving of the optimizer. All else is the Trainer's, evaluation and prediction too. Plain
+it), `log` and the saving of checkpoints. All else is the Trainer's, evaluation and prediction too. Plain
 recipes go the same way, so that comparisons are fair: the Trainer itself multiplies the gradients of most
 encoder classifiers by the number of accumulation steps.
 """
@@ -9,6 +9,7 @@ encoder classifiers by the number of accumulation steps.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -83,7 +84,7 @@ class Trainer(transformers.Trainer):
         self.add_callback(self._epochs)
 
     def train(
-        self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any
+        self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
     ) -> transformers.trainer_utils.TrainOutput:
         """As `transformers.Trainer.train`; when it is over no hook is left in the model.
 
@@ -100,6 +101,8 @@ class Trainer(transformers.Trainer):
                 f"{self.args.n_gpu} GPUs in one process: DataParallel's replicas share the hooks' state; "
                 "expected torchrun, or one GPU (CUDA_VISIBLE_DEVICES=0)"
             )
+        if isinstance(resume_from_checkpoint, os.PathLike):
+            resume_from_checkpoint = os.fspath(resume_from_checkpoint)
         self._resumed = resume_from_checkpoint if isinstance(resume_from_checkpoint, str) else None
         if resume_from_checkpoint is True:
             self._resumed = get_last_checkpoint(self.args.output_dir)
@@ -114,20 +117,16 @@ class Trainer(transformers.Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """The gradient of the recipe's loss on a micro-batch; its loss, divided by their number."""
-        method = self._attached(model)
         model.train()
         if callable(mode := getattr(self.optimizer, "train", None)):
             mode()  # of an optimizer without a schedule
+        method = self._attached(model)
         if self._epochs.begun():
             method.new_epoch()
-        batch = self._prepare_inputs(inputs)  # in the type that the collator gives
-        if "labels" not in batch and len(self.label_names) == 1 and self.label_names[0] in batch:
-            batch = dict(batch)
-            batch["labels"] = batch.pop(self.label_names[0])
         method.accumulate = self.current_gradient_accumulation_steps
         scaler = getattr(self.accelerator, "scaler", None)
         with self.compute_loss_context_manager():
-            loss = method.backward(batch, None if scaler is None else scaler.scale)
+            loss = method.backward(self._batch(inputs), None if scaler is None else scaler.scale)
         return (loss / self.current_gradient_accumulation_steps).to(self.args.device)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -135,6 +134,10 @@ class Trainer(transformers.Trainer):
         if self.method is not None and "loss" in logs:
             logs |= {f"uegr/{name}": float(value) for name, value in self.method.record.items()}
         super().log(logs, *args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        with checkpoints.own_names(self.model):
+            super()._save_checkpoint(model, trial)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
@@ -167,9 +170,16 @@ class Trainer(transformers.Trainer):
             checkpoints.load(self.method, self._resumed, self.args)
             self._resumed = None
         elif self.method.stage is not None and self.method.stage.wants_pass:
-            batches = self.get_train_dataloader()
-            self.method.first_pass(self._prepare_inputs(batch) for batch in batches)
+            with self.compute_loss_context_manager():
+                self.method.first_pass(map(self._batch, self.get_train_dataloader()))
         return self.method
+
+    def _batch(self, inputs: dict[str, Any]) -> Mapping[str, Any]:
+        """On the device, in the type that the collator gives; a single one of `label_names` is `labels`."""
+        batch: Mapping[str, Any] = self._prepare_inputs(inputs)
+        if "labels" in batch or len(self.label_names) != 1 or self.label_names[0] not in batch:
+            return batch
+        return {"labels" if key == self.label_names[0] else key: value for key, value in batch.items()}
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         assert self.compute_loss_func is not None

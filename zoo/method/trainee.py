@@ -6,6 +6,7 @@ table of recipes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -217,7 +218,7 @@ class Trainee:
         """
         if self.backward is not None:
             self.backward.load(state["backward"])
-        self.generator.set_state(state["generator"].cpu())
+        put_state(self.generator, state["generator"])
         self.sites.load_seen(state["sites"])
         self.state = copied(state["forward"], self.device)
 
@@ -235,6 +236,22 @@ class Trainee:
             if rows is not None:
                 found[table.weight] = rows
         return found
+
+
+def put_state(generator: torch.Generator, state: Tensor) -> None:
+    """Go on with the numbers of a state.
+
+    Those of another kind of device, whose states have another size, cannot be drawn: with its own, then, and
+    a warning.
+    """
+    if state.shape == generator.get_state().shape:
+        generator.set_state(state.cpu())
+        return
+    warnings.warn(
+        f"state: random numbers of another kind of device than {generator.device.type}: masks will be others "
+        "than those of a training that was not stopped",
+        stacklevel=2,
+    )
 
 
 def fits(kept: Sequence[Tensor | None], parameters: Sequence[nn.Parameter]) -> bool:

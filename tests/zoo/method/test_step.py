@@ -379,3 +379,12 @@ def test_a_foreign_module_trains_with_any_recipe(name: str) -> None:
 def test_a_module_without_the_calls_is_refused() -> None:
     with pytest.raises(UserError, match="add a method"):
         prepare(torch.nn.Linear(2, 2), RECIPES["uegr"])
+
+
+def test_masks_of_another_kind_of_device_begin_with_a_warning() -> None:
+    """A state made on a GPU, whose generator has 16 bytes, is gone on with here."""
+    trainee = prepare(tiny.model("textcnn"), RECIPES["uegr"], torch.Generator().manual_seed(0))
+    state = trainee.state_dict()
+    with pytest.warns(UserWarning, match="random numbers of another kind of device than cpu"):
+        trainee.load_state_dict(state | {"generator": state["generator"][:16]})
+    assert torch.equal(trainee.generator.get_state(), state["generator"])

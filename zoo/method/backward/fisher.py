@@ -76,10 +76,19 @@ class _Child(BackwardStage):
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Fix the mask: the entries from the (1 - child_share) quantile of all on."""
+        """Fix the mask: the entries from the (1 - child_share) quantile of all on.
+
+        Raises:
+            UserError: there was no gradient of any of them.
+        """
         found = {p: self.squares.get(p, torch.zeros_like(p)) for p in self.parameters if p.requires_grad}
         if not found:
             return
+        if not self.squares:
+            raise UserError(
+                "the pass that chooses what learns: no batch with a gradient; expected the training "
+                "data, and no iterator that is used up"
+            )
         every = torch.cat([f.flatten() for f in found.values()])
         kept = len(every) - math.ceil((1 - self.settings.child_share) * (len(every) - 1))
         least = every.topk(kept).values[-1]
