@@ -147,9 +147,10 @@ def found_list(committed: Committed) -> str:
 
 
 def short_answer(committed: Committed) -> str:
-    """What Table IV says of UEGR, in a few sentences; empty where no model is whole."""
+    """What Table IV says of UEGR, in a few lines; empty where no model is whole."""
     planned = committed.table_iv
-    return " ".join(in_a_breath(planned, committed.claims)) if planned.even()[0] else ""
+    lines = in_a_breath(planned, committed.claims) if planned.even()[0] else []
+    return "\n".join(f"- {line}" for line in lines)  # in Markdown already
 
 
 def demo_table(folder: Path) -> str:
