@@ -28,6 +28,7 @@ from uegr.recipes import as_recipe, preset_for
 from uegr.trainee import HookedTrainee, Scale
 from uegr.words import Words, named_embedding, seen_embedding
 from zoo.core.errors import UserError
+from zoo.fast.word_gradient import taken_out
 from zoo.method.contract import TextClassifier
 from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
@@ -207,7 +208,8 @@ class Method:
         if self.ranks is not None:
             self.ranks.before_batch(self.model.parameters())
         self._narrow()
-        earlier = self._put_aside()
+        # Of earlier batches, which a stage that reads its own gradient must not see.
+        earlier = [] if self.recipe.forward.adds_up else taken_out(self.model.parameters())
         try:
             with self.sites.at_work():
                 text = trainee.open(inputs, labels, scale, backward)
@@ -240,15 +242,6 @@ class Method:
             raise UserError(NO_LOOK.format(type(self.model).__name__))
         renew([self.sites] if words is None else [self.sites, words])
         self.renewed = True
-
-    def _put_aside(self) -> list[tuple[nn.Parameter, Tensor]]:
-        """Gradients of earlier batches, which a stage that reads its own gradient must not see."""
-        if self.recipe.forward.adds_up:
-            return []
-        held = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
-        for p, _ in held:
-            p.grad = None
-        return held
 
     def first_pass(self, batches: Iterable[Any]) -> None:
         """A pass over the training data before the first step, for a recipe that chooses by one (ctune_d).

@@ -102,7 +102,8 @@ def resolve(
     if is_pretrained(arch):
         training = PRETRAINED_TRAIN | row.get("train_pretrained", {})
         text = OwnTokens(**{f.name: getattr(text, f.name) for f in fields(text)})
-    training = training | row.get("train_by_corpus", {}).get(corpus, {})
+    else:
+        training = training | row.get("train_by_corpus", {}).get(corpus, {})
     sizes = sizes_of(arch)
     names = recipe_fields()
     own = resolve_recipe(recipe, reading_for(arch, recipe_preset))

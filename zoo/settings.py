@@ -6,8 +6,8 @@ from typing import Any
 
 # What a preset says of each part; everything else keeps its record's default. `corpora`, `seeds` and
 # `fractions` (of a corpus' rows) are defaults that the command line can change; `model` has the sizes of each
-# model, `train_pretrained` what models of Hugging Face have in place of `train`, and `train_by_corpus` what a
-# corpus has in place of either, for all methods alike.
+# model, `train_pretrained` what models of Hugging Face have in place of `train`, and `train_by_corpus` what
+# the zoo's own models have on a corpus, for all methods alike.
 _SMALL_RECURRENT = {"embedding": 64, "hidden": 32, "layers": 1}
 _QUICK_RECURRENT = {"embedding": 64, "hidden": 48, "layers": 1}
 _SMALL_MODELS = {

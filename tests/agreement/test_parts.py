@@ -103,11 +103,13 @@ def test_pgd_is_the_repeated_projected_step(attack: str, scope: str) -> None:
     def gradient_at(point: np.ndarray) -> np.ndarray:
         return np.tanh(point @ matrix)
 
-    mask, tokens = np.array([[True] * 3, [True, True, False]]), np.array([[1, 2, 1], [2, 3, 0]])
+    # A word that stands at a masked place too does not count there.
+    mask, tokens = np.array([[True] * 3, [True, True, False]]), np.array([[1, 2, 1], [2, 3, 3]])
     kind, delta = (attack, scope, torch.tensor(tokens)), torch.zeros(2, 3, 4, dtype=torch.float64)
     for _ in range(4):
         gradient = torch.tensor(gradient_at(x + delta.numpy()))
-        delta = project(delta + perturbation(gradient, torch.tensor(mask), 0.3, *kind), 0.5, *kind)
+        moved = delta + perturbation(gradient, torch.tensor(mask), 0.3, *kind)
+        delta = project(moved, 0.5, *kind, torch.tensor(mask))
     close(delta, uegr_ref.pgd(gradient_at, x, 0.5, 0.3, 4, mask, attack, scope, tokens))
 
 

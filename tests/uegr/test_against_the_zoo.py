@@ -118,3 +118,21 @@ def test_torchs_dropout_modules_are_the_zoos_adaptive_sites(change: str, rates: 
     # Ordinary dropout draws its masks in torch's own way: the same method, other masks.
     assert same(ours, theirs, within=1e-12) != ordinary
     assert list(method.sites.state_dict()) == ([] if ordinary else list(zoos.sites.active))
+
+
+def test_micro_batches_of_freelb_add_up_in_a_table_that_keeps_its_gradient() -> None:
+    """The zoo's tables are given the same tensor again; the others get a new one."""
+    recipe = uegr.recipe("freelb", initial_magnitude=0.0)
+    texts = [tiny.batch(seed=seed) for seed in range(2)]
+
+    def gradients(chosen: list[Batch]) -> list[Tensor]:
+        model = tiny.model("textcnn").train()
+        method = uegr.attach(model, torch.optim.SGD(model.parameters(), lr=0.1), recipe, base_rates=(0.0,))
+        for text in chosen:
+            method.backward({"tokens": text.tokens, "mask": text.mask, "labels": text.labels})
+        return [p.grad for p in model.parameters() if p.grad is not None]
+
+    both, first, second = gradients(texts), gradients(texts[:1]), gradients(texts[1:])
+    assert len(both) == len(first) == len(second) > 2
+    for whole, one, other in zip(both, first, second, strict=True):
+        torch.testing.assert_close(whole, one + other)

@@ -8,6 +8,7 @@ verdict as it comes. After SECONDS it ends by itself and says on stderr in which
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import resource
@@ -35,7 +36,8 @@ def main(arguments: list[str]) -> int:
     folder, number, answer, seconds, examples, *own = arguments
     faulthandler.enable()
     faulthandler.dump_traceback_later(float(seconds), exit=True)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with contextlib.suppress(ValueError, OSError):  # a shell may have set a lower one, which stays
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     profile(int(examples))

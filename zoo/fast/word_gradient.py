@@ -8,7 +8,7 @@ is the same dense gradient.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -80,6 +80,14 @@ class WordGradient:
         assert self.buffer is not None
         self.rows, self.tokens, self.version = [], [], self.buffer._version
         return self.buffer
+
+
+def taken_out(parameters: Iterable[nn.Parameter]) -> list[tuple[nn.Parameter, Tensor]]:
+    """The gradients that are there, which are none afterwards; a kept buffer is copied, as it is refilled."""
+    found = [(p, p.grad) for p in parameters if p.grad is not None]
+    for p, _ in found:
+        p.grad = None
+    return [(p, gradient.clone() if hasattr(gradient, "_keeper") else gradient) for p, gradient in found]
 
 
 def fresh_gradient(table: nn.Embedding, tokens: Tensor, gradient: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def active_sites(model: nn.Module, named: Iterable[str]) -> tuple[str, ...]:
 def selected_parameters(model: nn.Module, scope: str) -> list[nn.Parameter]:
     """All parameters, all but the classifier's (`body`), or all but those and embedding tables (`encoder`).
 
-    The classifier is the module of that name, else what a model of Hugging Face has around its `base_model`;
+    The classifier is the module of that name, and what a model of Hugging Face has around its `base_model`;
     where PEFT has wrapped the model it is that of the model inside, all of which PEFT calls `base_model`.
 
     Raises:
@@ -120,9 +120,9 @@ def selected_parameters(model: nn.Module, scope: str) -> list[nn.Parameter]:
     classifier, base = getattr(inner, "classifier", None), getattr(inner, "base_model", None)
     left_out = set[nn.Parameter]()
     if isinstance(classifier, nn.Module):
-        left_out = set(classifier.parameters())
-    elif isinstance(base, nn.Module):
-        left_out = set(inner.parameters()) - set(base.parameters())
+        left_out |= set(classifier.parameters())
+    if isinstance(base, nn.Module):
+        left_out |= set(inner.parameters()) - set(base.parameters())
     if not left_out:
         raise UserError(
             f"this recipe leaves the classifier out (scope {scope}): expected {type(model).__name__} to have "

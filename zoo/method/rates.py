@@ -50,7 +50,7 @@ def embedding_rms(vectors: Tensor, mask: Tensor) -> Tensor:
 
 def gradient_norm(gradient: Tensor, mask: Tensor | None = None, by_example: bool = False) -> Tensor:
     """Root mean square of (B, [T,] U) over the valid positions -> (U,), or (B, U) `by_example`."""
-    squared = gradient.square()
+    squared = (gradient if gradient.dtype.itemsize >= 4 else gradient.float()).square()
     if gradient.dim() == 2:
         return root(squared if by_example else squared.mean(0))
     valid = torch.ones_like(squared[:, :, 0]) if mask is None else mask.to(squared.dtype)

@@ -68,7 +68,7 @@ def build_model(
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` also seeds what is not put back
         model = lookup(MODELS, arch, "arch")(vocabulary, classes, sizes)
     if vectors is not None:
         with torch.no_grad():

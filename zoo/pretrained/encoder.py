@@ -6,7 +6,7 @@ Index letters: n texts, B examples, T tokens, C outputs.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +105,16 @@ class Encoder:
     def model(self, outputs: int, seed: int, pretrained: bool = True) -> nn.Module:
         """A classifier with C = `outputs` outputs (1: a score); a function of the folder and the seed.
 
+        Raises:
+            UserError: the folder has not all weights of the encoder, by their names and sizes.
+
         Args:
             seed: of the weights that the folder does not have: those of the head, or all. The caller's random
                 state is left as it was.
             pretrained: from the folder's weights, or the same layers from random ones.
         """
         with torch.random.fork_rng(devices=[]), quiet():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # `torch.manual_seed` also seeds what is not put back
             return _model(self.folder, outputs, pretrained)
 
     def trained_model(self, outputs: int) -> nn.Module:
@@ -135,15 +138,33 @@ class Encoder:
 def _model(folder: Path, outputs: int, pretrained: bool) -> nn.Module:
     if pretrained:
         # A head of another size, as a model fine-tuned on another task has, is made anew.
-        return _read(
+        model, found = _read(
             folder, "AutoModelForSequenceClassification", "a classifier",
             num_labels=outputs, use_safetensors=True, ignore_mismatched_sizes=True, dtype=torch.float32,
+            output_loading_info=True,
         )  # fmt: skip
+        _check_whole(folder, model, found)
+        own: nn.Module = model
+        return own
     config = _read(folder, "AutoConfig", "its description", num_labels=outputs)
     from transformers import AutoModelForSequenceClassification
 
     made: nn.Module = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     return made
+
+
+def _check_whole(folder: Path, model: Any, found: Mapping[str, Any]) -> None:
+    """Refuse a folder whose weights are not the encoder's: they would be random ones, without a word.
+
+    A pooler is made anew like the head, as one that was trained to guess words has none.
+    """
+    names = [*found["missing_keys"], *(own[0] for own in found["mismatched_keys"])]
+    inside = f"{model.base_model_prefix}."
+    if strange := sorted(n for n in names if n.startswith(inside) and not n.startswith(f"{inside}pooler.")):
+        raise UserError(
+            f"{folder}: {len(strange)} weights of the encoder are not in its file, or of another size "
+            f"({strange[0]}); expected a model as transformers saves it, or pretrained=off"
+        )
 
 
 def _read(folder: Path, kind: str, what: str, **options: Any) -> Any:

@@ -217,7 +217,9 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     from safetensors.torch import save
 
     # Not its `save_file`, which lets nobody else read the file.
-    write_whole(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
+    # A copy of each, as it takes no tied weights.
+    whole = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()}
+    write_whole(path, save(whole))
 
 
 def failed(head: Result, reason: str, device: torch.device) -> Result:

@@ -79,7 +79,7 @@ def _commit(folder: Path) -> str | None:
         return run.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "zoo", "uegr_ref", "data")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "zoo", "uegr", "data")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -182,6 +182,18 @@ def test_pgd_climbs_to_the_border_of_the_ball_of_its_scope(scope: str, steps: in
     torch.testing.assert_close(project(0.3 * once, 0.7, "fgm", scope, batch.tokens), 0.3 * once)
 
 
+def test_an_unknown_attack_is_refused_and_a_mask_may_be_of_whole_numbers() -> None:
+    """`uegr.perturbation` is for everybody's loops; Hugging Face's masks are int64."""
+    gradient, mask = torch.randn(2, 3, 4), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    for wrong in ({"attack": "FGSM"}, {"attack": "pgd"}, {"attack": "fgm", "scope": "text"}):
+        with pytest.raises(UserError, match=r"attack '.*', scope '.*': expected one of"):
+            perturbation(gradient, mask.bool(), 0.1, **wrong)
+    gradient[0] = 0
+    for attack in ("fgsm", "fgm", "token_linf"):
+        whole, expected = (perturbation(gradient, own, 0.1, attack) for own in (mask, mask.bool()))
+        assert torch.equal(whole, expected), attack
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("p", [0.3, 0.01, 1e-3])
 def test_masks_are_fair_in_every_type(kind: torch.dtype, p: float) -> None:

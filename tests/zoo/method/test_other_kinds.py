@@ -17,6 +17,7 @@ from zoo import recipes
 from zoo.core.batch import Batch
 from zoo.core.records import setting
 from zoo.fast.rows import Rows
+from zoo.method.forward.bi_stage import BiStage
 from zoo.method.forward.sam import SAM
 from zoo.method.recipe import Recipe
 from zoo.method.step import prepare, train_step
@@ -51,6 +52,26 @@ def test_sam_is_its_direct_form(arch: str) -> None:
         optimizers[1].step()
         for ours, theirs in zip(model.parameters(), slow.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_sam_puts_the_weights_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop may leave out a batch that does not fit into memory, and go on."""
+    model = tiny.model("textcnn")
+    before = [p.clone() for p in model.parameters()]
+    trainee = prepare(model, recipes.RECIPES["sam"], torch.Generator().manual_seed(0))
+    calls = []
+
+    def failing(self: BiStage, trainee: Trainee, batch: Batch) -> dict[str, Any]:
+        if calls:
+            raise RuntimeError("out of memory")
+        calls.append(1)
+        return plain(self, trainee, batch)
+
+    plain = BiStage.gradients
+    monkeypatch.setattr(BiStage, "gradients", failing)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        SAM().gradients(trainee, tiny.batch())
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
 def test_sam_puts_the_weights_back() -> None:

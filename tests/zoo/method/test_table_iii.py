@@ -356,7 +356,7 @@ def test_a_cell_takes_the_pass_over_its_whole_training_part(monkeypatch: pytest.
 
 
 def test_what_is_pulled_is_all_but_the_head() -> None:
-    """By the name `classifier`, else by the base model that Hugging Face's classes name."""
+    """By the name `classifier`, and by the base model that Hugging Face's classes name."""
 
     class Based(nn.Module):
         def __init__(self) -> None:
@@ -368,6 +368,8 @@ def test_what_is_pulled_is_all_but_the_head() -> None:
             return self.encoder
 
     own = Based()
+    assert selected_parameters(own, "body") == [own.encoder.weight, own.encoder.bias]
+    own.classifier = nn.Linear(4, 2)  # as DistilBERT's, behind another layer of the head
     assert selected_parameters(own, "body") == [own.encoder.weight, own.encoder.bias]
     with pytest.raises(UserError, match=r"leaves the classifier out \(scope body\): expected Linear to have"):
         selected_parameters(nn.Linear(2, 3), "body")

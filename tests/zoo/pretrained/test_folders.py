@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from zoo.core.errors import UserError
 from zoo.pretrained.encoder import Encoder
@@ -103,6 +104,34 @@ def test_what_the_makers_of_minilm_trained_on_is_said() -> None:
     assert "Quora" in caution("hf:minilm", "glue_qqp")[0]
     assert "SQuAD" in caution("hf:minilm", "glue_qnli")[0]
     assert caution("hf:minilm", "glue_sst2") == caution("hf:other", "glue_mnli") == ()
+
+
+@pytest.mark.parametrize("how", ["another prefix", "another vocabulary"])
+def test_weights_that_are_not_the_encoder_s_are_not_replaced_by_random_ones(
+    how: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """As those of a compiled module, or of a folder whose parts come from two models."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "odd"
+    shutil.copytree(tiny_bert, folder)
+    weights = load_file(folder / "model.safetensors")
+    words = "embeddings.word_embeddings.weight"
+    if how == "another prefix":
+        weights = {f"_orig_mod.{name}": own for name, own in weights.items()}
+    else:
+        weights[words] = weights[words][:-1].clone()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"weights of the encoder are not in its file, or of another size \(bert"
+    ):
+        Encoder(folder).model(2, seed=0)
+    assert Encoder(folder).model(2, seed=0, pretrained=False) is not None
+    without = {n: w for n, w in load_file(tiny_bert / "model.safetensors").items() if "pooler" not in n}
+    save_file(without, folder / "model.safetensors", {"format": "pt"})  # as one that guessed words
+    assert torch.equal(
+        Encoder(folder).model(2, seed=0).bert.embeddings.word_embeddings.weight, without[words]
+    )
 
 
 def test_pairs_are_padded_and_cut_as_the_tokeniser_does_it(tiny_bert: Path) -> None:

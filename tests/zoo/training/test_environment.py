@@ -32,8 +32,9 @@ def test_a_commit_says_whether_the_code_was_changed_since(tmp_path: Path) -> Non
         )
         return run.stdout.strip()
 
-    (tmp_path / "zoo").mkdir()
-    (tmp_path / "zoo" / "a.py").write_text("1\n")
+    for package in ("zoo", "uegr"):  # models of Hugging Face are trained by the latter
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "a.py").write_text("1\n")
     (tmp_path / "README").write_text("1\n")
     git("init", "-q")
     git("add", ".")
@@ -42,5 +43,9 @@ def test_a_commit_says_whether_the_code_was_changed_since(tmp_path: Path) -> Non
     assert environment._commit(tmp_path) == commit
     (tmp_path / "README").write_text("2\n")  # computes nothing
     assert environment._commit(tmp_path) == commit
+    for package in ("zoo", "uegr"):
+        (tmp_path / package / "a.py").write_text("2\n")
+        assert environment._commit(tmp_path) == f"{commit}+changes"
+        (tmp_path / package / "a.py").write_text("1\n")
     (tmp_path / "zoo" / "a.py").write_text("2\n")
     assert environment._commit(tmp_path) == f"{commit}+changes"

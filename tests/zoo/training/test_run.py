@@ -19,6 +19,7 @@ from zoo.method.rates import embedding_rms
 from zoo.method.step import prepare
 from zoo.recipes import RECIPES
 from zoo.training import cell, loop, robustness, steps
+from zoo.training.cell import write_weights
 from zoo.training.optim import learning_rate_factor
 from zoo.training.run import Run
 from zoo.training.steps import Times
@@ -141,6 +142,15 @@ def test_the_saved_weights_are_the_selected_ones(monkeypatch: pytest.MonkeyPatch
         assert torch.equal(saved[name], value), name
     assert np.array_equal(decode_classes(result.predictions), made.predict(made.corpus.test).predictions)
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_tied_weights_are_saved(tmp_path: Path) -> None:
+    """After hours of training; the file's format takes no two tensors of one memory."""
+    tied = torch.arange(6.0).reshape(2, 3)
+    write_weights({"words": tied, "answers": tied, "turned": tied.T}, tmp_path / "w.safetensors")
+    saved = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(saved["answers"], tied)
+    assert torch.equal(saved["turned"], tied.T)
 
 
 def test_an_evaluation_repeats_and_drops_nothing() -> None:

@@ -81,7 +81,8 @@ def attack(
     for i in range(settings.attack_steps):
         if i > 0:
             gradient = gradient_at(vectors + delta)
-        delta = project(delta + perturbation(gradient, batch.mask, step, *kind), epsilon, *kind)
+        moved = delta + perturbation(gradient, batch.mask, step, *kind)
+        delta = project(moved, epsilon, *kind, batch.mask)
     return delta
 
 
@@ -91,16 +92,18 @@ def project(
     attack: str,
     scope: str = "example",
     tokens: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Back into the permitted set: a max norm for the sign forms, for fgm the l2 ball of its scope.
 
-    With scope = table all places of a word share one shift, which counts once in the norm of the table.
+    With scope = table all places of a word share one shift, which counts once in the norm of the table; at
+    places that `mask` (B, T) leaves out there is none.
     """
     if attack != "fgm":
         limit = torch.as_tensor(epsilon)
         return torch.maximum(torch.minimum(delta, limit), -limit)
     if scope == "table":
-        places = _places_of_each_word(_needed(tokens))
+        places = _places_of_each_word(_needed(tokens), mask)
         norm = root((delta.square().sum(2) / places).sum())
     else:
         norm = root(delta.square().sum(_AXES[scope], keepdim=True))
@@ -115,8 +118,15 @@ def perturbation(
     scope: str = "example",
     tokens: Tensor | None = None,
 ) -> Tensor:
-    """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table."""
-    valid = mask[:, :, None]
+    """delta (B, T, D) from the gradient (B, T, D); `tokens` (B, T) only for scope = table.
+
+    Raises:
+        UserError: an unknown attack or scope.
+    """
+    for given, choices in ((attack, ATTACKS), (scope, SCOPES)):
+        if given not in choices:
+            raise UserError(f"attack {attack!r}, scope {scope!r}: expected one of {', '.join(choices)}")
+    valid = mask.bool()[:, :, None]
     if attack in ("fgm", "fgsm") and not fixed_shapes(gradient):
         masked = gradient * valid.to(gradient.dtype)
         if masked.sum().isfinite():  # so every entry is; the same numbers as below, several times as fast
@@ -164,11 +174,12 @@ def _table_direction(gradient: Tensor, tokens: Tensor | None) -> Tensor:
     return _unit(rows, (0, 1))[index]
 
 
-def _places_of_each_word(tokens: Tensor) -> Tensor:
-    """(B, T), at how many places of the batch the word of this place stands."""
+def _places_of_each_word(tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, T), at how many valid places of the batch the word of this place stands; 1 where at none."""
     index, words = _numbered(tokens)
     counts = torch.zeros(words, device=tokens.device)
-    return counts.index_add_(0, index.flatten(), torch.ones_like(counts[:1]).expand(index.numel()))[index]
+    ones = counts.new_ones(index.numel()) if mask is None else mask.flatten().to(counts.dtype)
+    return counts.index_add_(0, index.flatten(), ones)[index].clamp_min(1)
 
 
 def _numbered(tokens: Tensor) -> tuple[Tensor, int]:

@@ -57,11 +57,12 @@ class SAM(Forward):
             ):
                 parameter.add_(gradient * size)
                 parameter.grad = None
-        record = plain.gradients(trainee, batch)
-        with torch.no_grad():
-            for parameter, old in zip(moved, before, strict=True):
-                parameter.copy_(old)
-        return record
+        try:
+            return plain.gradients(trainee, batch)
+        finally:  # a loop may go on after an error, such as one of memory
+            with torch.no_grad():
+                for parameter, old in zip(moved, before, strict=True):
+                    parameter.copy_(old)
 
     def _sizes(self, moved: list[nn.Parameter], gradients: list[Tensor]) -> list[Tensor]:
         """By what the gradient of each tensor is multiplied."""
