@@ -118,12 +118,13 @@ def test_no_module_imports_itself_around_a_circle_and_all_imports_stand_at_the_t
     assert not left, f"a circle of imports among {sorted(left)}"
 
 
-def test_importing_it_adds_less_than_30_ms_to_numpy():
+def test_importing_it_takes_a_fraction_of_what_numpy_takes():
+    """0.13 of it here; in one process, as a slow machine is slow with both."""
     code = (
-        "import time, numpy, numpy.random\n"
-        "start = time.process_time(); import uegr_ref; print(time.process_time() - start)"
+        "import time; start = time.process_time(); import numpy, numpy.random; middle = time.process_time()\n"
+        "import uegr_ref; print((time.process_time() - middle) / (middle - start))"
     )
-    assert min(float(python("-c", code)) for _ in range(5)) < 0.030
+    assert min(float(python("-c", code)) for _ in range(5)) < 0.25
 
 
 def test_the_demo_prints_a_table_and_the_same_as_json():
