@@ -131,12 +131,10 @@ class Kept:
 
     def _key(self, material: Material) -> str:
         """8 hex digits over the model, the settings and all texts: a set that was missing gives another."""
-        sets = [(s.name, s.part.texts, s.part.pairs, s.part.labels.tolist()) for s in material.shifts]
-        own = [
-            None if part is None else (part.texts, part.pairs, part.labels.tolist())
-            for part in (material.test, material.validation)
-        ]
-        whole = [self.settings.as_json(), own, sets, dict(material.outside)]
+        parts = [("test", material.test), ("validation", material.validation)]
+        parts += [(s.name, part) for s in material.shifts for part in (s.part, s.original)]
+        own = [(name, p.texts, p.pairs, p.labels.tolist()) for name, p in parts if p is not None]
+        whole = [self.settings.as_json(), own, dict(material.outside)]
         digest = hashlib.sha256((self.path / MODEL).read_bytes())
         digest.update(canonical_json(whole).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:8]
