@@ -1,9 +1,10 @@
 """Matrix products and tanh by the faster of the ways that torch has (docs/performance.md).
 
-On a CPU torch hands float32 products to MKL, which is slower than oneDNN on processors that are not Intel's.
-torch brings oneDNN along for convolutions; the one operator of it that takes plain matrices is meant for
-torch's own compiler, so it is tried once and MKL stays where it does not work. Its detour costs the more the
-fewer rows there are: those of one step of a recurrent layer stay with MKL where that is fast.
+On a CPU torch hands float32 products to MKL, which takes AVX-512 on Intel's processors alone: on AMD's that
+have it oneDNN is the faster one, on those without it the two are alike. torch brings oneDNN along for
+convolutions; the one operator of it that takes plain matrices is meant for torch's own compiler, so it is
+tried once and MKL stays where it does not work. Its detour costs the more the fewer rows there are: those of
+one step of a recurrent layer stay with MKL where that is fast.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from zoo.fast.shapes import fixed_shapes
 
 FEW_ROWS = 64  # below this the product costs less than the detour
+INTEL = "GenuineIntel"
 
 
 @cache
@@ -44,8 +46,17 @@ def onednn_product() -> Callable[[Tensor, Tensor], Tensor] | None:
 
 @cache
 def mkl_is_fast() -> bool:
-    """Whether MKL computes here as fast as oneDNN: on a processor of Intel's, and unless it is bounded."""
-    return _vendor() == "GenuineIntel" and "MKL_CBWR" not in os.environ
+    """Whether MKL computes here as fast as oneDNN: on Intel's processors and on those without AVX-512.
+
+    Not where it is bounded, as by `--portable`.
+    """
+    fast = _vendor() == INTEL or torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return fast and "MKL_CBWR" not in os.environ
+
+
+def mkl_by_avx2() -> bool:
+    """Whether it is fast though the processor is not Intel's: its kernels round otherwise there."""
+    return mkl_is_fast() and _vendor() != INTEL
 
 
 def _vendor(about: str = "/proc/cpuinfo") -> str:

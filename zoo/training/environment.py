@@ -36,12 +36,16 @@ def machine(device: torch.device) -> Machine:
     """The machine as a result records it."""
     import torch
 
-    from zoo.fast.linear import mkl_is_fast, onednn_product
+    from zoo.fast.linear import mkl_by_avx2, mkl_is_fast, onednn_product
 
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         return Machine(torch.cuda.get_device_name(device), f"sm_{major}{minor}", "cuBLAS", (), 1)
-    taken = {"oneDNN products": onednn_product() is not None, "MKL steps": mkl_is_fast()}
+    taken = {
+        "oneDNN products": onednn_product() is not None,
+        "MKL steps": mkl_is_fast(),
+        "not Intel's MKL": mkl_by_avx2(),
+    }
     return Machine(
         f"cpu ({platform.machine()})",
         torch.backends.cpu.get_cpu_capability() + (" (portable)" if is_portable() else ""),

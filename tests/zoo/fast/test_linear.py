@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from zoo.fast import linear as module
-from zoo.fast.linear import FEW_ROWS, affine_into, linear, mkl_is_fast, onednn_product
+from zoo.fast.linear import FEW_ROWS, affine_into, linear, mkl_by_avx2, mkl_is_fast, onednn_product
+from zoo.training.environment import machine
 
 
 def test_a_torch_without_the_operator_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,17 +40,29 @@ def test_it_is_used_for_many_rows_in_float32(
 
 
 @pytest.mark.parametrize(
-    ("vendor", "bounded", "fast"),
-    [("GenuineIntel", "", True), ("AuthenticAMD", "", False), ("GenuineIntel", "COMPATIBLE", False)],
+    ("vendor", "vectors", "bounded", "fast", "other"),
+    [
+        ("GenuineIntel", "AVX512", "", True, False),
+        ("GenuineIntel", "AVX2", "", True, False),
+        ("GenuineIntel", "AVX2", "COMPATIBLE", False, False),
+        ("AuthenticAMD", "AVX512", "", False, False),
+        ("AuthenticAMD", "AVX2", "", True, True),
+        ("AuthenticAMD", "AVX2", "COMPATIBLE", False, False),
+        ("", "DEFAULT", "", False, False),
+    ],
 )
-def test_mkl_is_taken_for_fast_on_intel_alone(
-    vendor: str, bounded: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+def test_where_mkl_is_taken_for_fast(
+    vendor: str, vectors: str, bounded: str, fast: bool, other: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_vendor", lambda: vendor)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
     monkeypatch.setenv("MKL_CBWR", bounded) if bounded else monkeypatch.delenv("MKL_CBWR", raising=False)
     mkl_is_fast.cache_clear()
-    assert mkl_is_fast() is fast
-    mkl_is_fast.cache_clear()
+    try:
+        assert (mkl_is_fast(), mkl_by_avx2()) == (fast, other)
+        assert ("not Intel's MKL" in machine(torch.device("cpu")).fast_paths) is other
+    finally:
+        mkl_is_fast.cache_clear()
 
 
 def test_who_made_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
