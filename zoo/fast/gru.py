@@ -15,6 +15,7 @@ Index letters: B texts, T steps, D inputs, H hidden units, N tokens in all = sum
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +63,19 @@ class Packing:
         )
 
 
-def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> Tensor:
+def steps_by_mkl(entries: int) -> bool:
+    """Whether a step's product of states with so many entries of a direction goes to MKL."""
+    return mkl_is_fast() or entries < LARGE
+
+
+def bidirectional_gru(
+    x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU, by_mkl: Callable[[int], bool] = steps_by_mkl
+) -> Tensor:
     """(B, T, D), (B, T) -> (B, T, 2H), [state ahead, state back] at each token, zero at padding.
 
     Args:
         ahead, back: one-layer, one-way GRUs that hold the weights.
+        by_mkl: whether a step whose states have so many entries is MKL's; oneDNN's otherwise.
     """
     packing = Packing.of(mask)
     inputs = x.flatten(0, 1).index_select(0, packing.tokens)
@@ -75,7 +84,7 @@ def bidirectional_gru(x: Tensor, mask: Tensor, ahead: nn.GRU, back: nn.GRU) -> T
     )
     packed = _Layer.apply(
         inputs, torch.cat(input_weights), torch.cat(input_biases),
-        torch.stack(weights), torch.stack(biases), packing,
+        torch.stack(weights), torch.stack(biases), packing, by_mkl,
     )  # fmt: skip
     states = x.new_zeros(x.shape[0] * x.shape[1], 2 * ahead.hidden_size)
     return states.index_copy(0, packing.tokens, packed).unflatten(0, x.shape[:2])
@@ -97,6 +106,7 @@ class _Layer(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         packing: Packing,
+        by_mkl: Callable[[int], bool],
     ) -> Tensor:
         counts, hidden = packing.counts, weight.shape[2]
         acts = _gates(inputs, input_weight, input_bias, packing.mirror)  # becomes r, z, n
@@ -115,7 +125,7 @@ class _Layer(torch.autograd.Function):
         for count, rz, r, new, rec_new, state in steps:
             if count != rec.shape[1]:
                 before, rec = before[:, :count], inputs.new_empty(2, count, 3 * hidden)
-            if _by_mkl(count * hidden):
+            if by_mkl(count * hidden):
                 torch.baddbmm(row, before, columns, out=rec)
             else:
                 torch.stack([product(before[i], columns[i].t()) for i in range(2)], out=rec)
@@ -125,7 +135,7 @@ class _Layer(torch.autograd.Function):
             tanh_(new.addcmul_(r, rec_new))
             before = torch.lerp(new, before, rz[..., hidden:], out=state)
         ctx.save_for_backward(inputs, input_weight, acts, recurrent, states, weight)
-        ctx.packing = packing
+        ctx.packing, ctx.by_mkl = packing, by_mkl
         return torch.cat([states[0], states[1].index_select(0, packing.mirror)], 1)
 
     @staticmethod
@@ -164,7 +174,7 @@ class _Layer(torch.autograd.Function):
             d_h.add_(own)
             d_rec_gates.mul_(d_h[:, :, None])
             torch.mul(d_h, z_t, out=own)
-            if _by_mkl(count * hidden):
+            if ctx.by_mkl(count * hidden):
                 own.baddbmm_(d_rec, weight)
             else:
                 for i in range(2):
@@ -185,7 +195,7 @@ class _Layer(torch.autograd.Function):
         d_inputs = None
         if ctx.needs_input_grad[0]:
             d_inputs = d_gates @ input_weight if few else product(d_gates, input_weight.t())
-        return d_inputs, d_input_weight, d_input_bias, d_weight, d_bias, None
+        return d_inputs, d_input_weight, d_input_bias, d_weight, d_bias, None, None
 
 
 def _gates(inputs: Tensor, weight: Tensor, bias: Tensor, mirror: Tensor) -> Tensor:
@@ -200,11 +210,6 @@ def _gates(inputs: Tensor, weight: Tensor, bias: Tensor, mirror: Tensor) -> Tens
     for out, own, w, b in zip(gates, rows, weight.chunk(2), bias.chunk(2), strict=True):
         affine_into(out, own, w, b)
     return gates
-
-
-def _by_mkl(entries: int) -> bool:
-    """Whether a step's product of states with so many entries of a direction goes to MKL."""
-    return mkl_is_fast() or entries < LARGE
 
 
 def _by_step(packed: Tensor, counts: list[int], *columns: slice) -> list[tuple[Tensor, ...]]:

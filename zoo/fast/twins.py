@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -228,6 +229,8 @@ TWINS: dict[str, Twins] = {
     ),
     "GRU": Twins(
         {"torch, packed": recurrent.packed_layer, "torch, two one-way layers": recurrent.two_one_way_layers,
+         "own gradient, steps by oneDNN": partial(gru.bidirectional_gru, by_mkl=lambda entries: False),
+         "own gradient, steps by MKL": partial(gru.bidirectional_gru, by_mkl=lambda entries: True),
          "own gradient": gru.bidirectional_gru},
         trials.recurrent_layers(nn.GRU), (2e-5, 1e-12),
         {"Bidirectional GRU of 128, 16 texts of 128 to 256 words, forward and backward": trials.bucket(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -28,20 +30,25 @@ def test_nothing_to_pack() -> None:
     assert (packing.texts, packing.counts, packing.tokens.tolist()) == (0, [], [])
 
 
-@pytest.mark.parametrize("fast", [True, False], ids=["MKL", "oneDNN"])
-def test_steps_of_many_texts_by_either_product(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mkl", [True, False], ids=["MKL", "oneDNN"])
+def test_steps_of_many_texts_by_either_product(mkl: bool) -> None:
     """States and all gradients of torch's own layers, to rounding in float64."""
-    monkeypatch.setattr(gru, "mkl_is_fast", lambda: fast)
     torch.manual_seed(0)
     texts, hidden = 150, 50
     x = torch.randn(texts, 4, 3, dtype=torch.float64, requires_grad=True)
     mask = torch.arange(4) < torch.randint(0, 5, (texts, 1))
-    assert int(mask[:, 0].sum()) * hidden > LARGE
     layers = [nn.GRU(3, hidden, batch_first=True, dtype=torch.float64) for _ in range(2)]
     wanted = [x, *(weight for layer in layers for weight in layer.parameters())]
     found = []
-    for form in (gru.bidirectional_gru, two_one_way_layers):
+    for form in (partial(gru.bidirectional_gru, by_mkl=lambda _: mkl), two_one_way_layers):
         states = form(x, mask, *layers)
         found.append([states, *torch.autograd.grad(states.square().sum(), wanted)])
     for own, plain in zip(*found, strict=True):
         torch.testing.assert_close(own, plain, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_large_steps_go_to_mkl_where_it_is_fast(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gru, "mkl_is_fast", lambda: fast)
+    assert gru.steps_by_mkl(LARGE - 1)
+    assert gru.steps_by_mkl(LARGE) is fast
