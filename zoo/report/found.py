@@ -6,7 +6,6 @@ same seeds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -29,15 +28,15 @@ from zoo.evidence.statements import (
     SUPPORTED,
     Finding,
     Statement,
-    findings,
     verdict,
 )
 from zoo.evidence.statistics import mean_if_all
+from zoo.report.over_models import cost_over_models, over_all, rows_of
 from zoo.report.panels import cost_text, difference_text
 from zoo.report.planned import listed, models_and_seeds
-from zoo.report.tables import PLAIN, ArchTable, Row, build_tables
+from zoo.report.tables import PLAIN, ArchTable, build_tables
 
-__all__ = ["LEVEL", "cost_over_models", "found", "in_a_breath", "in_short", "incomplete"]
+__all__ = ["LEVEL", "found", "in_a_breath", "in_short", "incomplete"]
 
 LEVEL = 0.02  # nearer to the paper's accuracy than this is level with it
 _VERDICTS = {SUPPORTED: "above it", NOT_SUPPORTED: "below it", NOT_RESOLVED: "not told apart from it"}
@@ -86,7 +85,7 @@ def in_a_breath(planned: Planned, claims: Sequence[Judged] = ()) -> list[str]:
             f" ({difference_text(finding.estimate, None, 0.05)}"
             + ("" if finding.paper is None else f"; the paper: {100 * finding.paper:+.2f}")
             + ")"
-            for finding in _over_all(cells, own)
+            for finding in over_all(cells, own)
             if finding.estimate
         ]
         lines += [f"{start} {', and '.join(said)}."] if said else []
@@ -103,7 +102,7 @@ _WHERE = {ATTACKED: "under the attack", ACCURACY: "without it"}
 
 def _against_attack_alone(cells: Cells) -> list[str]:
     """UEGR against plain adversarial training."""
-    own = _over_all(cells, [Statement("uegr", "at", "", measure) for measure in _WHERE])
+    own = over_all(cells, [Statement("uegr", "at", "", measure) for measure in _WHERE])
     said: dict[str, list[str]] = {}
     for finding in own:
         if finding.estimate:
@@ -255,7 +254,7 @@ def _reversed(estimate: Estimate) -> Estimate:
 def differences(cells: Cells, measure: str, start: str) -> list[str]:
     """Every recipe against the reference over all models together, sorted by what the interval says."""
     recipes = (method.recipe for method in cells.methods() if method.recipe not in (REFERENCE, BASELINE))
-    own = _over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
+    own = over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
     known = [finding for finding in own if finding.estimate]
     if not known:
         return []
@@ -285,21 +284,9 @@ def costs(tables: Sequence[ArchTable]) -> list[str]:
     return [f"A training step costs, against one of {PLAIN.name}: {', '.join(own)}."] if own else []
 
 
-def cost_over_models(tables: Sequence[ArchTable], method: Method) -> float | None:
-    """Geometric mean over the models of the cost of a step; None where a model has none."""
-    values = [row.average.cost for row in rows_of(tables, method)]
-    known = [math.log(value) for value in values if value]
-    return math.exp(sum(known) / len(known)) if known and len(known) == len(tables) else None
-
-
-def rows_of(tables: Sequence[ArchTable], method: Method) -> list[Row]:
-    """The rows of a method, one a model."""
-    return [row for table in tables for row in table.rows if row.method == method]
-
-
 def unresolved(cells: Cells) -> list[str]:
     """The statements of the paper that these runs say nothing about, over all models together."""
-    own = _over_all(cells, [statement for statement in STATEMENTS if not statement.control])
+    own = over_all(cells, [statement for statement in STATEMENTS if not statement.control])
     open_ones = [finding.statement.text for finding in own if finding.verdict in (NOT_RESOLVED, NOT_MEASURED)]
     if not own:
         return []
@@ -323,8 +310,3 @@ def beside(planned: Planned) -> list[str]:
         if len(seeds) == 1:
             lines[-1] += f" {_ONE_SEED}"
     return lines
-
-
-def _over_all(cells: Cells, statements: Sequence[Statement]) -> list[Finding]:
-    """The last finding of each statement: over all models, or of the only one."""
-    return list({finding.statement: finding for finding in findings(cells, statements)}.values())

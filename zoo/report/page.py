@@ -32,9 +32,11 @@ from zoo.core.errors import UserError
 from zoo.core.names import display
 from zoo.evidence.cells import Cells
 from zoo.evidence.compare import REFERENCE
+from zoo.evidence.planned import table_iv
 from zoo.evidence.statements import findings
 from zoo.grid.store import Store
 from zoo.report import studied, whole
+from zoo.report.at_a_glance import draw_at_a_glance
 from zoo.report.blocks import Block, Figure, Heading, List, Text, markdown
 from zoo.report.diagnostics import diagnostics
 from zoo.report.figure import draw_differences, drawable
@@ -169,6 +171,7 @@ def write_pages(results: Path, docs: Path) -> list[Path]:
     paths = [docs / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         path.write_text(text, encoding="utf-8")
+    paths += draw_at_a_glance(table_iv(_cells(results / "full")), figures / whole.ANSWER)
     for name, folder in GRIDS.items():
         paths += draw_differences(folder.tables(_cells(results / name)), figures / name, folder.title)
     paths += draw_differences(glue_tables(_cells(results / GLUE)), figures / GLUE, "MiniLM on GLUE")

@@ -15,7 +15,6 @@ from pathlib import Path
 from zoo.core.names import AVERAGE, BASELINE, display
 from zoo.evidence.cells import Cells, Method
 from zoo.evidence.compare import REFERENCE
-from zoo.evidence.intervals import pool
 from zoo.evidence.judged import Judged, judged
 from zoo.evidence.planned import Planned, table_iv
 from zoo.evidence.statistics import Spread, mean_if_all
@@ -23,8 +22,9 @@ from zoo.grid.store import Store
 from zoo.report.blocks import MISSING, Block, List, Table, Text, markdown
 from zoo.report.folder import read
 from zoo.report.footnotes import attack_text
-from zoo.report.found import cost_over_models, in_a_breath, in_short, incomplete, rows_of
+from zoo.report.found import in_a_breath, in_short, incomplete
 from zoo.report.machines import kinds_apart
+from zoo.report.over_models import cost_over_models, pooled_average, rows_of
 from zoo.report.panels import EMPHASISED, cost_text, difference_text
 from zoo.report.planned import models_and_seeds
 from zoo.report.reading import reading
@@ -82,8 +82,7 @@ def first_table(committed: Committed) -> str:
 def table_iv_table(planned: Planned) -> str:
     """Table IV as one Markdown table: means over the models of `Planned.even`, the paper's beside them.
 
-    The difference is the mean of the models' paired differences, averages over the corpora; its interval
-    takes what the choice of texts does to the models as the same for all (`intervals.pool`).
+    The difference is that of `pooled_average`.
     """
     archs, seeds = planned.even()
     cells = planned.even_cells()
@@ -116,8 +115,7 @@ def _attacked(cells: Cells) -> list[str]:
 def _row(tables: Sequence[ArchTable], method: Method) -> tuple[str, ...]:
     rows = rows_of(tables, method)
     places = list(zip(*(table.places(row) for table, row in zip(tables, rows, strict=True)), strict=True))
-    estimates = [row.average.estimate for row in rows if row.average.estimate]
-    pooled = pool(estimates) if estimates and len(estimates) == len(tables) else None
+    pooled = pooled_average(tables, method)
     attacked = mean_if_all([_value(row.average, ATTACKED) for row in rows])
     return (
         method.name,

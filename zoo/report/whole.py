@@ -12,7 +12,7 @@ from zoo.evidence.cells import Cells
 from zoo.evidence.compare import REFERENCE
 from zoo.evidence.planned import table_iv
 from zoo.evidence.statements import findings
-from zoo.report.blocks import MISSING, Block, Heading, List, Table, Text
+from zoo.report.blocks import MISSING, Block, Figure, Heading, List, Table, Text
 from zoo.report.diagnostics import diagnostics
 from zoo.report.found import found
 from zoo.report.panels import difference_text, value_text
@@ -22,8 +22,18 @@ from zoo.report.setup import changed_settings, setup
 from zoo.report.tables import ArchTable, Score, build_tables
 from zoo.report.verdicts import highest, verdicts
 
-__all__ = ["at_their_best", "by_last_states", "first", "in_sentences", "inside", "planned_tables", "said"]
+__all__ = [
+    "ANSWER",
+    "at_their_best",
+    "by_last_states",
+    "first",
+    "in_sentences",
+    "inside",
+    "planned_tables",
+    "said",
+]
 
+ANSWER = "answer"  # the name of the figure
 _NOTHING = "No model is whole under any seed yet, so there is nothing to conclude yet."
 _FOUND = """\
 Made from the numbers by rules (`zoo/report/found.py`); a test sees each change with them. What may \
@@ -65,7 +75,10 @@ def said(cells: Cells, how: Text) -> list[Block]:
 def in_sentences(cells: Cells) -> list[Block]:
     """What we found, where a block is whole."""
     lines = found(table_iv(cells))
-    return [Heading("What we found"), Text(_FOUND, markup=True), List(tuple(lines))] if lines else []
+    if not lines:
+        return []
+    picture = Figure(f"figures/{ANSWER}.svg", f"Every method of Table IV against {display(REFERENCE)}")
+    return [Heading("What we found"), picture, Text(_FOUND, markup=True), List(tuple(lines))]
 
 
 def inside(cells: Cells, how: Text) -> list[Block]:

@@ -7,31 +7,17 @@ from zoo.report.tables import build_tables
 
 
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
-    """Draw tables and give back the figure, so that it can be read from the drawing."""
-    import matplotlib.figure
-
-    found = []
-    save = matplotlib.figure.Figure.savefig
-    monkeypatch.setattr(
-        matplotlib.figure.Figure,
-        "savefig",
-        lambda self, *args, **kwargs: (found.append(self), save(self, *args, **kwargs))[1],
-    )
+def drawn(tmp_path, figures):
+    """Draw tables and give back the figure."""
 
     def draw(cells, **options):
         assert len(draw_differences(build_tables(cells, **options), tmp_path / "d", "My study")) == 2
-        return found[-1]
+        return figures[-1]
 
     return draw
 
 
-def points(axes, marker: str) -> list[tuple[float, float]]:
-    lines = [line for line in axes.lines if line.get_marker() == marker]
-    return sorted((round(float(line.get_xdata()[0]), 2), float(line.get_ydata()[0])) for line in lines)
-
-
-def test_the_figure_shows_every_place(result, failed, drawn):
+def test_the_figure_shows_every_place(result, failed, drawn, points):
     """Names, dots, failed and missing places, the paper's marks: read from the drawing."""
     cells = [
         result(r, c, n=400, wrong=range(w))
@@ -79,7 +65,7 @@ def test_the_figure_shows_every_place(result, failed, drawn):
     assert "Triangle: the paper's difference" in figure.texts[1].get_text()
 
 
-def test_the_baseline_is_drawn_or_named_at_the_edge(result, drawn):
+def test_the_baseline_is_drawn_or_named_at_the_edge(result, drawn, points):
     cells = [
         result(r, seed=s, n=400, wrong=range(w + s))
         for s in (0, 1, 2)
@@ -121,7 +107,7 @@ def test_nothing_to_draw_is_no_file(tmp_path, result):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_very_long_whiskers_end_in_an_arrow(result, drawn):
+def test_very_long_whiskers_end_in_an_arrow(result, drawn, points):
     quiet = [
         result(r, c, seed=s, n=1000, wrong=range(w))
         for s in (0, 1)

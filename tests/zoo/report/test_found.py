@@ -21,38 +21,6 @@ ATTACKED = SAME | {"rows": 400}
 OTHER = ", which none of them trains with"
 
 
-@pytest.fixture
-def plan(result):
-    """A plan that is there, from the wrong answers (of 400) of each recipe; seeds differ by one answer."""
-
-    def make(wrong, archs=("bilstm", "textcnn"), seeds=(0, 1), attacked=None, trained=None, **others):
-        made = [
-            result(
-                recipe, corpus, arch, seed, n=400, wrong=range(number + seed), step=0.01 * (1 + i),
-                attacked=ATTACKED, measures={"attacked_accuracy": (attacked or {}).get(recipe, 0.5)},
-            )
-            for i, (recipe, number) in enumerate(wrong.items())
-            for arch in archs
-            for corpus in CORPORA
-            for seed in seeds
-        ]  # fmt: skip
-        made = [
-            replace(one, settings=one.settings | {"attack": own | {"adversarial": 2}})
-            if (own := (trained or {}).get(one.cell.recipe))
-            else one
-            for one in made
-        ]
-        made += [
-            result(
-                "tfidf_svm", corpus, "-", n=400, wrong=range(number), step_cpu_seconds=None, step_seconds=None
-            )
-            for corpus, number in others.items()
-        ]
-        return Planned(archs, tuple(wrong), CORPORA, seeds, Cells.of(made))
-
-    return make
-
-
 def starting(lines, start):
     return [line for line in lines if line.startswith(start)]
 
