@@ -142,13 +142,28 @@ def check_read(cells: Mapping[tuple[str, str], CellSettings], changes: Mapping[s
     others = {f.name for f in fields(TrainSettings)} | {f.name for f in fields(TextSettings)} | set(SWITCHES)
     of_recipes = {name for cell in cells.values() for name in read_by(cell.recipe)}
     of_models = {f.name for cell in cells.values() for f in fields(cell.model)}
+    silent = [_without_effect(cell) for cell in cells.values()]
     for name in changes:
+        if silent and all(name in own for own in silent):
+            raise UserError(f"setting {name}: {silent[0][name]}")
         if name in others | of_recipes | of_models:
             continue
         index, what, read = (1, "methods", of_recipes) if name in recipe_names else (0, "models", of_models)
         run = ", ".join(dict.fromkeys(pair[index] for pair in cells))
         some = f"expected {one_of(name, sorted(read))}" if read else "none of their settings can be changed"
         raise UserError(f"setting {name}: none of the {what} of this run ({run}) reads it; {some}")
+
+
+def _without_effect(cell: CellSettings) -> dict[str, str]:
+    """Settings of training and of text that this cell would take in silence, and what to say of them."""
+    # A model that brings a tokeniser has more such settings than others have.
+    own = set(cell.text.unread()) - set(TextSettings().unread())
+    found = dict.fromkeys(own, "a model with a tokeniser of its own does not read it; expected it left out")
+    if cell.train.selection == "last":
+        found["patience"] = (
+            "with selection=last every epoch is trained; expected selection=best or no patience"
+        )
+    return found
 
 
 def read_by(recipe: Recipe) -> set[str]:

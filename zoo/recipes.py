@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.core.options import lookup, parse_setting
+from zoo.core.options import lookup
 from zoo.core.records import Settings
 from zoo.method.backward.fisher import Fisher
 from zoo.method.backward.rec_adam import RecAdam
@@ -107,22 +107,17 @@ def recipe_fields() -> dict[str, type[Settings] | None]:
     return fields
 
 
-def resolve_recipe(name: str, preset: str = "default", overrides: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe `name` under `preset`, with `overrides` (setting name -> text as typed by a user).
-
-    An override whose part the recipe lacks is left out (`recipe.flat()` says what it has).
+def resolve_recipe(name: str, preset: str = "default") -> Recipe:
+    """The recipe `name` under `preset`.
 
     Raises:
-        UserError: unknown recipe, preset, setting or value; the message names the near misses.
+        UserError: unknown recipe or preset; the message names the near misses.
     """
     recipe = lookup(RECIPES, name, "recipe")
     changes = dict(lookup(RECIPE_PRESETS, preset, "recipe preset"))
     for field, off in _SWITCHED_OFF.items():
         if recipe.flat().get(field) == off:
             changes.pop(field, None)
-    for key, text in (overrides or {}).items():
-        kind = lookup(recipe_fields(), key, "setting")
-        changes[key] = text if kind is None else parse_setting(kind, key, text)
     return recipe.changed(**changes)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from uegr_ref import mean_keep
+from zoo.changes import from_text
 from zoo.core.errors import UserError
 from zoo.core.options import parse_setting
 from zoo.method.backward.selective import Selective
@@ -141,7 +142,8 @@ def test_settings_are_read_in_the_type_of_their_default(
 
 
 def changed(**overrides: str) -> Recipe:
-    return resolve_recipe("uegr", overrides=overrides)
+    """As typed by a user."""
+    return RECIPES["uegr"].changed(**from_text(overrides))
 
 
 @pytest.mark.parametrize(
@@ -185,8 +187,8 @@ def test_a_change_of_kind_keeps_the_other_settings_of_the_part() -> None:
     assert odd.changed(update="all").backward is None
 
 
-def test_an_override_without_its_part_is_left_out() -> None:
-    recipe = resolve_recipe("dropout", overrides={"threshold": "0.3", "epsilon": "0.3"})
+def test_a_change_without_its_part_is_left_out() -> None:
+    recipe = RECIPES["dropout"].changed(threshold=0.3, epsilon=0.3)
     assert recipe.backward is None
     assert "threshold" in recipe_fields()
     assert "threshold" not in recipe.flat()

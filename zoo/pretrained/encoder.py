@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,25 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # RoBERTa counts positions from the padding id on, so that it has a few less than it says.
-        self.positions: int | None = config_of(folder).get("max_position_embeddings")
         self.tokeniser: Any = _read(folder, "AutoTokenizer", "its tokeniser")
         if self.tokeniser.pad_token_id is None:
             raise UserError(f"{folder}: its tokeniser has no padding token; expected one")
+
+    @cached_property
+    def positions(self) -> int | None:
+        """The longest text in tokens; None where the description names no bound.
+
+        RoBERTa and its kin count from the padding's id on, so that they have some less than they say: their
+        table of positions has a row for the padding, as BERT's has not.
+        """
+        said: int | None = config_of(self.folder).get("max_position_embeddings")
+        if said is None:
+            return None
+        with quiet(), torch.device("meta"):  # layers without weights
+            model = _untrained(self.folder, "AutoModel")
+        tables = (own for name, own in model.named_modules() if "position" in name)
+        padding = (own.padding_idx for own in tables if isinstance(own, nn.Embedding))
+        return said - max((index + 1 for index in padding if index is not None), default=0)
 
     def encode(self, part: Part, max_length: int) -> Encoded:
         """Texts, or pairs of them, as at most `max_length` tokens each; of a pair the longer is cut first.
@@ -146,10 +161,15 @@ def _model(folder: Path, outputs: int, pretrained: bool) -> nn.Module:
         _check_whole(folder, model, found)
         own: nn.Module = model
         return own
-    config = _read(folder, "AutoConfig", "its description", num_labels=outputs)
-    from transformers import AutoModelForSequenceClassification
+    return _untrained(folder, "AutoModelForSequenceClassification", num_labels=outputs)
 
-    made: nn.Module = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+
+def _untrained(folder: Path, kind: str, **options: Any) -> nn.Module:
+    """The layers that a folder describes, from random weights."""
+    config = _read(folder, "AutoConfig", "its description", **options)
+    import transformers
+
+    made: nn.Module = getattr(transformers, kind).from_config(config, dtype=torch.float32)
     return made
 
 

@@ -132,7 +132,7 @@ class Signing(BackwardStage):
 def test_one_line_in_the_table_is_all_that_a_new_kind_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings by name, JSON, a name of its own and training follow from the line."""
     monkeypatch.setitem(recipes.RECIPES, "made_up", Recipe(Anchored(), recipes.Dropout(), Signs()))
-    recipe = recipes.resolve_recipe("made_up", overrides={"pull": "0.5", "size": "2"})
+    recipe = recipes.resolve_recipe("made_up").changed(pull=0.5, size=2.0)
     assert recipe.flat()["pull"] == 0.5
     assert recipe.flat()["update"] == "signs"
     assert recipes.recipe_from_json(recipe.as_json()) == recipe

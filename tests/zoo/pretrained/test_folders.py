@@ -155,6 +155,32 @@ def test_pairs_are_padded_and_cut_as_the_tokeniser_does_it(tiny_bert: Path) -> N
         encoder.encode(part, 25)
 
 
+@pytest.mark.parametrize(
+    ("family", "positions"), [("bert", 24), ("distilbert", 24), ("roberta", 22), ("mpnet", 22)]
+)
+def test_the_longest_text_is_the_longest_that_the_model_takes(
+    family: str, positions: int, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """The model itself is asked: it takes that many tokens and not one more."""
+    import torch
+    import transformers
+
+    folder = tmp_path / family
+    shutil.copytree(tiny_bert, folder)
+    sizes = {"vocab_size": 32, "max_position_embeddings": 24}
+    for size, name in ((16, "hidden_size dim"), (32, "intermediate_size hidden_dim")):
+        sizes |= dict.fromkeys(name.split(), size)
+    for size, name in ((1, "num_hidden_layers n_layers"), (2, "num_attention_heads n_heads")):
+        sizes |= dict.fromkeys(name.split(), size)
+    transformers.CONFIG_MAPPING[family](**sizes).save_pretrained(folder)
+    encoder = Encoder(folder)
+    assert encoder.positions == positions
+    model = encoder.model(2, 0, pretrained=False).eval()
+    model(input_ids=torch.full((1, positions), 9))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, positions + 1), 9))
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     import subprocess
 

@@ -103,11 +103,18 @@ def test_a_change_reaches_the_cells_that_read_it() -> None:
         ({"recipes": ["standard"]}, {"threshold": 0.5}, "setting threshold: none of the methods"),
         ({"recipes": ["r_drop"]}, {"gamma": 2.0}, "setting gamma: none of the methods"),
         ({}, {"keep_constant": 0.3}, "setting keep_constant: none of the methods"),
+        ({}, {"patience": 3, "selection": "last"}, "setting patience: with selection=last every epoch"),
+        ({"archs": ["hf:own"]}, {"max_vocabulary": 5}, "setting max_vocabulary: a model with a tokeniser"),
     ],
 )
 def test_a_change_that_no_cell_reads_is_refused(axes, changes, said) -> None:
     with pytest.raises(UserError, match=said):
         Study.of("demo", axes, changes=changes)
+
+
+def test_what_some_cell_reads_is_taken() -> None:
+    mixed = Study.of("demo", {"archs": ["textcnn", "hf:own"]}, changes={"max_vocabulary": 5})
+    assert mixed.changes == {"max_vocabulary": 5}
 
 
 def test_a_change_that_another_change_lets_in_is_read() -> None:
