@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.report.page import NOTES, OTHERS, build_pages, write_pages
+from zoo.report.page import NOTES, OTHERS, build_pages, draw_figures
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS, DOCS = REPOSITORY / "results", REPOSITORY / "docs"
@@ -38,7 +38,7 @@ def test_the_figures_are_what_the_results_give(tmp_path, pages):
     """Byte for byte under the matplotlib that drew the committed ones; else only that they are there."""
     import matplotlib
 
-    drawn = [path for path in write_pages(RESULTS, tmp_path) if path.suffix == ".svg"]
+    drawn = [path for path in draw_figures(RESULTS, tmp_path) if path.suffix == ".svg"]
     shown = [
         name for text in pages.values() for name in re.findall(r"\((?:\.\./)?figures/(.*?\.svg)\)", text)
     ]

@@ -30,18 +30,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.evidence.parts import NO_PART, Part, dependent, half_width, independent, p_value_of
 from zoo.evidence.statistics import exact_mcnemar, paired_variance
 
 __all__ = [
     "Estimate",
-    "Part",
     "average",
     "by_accuracy",
     "by_example",
     "by_run",
     "by_run_and_example",
-    "half_width",
-    "independent",
     "pool",
 ]
 
@@ -53,18 +51,6 @@ FOLDS_AND_EXAMPLES = "folds and examples"
 SEEDS_AND_FOLDS = "seeds and folds"
 SEEDS_FOLDS_AND_EXAMPLES = "seeds, folds and examples"
 ACCURACIES = "runs and examples, not paired by example"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the variance of a mean, and the degrees of freedom it is known with."""
-
-    variance: float = 0.0
-    degrees: float = math.inf
-
-
-NO_PART = Part()
-DOUBT = 4.0  # see `average`
 
 
 @dataclass(frozen=True)
@@ -233,7 +219,7 @@ def pool(estimates: Sequence[Estimate], confidence: float = 0.95) -> Estimate:
 
         V = (mean_a sqrt(V_a))^2,   df = min_a df_a
     """
-    return _mean(estimates, _dependent, confidence)
+    return _mean(estimates, dependent, confidence)
 
 
 def _mean(
@@ -254,20 +240,6 @@ def _mean(
         "; ".join(sorted({e.method for e in estimates})),
         confidence,
     )
-
-
-def independent(parts: Sequence[Part]) -> Part:
-    """The part of a mean of independent differences, from theirs; see `average`."""
-    variances = [part.variance for part in parts]
-    total = sum(variances)
-    variances[variances.index(max(variances))] *= DOUBT
-    below = sum(v**2 / part.degrees for v, part in zip(variances, parts, strict=True))
-    return Part(total / len(parts) ** 2, sum(variances) ** 2 / below if below > 0 else math.inf)
-
-
-def _dependent(parts: Sequence[Part]) -> Part:
-    root = sum(math.sqrt(part.variance) for part in parts) / len(parts)
-    return Part(root**2, min(part.degrees for part in parts))
 
 
 def run_parts(means: np.ndarray) -> tuple[Part, Part]:
@@ -294,34 +266,6 @@ def estimate_of(
     confidence: float,
 ) -> Estimate:
     half = half_width(1 - confidence, parts, floor)
-    p_value = _p_value(difference, parts, floor)
+    p_value = p_value_of(difference, parts, floor)
     low, high = difference - half, difference + half
     return Estimate(difference, low, high, p_value, *parts, floor, seeds, runs, method)
-
-
-def half_width(level: float, parts: Sequence[Part], floor: float) -> float:
-    """Half the width of the interval that misses with probability `level`."""
-    if not 0 < level < 1:
-        raise ValueError(f"confidence is {1 - level}, expected a number between 0 and 1")
-    # The ufuncs of scipy.special load in half the time that scipy.stats takes.
-    from scipy.special import ndtri, stdtrit
-
-    z = float(ndtri(level / 2))
-    square = 0.0
-    for part in parts:
-        quantile = z if math.isinf(part.degrees) else float(stdtrit(part.degrees, level / 2))
-        square += quantile**2 * part.variance
-    return math.sqrt(max(square, z**2 * floor))
-
-
-def _p_value(difference: float, parts: Sequence[Part], floor: float) -> float:
-    """The level at which the half-width is |difference|, not below 1e-99; 1 where nothing differs."""
-    if not abs(difference) > 0:  # nor is a missing value a difference
-        return 1.0
-    # The half-width falls as the level rises: bisect, on the exponent because p may be small.
-    low, high = -99.0, 0.0
-    for _ in range(44):
-        middle = (low + high) / 2
-        wide = half_width(10**middle, parts, floor) > abs(difference)
-        low, high = (middle, high) if wide else (low, middle)
-    return float(10**high)

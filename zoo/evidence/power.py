@@ -22,7 +22,8 @@ from functools import cached_property
 
 import numpy as np
 
-from zoo.evidence.intervals import Estimate, Part, half_width, independent
+from zoo.evidence.intervals import Estimate
+from zoo.evidence.parts import Part, combined, half_widths
 
 __all__ = ["Plan", "known_within", "seeds_needed"]
 
@@ -72,15 +73,16 @@ class Plan:
     def half_widths(self) -> np.ndarray:
         """(POINTS,) half-widths of the interval, evenly over what the experiment may find."""
         drawn = iter(_even(2 * len(self.parts)))
-        columns = []
-        for seeds, folds, examples, floor in self.parts:
-            columns.append((_found(seeds, next(drawn)), _found(folds, next(drawn)), examples, floor))
-        widths = []
-        for k in range(POINTS):
-            three = zip(*((s[k], f[k], e) for s, f, e, _ in columns), strict=True)
-            floor = sum(column[3] for column in columns) / len(columns) ** 2
-            widths.append(half_width(1 - self.confidence, [independent(own) for own in three], floor))
-        return np.array(widths)
+        columns: tuple[list[np.ndarray], ...] = ([], [], [])  # variances over seeds, folds and examples
+        for seeds, folds, examples, _ in self.parts:
+            columns[0].append(_found(seeds, next(drawn)))
+            columns[1].append(_found(folds, next(drawn)))
+            columns[2].append(np.full(POINTS, examples.variance))
+        degrees = np.array([[part.degrees for part in own] for *own, _ in self.parts]).T[:, :, None]
+        means = [combined(np.stack(own), df + 0.0 * own[0]) for own, df in zip(columns, degrees, strict=True)]
+        variances, freedom = (np.stack(own) for own in zip(*means, strict=True))
+        floor = sum(floor for *_, floor in self.parts) / len(self.parts) ** 2
+        return half_widths(1 - self.confidence, variances, freedom, floor)
 
     def power(self, difference: float) -> float:
         """The chance that the interval lies wholly above 0 if this is the true difference."""
@@ -135,11 +137,11 @@ def _even(dimensions: int) -> np.ndarray:
     return np.stack([k / POINTS, *(k * math.sqrt(p) % 1 for p in itertools.islice(primes, dimensions - 1))])
 
 
-def _found(part: Part, quantiles: np.ndarray) -> list[Part]:
-    """What experiments may find of a part, at these quantiles of chi square."""
+def _found(part: Part, quantiles: np.ndarray) -> np.ndarray:
+    """The variances that experiments may find of a part, at these quantiles of chi square."""
     if math.isinf(part.degrees):
-        return [part] * POINTS
+        return np.full(len(quantiles), part.variance)
     from scipy.special import chdtri
 
-    factors = chdtri(part.degrees, 1 - quantiles) / part.degrees
-    return [Part(part.variance * factor, part.degrees) for factor in factors.tolist()]
+    found: np.ndarray = part.variance * chdtri(part.degrees, 1 - quantiles) / part.degrees
+    return found

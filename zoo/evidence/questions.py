@@ -262,10 +262,17 @@ def owners(asked: Question, results: Iterable[Result]) -> Owners:
     """
     found: Owners = {(variant.name, rate): [] for variant in asked.variants for rate in asked.rates}
     filled: dict[tuple[object, ...], str] = {}
+    changed = {v.name: {name: shown(value) for name, value in v.changes.items()} for v in asked.variants}
+    names = {name for own in changed.values() for name in own}
     for result in results:
         settings = by_name(result.settings)
+        said = {name: shown(settings.get(name)) for name in names}
+        fitting = [
+            v for v in asked.variants
+            if v.recipe == result.cell.recipe and changed[v.name].items() <= said.items()
+        ]  # fmt: skip
         for rate in asked.rates:
-            own = [v for v in asked.variants if _belongs(result, settings, v, rate)]
+            own = [v for v in fitting if _has_rate(settings, v, rate)]
             if not own:
                 continue
             variant = max(own, key=lambda v: len(v.changes))
@@ -280,10 +287,6 @@ def owners(asked: Question, results: Iterable[Result]) -> Owners:
     return found
 
 
-def _belongs(result: Result, settings: Mapping[str, Any], variant: Variant, rate: Rate) -> bool:
+def _has_rate(settings: Mapping[str, Any], variant: Variant, rate: Rate) -> bool:
     wanted = rate is not None and rate * variant.rate_factor
-    return (
-        result.cell.recipe == variant.recipe
-        and (not wanted or math.isclose(settings.get("learning_rate", math.nan), wanted, rel_tol=1e-9))
-        and all(shown(settings.get(name)) == shown(value) for name, value in variant.changes.items())
-    )
+    return not wanted or math.isclose(settings.get("learning_rate", math.nan), wanted, rel_tol=1e-9)

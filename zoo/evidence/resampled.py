@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from zoo.evidence.intervals import EXAMPLES, SEEDS_AND_EXAMPLES, Estimate, Part, estimate_of, run_parts
+from zoo.evidence.intervals import EXAMPLES, SEEDS_AND_EXAMPLES, Estimate, estimate_of, run_parts
+from zoo.evidence.parts import Part
 
 __all__ = ["by_groups", "largest_group"]
 

@@ -50,7 +50,7 @@ from zoo.report.tables import ArchTable
 from zoo.report.tuning import tuning
 from zoo.report.verdicts import highest, verdicts
 
-__all__ = ["FIRST", "NOTES", "OTHERS", "build_pages", "main", "write_pages"]
+__all__ = ["FIRST", "NOTES", "OTHERS", "build_pages", "draw_figures", "main", "write_pages"]
 
 FIRST, OTHERS = "results.md", "results"  # the first page, and the folder of the others beside it
 NOTES = "notes"  # a folder beside them
@@ -165,13 +165,17 @@ def build_pages(results: Path, docs: Path) -> dict[str, str]:
 def write_pages(results: Path, docs: Path) -> list[Path]:
     """Write the pages and figures/ into `docs`; returns the paths written."""
     texts = build_pages(results, docs)
-    figures = docs / "figures"
-    for place in (figures, docs / OTHERS):
-        place.mkdir(parents=True, exist_ok=True)
+    (docs / OTHERS).mkdir(parents=True, exist_ok=True)
     paths = [docs / name for name in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         path.write_text(text, encoding="utf-8")
-    paths += draw_at_a_glance(table_iv(_cells(results / "full")), figures / whole.ANSWER)
+    return paths + draw_figures(results, docs / "figures")
+
+
+def draw_figures(results: Path, figures: Path) -> list[Path]:
+    """Write every figure of the pages into `figures`; returns the paths written."""
+    figures.mkdir(parents=True, exist_ok=True)
+    paths = draw_at_a_glance(table_iv(_cells(results / "full")), figures / whole.ANSWER)
     for name, folder in GRIDS.items():
         paths += draw_differences(folder.tables(_cells(results / name)), figures / name, folder.title)
     paths += draw_differences(glue_tables(_cells(results / GLUE)), figures / GLUE, "MiniLM on GLUE")

@@ -14,16 +14,14 @@ from zoo.evidence.intervals import (
     EXAMPLES,
     SEEDS_AND_EXAMPLES,
     Estimate,
-    Part,
     average,
     by_accuracy,
     by_example,
     by_run,
     by_run_and_example,
-    half_width,
-    independent,
     pool,
 )
+from zoo.evidence.parts import Part, half_width, independent
 from zoo.evidence.statistics import exact_mcnemar, paired_variance
 
 signs = st.integers(-1, 1)

@@ -15,12 +15,12 @@ from zoo.evidence.coverage import CORPORA, KEPT, Corpus, answers, kept
 from zoo.evidence.intervals import (
     SEEDS_AND_EXAMPLES,
     Estimate,
-    Part,
     average,
     by_example,
     by_run,
     by_run_and_example,
 )
+from zoo.evidence.parts import Part
 from zoo.evidence.power import MOST_SEEDS, POINTS, Plan, known_within, seeds_needed
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.evidence.intervals import SEEDS_AND_EXAMPLES, Estimate, Part, pool
+from zoo.evidence.intervals import SEEDS_AND_EXAMPLES, Estimate, pool
 from zoo.evidence.paper import paper
+from zoo.evidence.parts import Part
 from zoo.evidence.statements import (
     ALL_ARCHS,
     ATTACKED,

@@ -9,8 +9,9 @@ import pytest
 
 from zoo.evidence.cells import Cells, Group
 from zoo.evidence.claims import CLAIMS
-from zoo.evidence.intervals import Estimate, Part
+from zoo.evidence.intervals import Estimate
 from zoo.evidence.judged import Answer, Judged
+from zoo.evidence.parts import Part
 from zoo.evidence.planned import Planned
 from zoo.report.found import found, in_a_breath, in_short, incomplete
 from zoo.report.reading import _READINGS, reading
