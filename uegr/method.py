@@ -21,7 +21,7 @@ from uegr.checks import ATTACHED, check_model, check_optimizer, check_recipe, wh
 from uegr.compiled import NO_LOOK, is_compiled, opened, renew
 from uegr.describe import description, missing
 from uegr.dropouts import HookedSites
-from uegr.objective import Labelled, Loss, has_coins
+from uegr.objective import Labelled, Loss, problem_of
 from uegr.random_numbers import mask_seed
 from uegr.ranks import Ranks
 from uegr.recipes import as_recipe, preset_for
@@ -44,6 +44,7 @@ def attach(
     forward: Forward | None = None,
     mask: Callable[[Any], Tensor] | None = None,
     loss: Loss | None = None,
+    problem: str | None = None,
     label_smoothing: float = 0.0,
     class_weights: Tensor | None = None,
     base_rates: tuple[float, ...] | None = None,
@@ -84,6 +85,9 @@ def attach(
             dropout. None: `attention_mask`, else, with an attack, all but the `padding_idx`, else all.
         loss: (logits (R, C), labels (R, ...)) -> (R,) or their mean, in place of what the labels say. Beside
             float labels (B, C) of other values than 0 and 1 no divergence is known: divergence=none.
+        problem: "binary", where each output is a label of 0 and 1, or "regression", where one output is a
+            number. None: what the labels say, or the configuration of a model of transformers; labels of 0
+            and 1 beside one output want it said.
         label_smoothing, class_weights: of cross-entropy, as torch's; weights (C,).
         base_rates: mean drop rates of the clean pass, then of pass 1 .. K; the last one repeats. None: the
             recipe's where they are not the default, else each module's own `p`.
@@ -116,7 +120,7 @@ def attach(
         chosen.passes if passes_at_once is True else whole_number("passes_at_once", int(passes_at_once) or 1)
     )
     share = whole_number("accumulate", accumulate)
-    objective = Labelled(label_smoothing, class_weights, loss, has_coins(model))
+    objective = Labelled(label_smoothing, class_weights, loss, problem or problem_of(model))
     attacks = chosen.forward.attacks
     found = named_embedding(model, embedding) if attacks else None
 

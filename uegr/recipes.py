@@ -25,8 +25,8 @@ def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
         settings: by the names that `Recipe.flat()` lists, with this `dropout` and `update` if given.
 
     Raises:
-        UserError: an unknown recipe or preset; a setting that this recipe does not have; a value out of its
-            bounds.
+        UserError: an unknown recipe or preset; a setting that this recipe does not have or does not read;
+            a value out of its bounds.
     """
     found = resolve_recipe(name, preset)
     parts = {key: settings.pop(key) for key in ("dropout", "update") if key in settings}
@@ -35,7 +35,15 @@ def recipe(name: str, preset: str = "default", **settings: Any) -> Recipe:
     for key in settings:
         if key not in known:
             raise UserError(f"setting {key}: recipe {name!r} has none; expected {one_of(key, known)}")
-    return found.changed(**settings)
+    made = found.changed(**settings)
+    read = made.read()
+    for key in settings:
+        if key not in read:
+            raise UserError(
+                f"setting {key}: recipe {name!r} does not read it, so it would change nothing; "
+                f"expected {one_of(key, sorted(read))}"
+            )
+    return made
 
 
 def as_recipe(given: str | Recipe, preset: str = "default") -> Recipe:

@@ -14,7 +14,6 @@ from zoo.core.names import PRETRAINED, is_multitask, is_pretrained
 from zoo.core.options import brief, lookup, one_of, parse_setting
 from zoo.core.records import Settings, as_float
 from zoo.method.backward.selective import Selective
-from zoo.method.recipe import Recipe
 from zoo.method.sites import Dropout
 from zoo.models import ARCHS, MODELS
 from zoo.pretrained.settings import MultiTask, Pretrained
@@ -140,7 +139,7 @@ def check_read(cells: Mapping[tuple[str, str], CellSettings], changes: Mapping[s
     """
     recipe_names = recipe_fields()
     others = {f.name for f in fields(TrainSettings)} | {f.name for f in fields(TextSettings)} | set(SWITCHES)
-    of_recipes = {name for cell in cells.values() for name in read_by(cell.recipe)}
+    of_recipes = {name for cell in cells.values() for name in cell.recipe.read()}
     of_models = {f.name for cell in cells.values() for f in fields(cell.model)}
     silent = [_without_effect(cell) for cell in cells.values()]
     for name in changes:
@@ -164,16 +163,6 @@ def _without_effect(cell: CellSettings) -> dict[str, str]:
             "with selection=last every epoch is trained; expected selection=best or no patience"
         )
     return found
-
-
-def read_by(recipe: Recipe) -> set[str]:
-    """The settings of a recipe that its code reads with the values of the others."""
-    return {
-        field.name
-        for part in recipe.parts().values()
-        for field in fields(part)
-        if field.name not in {"kind", *part.unread()}
-    }
 
 
 def shown(value: Any) -> str:

@@ -93,7 +93,10 @@ def _run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     raw = sources.read(sources.data)
     named = zip(_names(options.models, networks), options.models, networks, strict=True)
-    points = [Kept(name, path, own, sources, raw, settings).point(options.out) for name, path, own in named]
+    kept = [Kept(name, path, own, sources, raw, settings) for name, path, own in named]
+    for model in kept:
+        _ = model.parts  # so that texts which one of them has seen are refused before any attack
+    points = [model.point(options.out) for model in kept]
     if options.json:
         print(json.dumps({"models": [point.as_json() for point in points]}))
     else:

@@ -55,10 +55,9 @@ def grid_of(
     changed: the recipe as the study has it, which may read other settings. Values that have commas themselves
     are separated by semicolons; one alone ends with it.
     """
-    from zoo.changes import read_by
     from zoo.recipes import RECIPES, recipe_fields
 
-    read = read_by(changed or lookup(RECIPES, recipe, "recipe"))
+    read = (changed or lookup(RECIPES, recipe, "recipe")).read()
     return {
         name: values
         for name, values in (_grid(vary) or GRID).items()
@@ -135,7 +134,6 @@ def _searches(study: Study, vary: Sequence[str]) -> list[Search]:
     Raises:
         UserError: none of them reads a setting that is to be varied, so that nothing would be.
     """
-    from zoo.changes import read_by
 
     text = study.text(study.corpora[0], 0)
     recipes = {name: study.settings(study.archs[0], name, text).recipe for name in study.recipes}
@@ -145,7 +143,7 @@ def _searches(study: Study, vary: Sequence[str]) -> list[Search]:
     ]
     for name in _grid(vary):
         if not any(name in search.grid for search in searches):
-            read = sorted(set().union(*map(read_by, recipes.values())))
+            read = sorted(set().union(*(own.read() for own in recipes.values())))
             raise UserError(
                 f"--vary {name}: none of the methods of this run ({', '.join(recipes)}) reads it; expected "
                 f"{one_of(name, read)}"

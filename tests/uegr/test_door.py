@@ -179,6 +179,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: uegr.recipe("dropout", epsilonn=1),
         "setting epsilonn: recipe 'dropout' has none; expected one of",
     ),
+    "a setting that nothing reads": (
+        lambda: uegr.recipe("dropout", alpha=4.0),
+        "setting alpha: recipe 'dropout' does not read it, so it would change nothing; expected one of",
+    ),
     "single examples": (attach(uegr.recipe("uegr", saliency="per_sample")), "saliency=per_sample needs"),
     "no words": (attach(model=WORDLESS), "Sequential has no nn.Embedding to attack"),
     "words by a wrong name": (

@@ -49,10 +49,10 @@ def test_one_output_of_several_labels_has_the_loss_of_transformers() -> None:
     )
     method = uegr.attach(model, torch.optim.SGD(model.parameters(), 0.1), "standard")
     torch.testing.assert_close(method.backward(batch), model(**batch).loss.detach())
-    refused(lambda: method.backward(batch | {"labels": labels[:, 0]}), "labels of float32 and shape (4,)")
+    refused(lambda: method.backward(batch | {"labels": labels - 0.5}), "from -0.5 to 0.5: expected several")
     logits = torch.randn(2, 4, 1)
     twice = Labelled().divergence("js", logits.repeat(1, 1, 2), labels.repeat(1, 2))
-    torch.testing.assert_close(Labelled(coins=True).divergence("js", logits, labels), twice)
+    torch.testing.assert_close(Labelled(problem="binary").divergence("js", logits, labels), twice)
 
 
 def test_labels_of_a_loss_are_counted_as_transformers_counts_them(tmp_path: Path) -> None:

@@ -111,6 +111,40 @@ def test_each_kind_trains(outputs: int, labels: Tensor) -> None:
     assert sum(found[-5:]) < 0.8 * sum(found[:5])
 
 
+@pytest.mark.parametrize("shape", [(B,), (B, 1)])
+@pytest.mark.parametrize("kind", [torch.float64, torch.long, torch.bool])
+def test_one_output_that_is_said_to_be_binary(shape: tuple[int, ...], kind: torch.dtype) -> None:
+    """Cross-entropy of the sigmoid, and the divergence of the two classes that it is."""
+    own, z = Labelled(problem="binary"), logits(1)
+    labels = torch.tensor([1, 0, 0, 1]).view(shape).to(kind)
+    wanted = F.binary_cross_entropy_with_logits(
+        z[..., 0], labels.view(1, B).double().expand(len(z), B), reduction="none"
+    )
+    torch.testing.assert_close(own.losses(z, labels), wanted)
+    two = torch.cat([z, torch.zeros_like(z)], -1)
+    torch.testing.assert_close(own.divergence("js", z, labels), uegr.js(two))
+
+
+def test_what_labels_of_0_and_1_beside_one_output_are_must_be_said() -> None:
+    """But only where all of the first batch are; a model of transformers has said it."""
+    coins, z = torch.tensor([1.0, 0, 0, 1]).double(), logits(1)
+    refused(lambda: Labelled().losses(z, coins), 'problem="binary" (cross-entropy) or problem="regression"')
+    squares = (z[..., 0] - coins).square()
+    torch.testing.assert_close(Labelled(problem="regression").losses(z, coins), squares)
+    own = Labelled()
+    own.losses(z, NUMBERS)
+    torch.testing.assert_close(own.losses(z, coins), squares)
+    model = toy(outputs=1)
+    labels = {"labels": torch.tensor([1.0, 0, 0, 1])}
+    refused(lambda: uegr.attach(model, adamw(model), "dropout", problem="binry"), "did you mean 'binary'")
+    method = uegr.attach(model, adamw(model), "dropout")
+    refused(lambda: method.backward(batch() | labels), "of 0 and 1 beside one output")
+    method.remove()
+    method = uegr.attach(model, adamw(model), "uegr", problem="binary")
+    assert 0 < float(method.backward(batch() | labels)) < 2
+    assert float(method.record["divergence"]) > 0
+
+
 REFUSED = {
     "float classes": (C, NUMBERS, {}, "labels of float64 and shape (4,) beside logits of (4, 5)"),
     "truth values": (C, SEVERAL.bool(), {}, "labels of bool and shape (4, 5)"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.changes import NOT_CHANGES, as_typed, check_read, read_by, resolve, settings_table
+from zoo.changes import NOT_CHANGES, as_typed, check_read, resolve, settings_table
 from zoo.classifier.inputs import InputError
 from zoo.classifier.network import About, family_of
 from zoo.core.cards import LANGUAGES
@@ -77,7 +77,7 @@ def arguments_of(about: About) -> dict[str, Any]:
     """The arguments that would train a cell of a comparison again: every setting by its name."""
     recipe = recipe_from_json(about.settings["recipe"])
     flat = recipe.flat()
-    chosen: dict[str, Any] = {name: flat[name] for name in ("dropout", "update", *read_by(recipe))}
+    chosen: dict[str, Any] = {name: flat[name] for name in ("dropout", "update", *recipe.read())}
     for part in ("model", "train", "text"):
         chosen |= about.settings[part]
     chosen = {name: chosen[name] for name in settings_table() if name in chosen and name not in NOT_OURS}

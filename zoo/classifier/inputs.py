@@ -9,6 +9,8 @@ import numpy as np
 
 from zoo.core.errors import UserError
 
+_MISSING = {"NAType", "NaTType"}  # of pandas, which is not imported for them
+
 
 class InputError(UserError, ValueError):
     """A mistake in what an estimator is given: one line, and a ValueError as scikit-learn raises it."""
@@ -41,6 +43,9 @@ def labels_of(y: Any) -> np.ndarray:
 
     if y is None:
         raise InputError("fit requires y to be passed, but the target y is None; expected one label a text")
+    for number, label in enumerate(np.asarray(y, dtype=object).ravel()):
+        if label is None or type(label).__name__ in _MISSING or label != label:
+            raise InputError(f"y, label {number}: {label}; expected a label for each text")
     labels: np.ndarray = column_or_1d(y, warn=True)
     check_classification_targets(labels)
     return labels

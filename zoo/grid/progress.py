@@ -130,7 +130,9 @@ class GridProgress:
         if kind == "failed":
             line = f"{counter} {name} failed: {payload['reason']}"
         else:
-            line = f"{counter} {name} {100 * payload['accuracy']:6.2f} % {payload['seconds']:6.0f} s"
+            line = (
+                f"{counter} {name} validation {100 * payload['accuracy']:.2f} % {payload['seconds']:6.0f} s"
+            )
             line += self._left()
         if self.width is None or len(line) < self.width:
             return line

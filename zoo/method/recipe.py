@@ -41,6 +41,15 @@ class Recipe:
         parts = {"forward": self.forward, "dropout": self.dropout, "backward": self.backward}
         return {name: part for name, part in parts.items() if part is not None}
 
+    def read(self) -> set[str]:
+        """The settings that its code reads with the values of the others."""
+        return {
+            field.name
+            for part in self.parts().values()
+            for field in dataclasses.fields(part)
+            if field.name not in {"kind", *part.unread()}
+        }
+
     def flat(self) -> dict[str, Any]:
         """Every setting of the parts that are present, by its own name; `dropout` and `update` say which they
         are.

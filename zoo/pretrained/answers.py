@@ -64,7 +64,7 @@ class Answering:
         inputs = {name: own for name, own in batch.items() if name != "labels"}
         with constant(self.model):
             x = words.embed(inputs).detach().requires_grad_()
-            loss = Labelled().losses(words.classify(x, inputs)[None], labels).sum()
+            loss = Labelled(problem="regression").losses(words.classify(x, inputs)[None], labels).sum()
             (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
             return words.classify(x + shift(gradient, x, words.mask(inputs)), inputs)

@@ -186,11 +186,15 @@ def _table_iii(groups: Groups) -> Iterator[Block]:
     if len(groups) < 2:
         return
     reference = next(iter(groups))
+    scaled = {"scaled" in point.values["calibration"] for own in groups.values() for point in own}
+    at = "at the temperature of validation" + (" where there is one" if len(scaled) > 1 else "")
+    if scaled == {False}:
+        at = "as it is, as no validation texts were there to fit a temperature on"
     yield Text(
         "Table III. Raw: means over the sets that are here, in %; adversarial: AdvGLUE and the searches for "
-        "edits; calibration error: ECE on the own test part, at the temperature of validation. Then RoAST's "
-        f"relative improvement over {reference}, 100 (score - base) / (best - base), and its mean over the "
-        "last four. An error of 0 is out of reach: see the errors by chance."
+        "edits; calibration error: ECE on the own test part, "
+        f"{at}. Then RoAST's relative improvement over {reference}, 100 (score - base) / (best - base), "
+        "and its mean over the last four. An error of 0 is out of reach: see the errors by chance."
     )
     header = ("Method", *MEASURES)
     raw = tuple(

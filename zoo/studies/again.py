@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from zoo.changes import as_typed, read_by, settings_table, shown
+from zoo.changes import as_typed, settings_table, shown
 from zoo.core.errors import UserError
 from zoo.core.identity import plain
 from zoo.core.names import NO_ARCH
@@ -95,7 +95,7 @@ def _changes(preset: str, arch: str, recipe: str, corpus: str, own: Settings) ->
     )
     of_recipe = {name: value for name, value in differing.items() if name in names}
     changed = study.settings(arch, recipe, study.text(corpus, 0), corpus).recipe.changed(**of_recipe)
-    read = read_by(changed) | {name for name, record in table.items() if record is None}
+    read = changed.read() | {name for name, record in table.items() if record is None}
     return {n: v for n, v in differing.items() if n not in names or n in read}
 
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ class Kept:
         try:
             data, cache = resolve_data_dir(self.sources.folder), resolve_cache_dir(self.sources.cache)
             like = self.sources.like or self.raw.name
-            material = gathered(like, self.parts(), self.settings, data, cache, target)
+            material = gathered(like, self.parts, self.settings, data, cache, target)
             key = self._key(material)
             file = None if out is None else out / f"{self.path.resolve().name}-{key}.json"
             if file is not None and file.exists():
@@ -109,8 +110,13 @@ class Kept:
             write_point(file, found)
         return found
 
+    @cached_property
     def parts(self) -> dict[str, Part]:
-        """Test and validation texts in the classes of the model; those of a cell are its own parts."""
+        """Test and validation texts in the classes of the model; those of a cell are its own parts.
+
+        Raises:
+            UserError: texts that the model cannot be judged by, or that it was trained on.
+        """
         if not self.network.about.estimator:
             return self._parts_of_cell()
         own = self.raw.parts

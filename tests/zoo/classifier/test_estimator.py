@@ -21,6 +21,7 @@ from moods import SMALL, moods
 from uegr import TextClassifier
 from zoo.changes import resolve
 from zoo.classifier.arguments import cell_settings
+from zoo.classifier.inputs import InputError
 from zoo.core.errors import UserError
 from zoo.core.result import Cell, Result
 from zoo.recipes import RECIPES
@@ -250,6 +251,15 @@ def test_a_wrong_argument_is_one_line_at_the_fit(changes: dict[str, Any], messag
     with pytest.raises(ValueError, match=message) as error:
         small(**changes).fit(*moods(60))
     assert isinstance(error.value, UserError)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.nan])
+@pytest.mark.parametrize("kind", [list, lambda y: np.array(y, dtype=object)])
+def test_a_missing_label_is_named(missing: Any, kind: Any) -> None:
+    texts, labels = moods(60)
+    with pytest.raises(InputError, match=rf"y, label 7: {missing}; expected a label for each text") as error:
+        small().fit(texts, kind([*labels[:7], missing, *labels[8:]]))
     assert "\n" not in str(error.value)
 
 

@@ -18,6 +18,7 @@ from moods import moods
 from uegr import TextClassifier
 from zoo import fit, robust
 from zoo.classifier.network import Network
+from zoo.classifier.seen import Seen
 
 QUICK = [
     "--set", "rows=10", "strengths=0.05", "norms=0.5", "pgd_steps=2", "text_rows=4", "queries=12",
@@ -179,6 +180,18 @@ def test_what_a_model_has_seen_is_refused_in_any_file(
     count = {"train": "100 of 100", "half": "20 of 40", "validation": "20 of 20"}[rows]
     assert code == 2
     assert f"was trained on these rows, or its epoch chosen by them ({count}); expected others" in err
+
+
+def test_what_a_later_model_has_seen_is_refused_before_any_attack(
+    places: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.studies.kept.examine", lambda *_: pytest.fail("attacked"))
+    network, _ = Network.load(places / "plain")
+    replace(network, seen=None).save(tmp_path / "older")
+    monkeypatch.setattr(Seen, "count", lambda *_, **__: 0)  # the first has seen none of them
+    line = [str(places / "plain"), str(tmp_path / "older"), "--data", str(places / "seen.csv")]
+    code, _, err = run([*line, "--cache-dir", str(tmp_path)], capsys)
+    assert (code, "older was trained on these rows; expected others" in err) == (2, True)
 
 
 def test_few_texts_that_a_model_has_seen_are_counted(places: Path, tmp_path: Path, capsys: Capture) -> None:

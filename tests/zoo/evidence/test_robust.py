@@ -201,6 +201,30 @@ def test_edits_no_better_than_random_ones_are_said() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("scaled", "said"),
+    [
+        ((True, True), "test part, at the temperature of validation. Then"),
+        (
+            (False, False),
+            "test part, as it is, as no validation texts were there to fit a temperature on. ",
+        ),
+        ((True, False), "test part, at the temperature of validation where there is one. Then"),
+    ],
+)
+def test_table_iii_says_what_its_calibration_error_is(scaled: tuple[bool, bool], said: str) -> None:
+    groups = {}
+    for name, there in zip(("Vanilla", "UEGR"), scaled, strict=True):
+        one = point("a")
+        own = dict(one.values["calibration"])
+        own.setdefault("scaled", own["plain"])
+        if not there:
+            del own["scaled"]
+        groups[name] = [replace(one, variant=name, values=one.values | {"calibration": own})]
+    (text,) = [b.text for b in robust_blocks(groups) if isinstance(b, Text) and "Table III" in b.text]
+    assert said in text
+
+
 def test_of_several_networks_the_passed_ones_are_counted() -> None:
     own = [point("a", s, failed=s == 1) for s in range(3)]
     table = next(

@@ -139,7 +139,7 @@ def test_a_cell_counts_once_and_lines_tell_variants_apart(made, capsys, clock: C
         progress.send(event)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("[1/2] imdb texthan uegr s0 alpha=1  50.00 %      3 s")
+    assert lines[0].startswith("[1/2] imdb texthan uegr s0 alpha=1 validation 50.00 %      3 s")
     assert lines[1] == "[2/2] imdb texthan uegr s0 alpha=4 failed: the loss"
 
 

@@ -151,7 +151,11 @@ ROWS = "".join(f"film {i} was {'good' if i % 2 else 'bad'},{'pos' if i % 2 else 
         ("a.csv", "text,label\nx,pos\ny\n", "line 3: 1 cells; expected 2 as in the header"),
         ("a.csv", 'text,label\n"never closed,pos\n', "line 2: broken csv"),
         ("a.csv", "text,label\n", "no rows; expected rows with text and label"),
-        ("a.tsv", "text,label\nx,pos\n", "line 1: columns text,label; expected text and label, two columns"),
+        (
+            "a.tsv",
+            "text|label\nx|pos\n",
+            r"line 1: columns text\|label; expected text and label, two",
+        ),
         ("a.xlsx", "x", r"unknown kind of file; expected .csv, .tsv, .jsonl"),
         ("a.jsonl", '{"a": 1}\n', "line 1: columns a; expected text and label, two columns"),
         ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": "x"}\n', "line 2: found text; expected an object"),

@@ -15,6 +15,7 @@ import pytest
 from zoo.core.errors import UserError
 from zoo.text import Corpus, TextSettings, load_corpus, load_texts
 from zoo.text.sources.rows import natural_order
+from zoo.text.sources.tables import open_table
 
 Pairs = list[tuple[str, str]]
 
@@ -94,6 +95,20 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, suffix: str) -
         corpora.append(load(path, tmp_path / folder))
     assert corpora[0].fingerprint == corpora[1].fingerprint
     assert corpora[0].notes == corpora[1].notes
+
+
+@pytest.mark.parametrize(("ending", "separator"), [("csv", ";"), ("csv", "\t"), ("tsv", ","), ("tsv", ";")])
+def test_another_separator_than_the_ending_says_is_told_by_the_header(
+    ending: str, separator: str, tmp_path: Path, films: Callable[..., Pairs]
+) -> None:
+    """As spreadsheets write them, quoted where a text has one."""
+    pairs = [(f"{text}; well, indeed", label) for text, label in films(60)]
+    usual = load(write_csv(tmp_path / "usual.csv", pairs), tmp_path)
+    other = load(write_csv(tmp_path / f"other.{ending}", pairs, separator), tmp_path)
+    assert other.fingerprint == usual.fingerprint
+    text_alone = tmp_path / "alone.csv"
+    text_alone.write_text("text\none; two\n")
+    assert [cells for _, (cells,) in open_table(text_alone).rows(["text"])] == ["one; two"]
 
 
 def test_very_long_cell_and_byte_order_mark(tmp_path: Path, films: Callable[..., Pairs]) -> None:

@@ -11,6 +11,7 @@ from zoo.core.errors import UserError
 from zoo.text.sources.columns import Head
 from zoo.text.sources.lines import csv_rows, text_lines, tsv_rows
 
+SEPARATORS = (";", "\t", ",")  # of files that name another by their ending, as spreadsheets write them
 Row = tuple[int, tuple[Any, ...]]
 
 
@@ -33,18 +34,27 @@ class CsvTable:
     unit = "line"
 
     def __init__(self, path: Path, read: Callable[[Path], Iterator[tuple[int, list[str]]]]) -> None:
-        self.path, self._read = path, read
+        self.path, self._usual = path, read
+
+    def _read(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows; by another separator where the usual one finds a header of one cell that has it."""
+        _, names = next(self._usual(self.path), (1, []))
+        if len(names) == 1:
+            for separator in SEPARATORS:
+                if separator in names[0]:
+                    return csv_rows(self.path, separator)
+        return self._usual(self.path)
 
     def head(self) -> Head:
         """Return the header's cells and those of the first row."""
-        rows = self._read(self.path)
+        rows = self._read()
         number, names = next(rows, (1, []))
         _, cells = next(rows, (2, []))
         return Head(tuple(names), tuple(cells), f"{self.path}, line {number}")
 
     def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
         """Yield the rows; each has as many cells as the header."""
-        rows = self._read(self.path)
+        rows = self._read()
         _, names = next(rows, (1, []))
         places = [names.index(name) for name in wanted]
         for number, cells in rows:
