@@ -68,17 +68,21 @@ def tensors(inputs: Any) -> list[Tensor]:
 
 
 def shared_of(inputs: Any, rows: int, path: Path = ()) -> set[Path]:
-    """Where in the inputs tensors stand that have no row an example: positions (T,), say."""
+    """Where in the inputs stand tensors and lists that have no row an example: positions (T,), say."""
     if isinstance(inputs, Tensor):
         return set() if inputs.dim() > 0 and len(inputs) == rows else {path}
+    if _is_column(inputs):
+        return set() if len(inputs) == rows else {path}
     return {place for key, part in _parts(inputs) for place in shared_of(part, rows, (*path, key))}
 
 
 def repeated(inputs: Any, rows: int, times: int, shared: Collection[Path] = (), path: Path = ()) -> Any:
     """Every tensor of B = `rows` rows `times` times along axis 0; anything else as it is.
 
+    A list of B numbers or strings, of lengths or texts, say, is such a column too.
+
     Args:
-        shared: places whose tensor has had another number of rows in other batches: where T = B by chance,
+        shared: places whose column has had another number of rows in other batches: where T = B by chance,
             its shape alone does not tell.
     """
     if times == 1:
@@ -86,12 +90,19 @@ def repeated(inputs: Any, rows: int, times: int, shared: Collection[Path] = (), 
     if isinstance(inputs, Tensor):
         own = inputs.dim() > 0 and len(inputs) == rows and path not in shared
         return inputs.repeat(times, *[1] * (inputs.dim() - 1)) if own else inputs
+    if _is_column(inputs):
+        return inputs * times if len(inputs) == rows and path not in shared else inputs
     parts = {key: repeated(part, rows, times, shared, (*path, key)) for key, part in _parts(inputs)}
     if isinstance(inputs, Mapping):
         return _like(inputs, parts)
     if isinstance(inputs, tuple) and hasattr(inputs, "_fields"):
         return type(inputs)(*parts.values())
     return type(inputs)(parts.values()) if isinstance(inputs, tuple | list) else inputs
+
+
+def _is_column(inputs: Any) -> bool:
+    """Whether this is a list or a plain tuple of numbers or strings."""
+    return type(inputs) in (list, tuple) and all(isinstance(own, str | int | float) for own in inputs)
 
 
 def _parts(inputs: Any) -> Iterable[tuple[Any, Any]]:

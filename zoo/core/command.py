@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import math
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -34,8 +36,17 @@ class CommandParser(argparse.ArgumentParser):
         self.register("type", Path, lambda text: Path(text).expanduser())
 
     def error(self, message: str) -> NoReturn:
-        """Raise the complaint as a UserError."""
-        raise UserError(f"{message} (see --help)")
+        """Raise the complaint as a UserError, of an unknown option with what may have been meant."""
+        raise UserError(f"{message}{self._meant(message)} (see --help)")
+
+    def _meant(self, message: str) -> str:
+        unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown is None:
+            return ""
+        if near := difflib.get_close_matches(unknown[1], self._option_string_actions, 1, 0.7):
+            return f"; did you mean {near[0]}"
+        name = unknown[1].removeprefix("--").replace("-", "_")
+        return f"; as a setting: --set {name}=VALUE" if "--set" in self._option_string_actions else ""
 
     def add_version(self) -> None:
         """`--version`: that of the package."""

@@ -91,7 +91,12 @@ ROWS = [
     ("ablate", "--device tpu", "device='tpu': expected one of auto, cpu, cuda"),
     ("ablate", "--device cuda", "torch sees no GPU here; expected cpu or auto"),
     ("ablate", "--frobnicate", "unrecognized arguments: --frobnicate"),
-    ("ablate", "--corpora imdb", "unrecognized arguments: --corpora"),
+    ("ablate", "--corpora imdb", "unrecognized arguments: --corpora imdb; did you mean --corpus"),
+    (
+        "fit",
+        "x.csv --out y --max-length 9",
+        r"--max-length 9; a setting is --set max_length=VALUE \(see --help",
+    ),
     ("ablate", "--see 1", "unrecognized arguments: --see"),
     ("ablate", "run", "unrecognized arguments: run"),
     ("ablate", "--arch texthan --seed", "unrecognized arguments: --seed"),
