@@ -138,5 +138,7 @@ def test_a_loop_that_says_when_an_epoch_begins_is_told_nothing() -> None:
         state = method.state_dict()
         assert state["epochs"] == 1
         method.remove()
-    constant = uegr.recipe("uegr", keep="constant", saliency="epoch")
+    constant = uegr.recipe("uegr", keep="constant").changed(
+        saliency="epoch"
+    )  # which a constant does not read
     assert uegr.attach(model, adamw(model), constant).describe().endswith("nothing")
