@@ -5,7 +5,7 @@
              theta <- theta - eta ( (u / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + lambda theta )
 
     eta           learning_rate     times `learning_rate_factor`: up in the warm-up, then down
-    lambda        weight_decay      decoupled from ghat, so it moves masked entries too; biases do not decay
+    lambda        weight_decay      decoupled from ghat: masked entries move too, unless the update is masked
     b1, b2, eps   beta1, beta2, adam_epsilon
 
 ghat is whatever gradient is handed over, masked and rescaled or not; g is the one before the mask.

@@ -54,6 +54,12 @@ WRONG = [
             mask[..., u] = column.reshape(shape[:-1])
         return mask
     """),
+    ("per_sample_saliency", "of four rows alone", "the_saliency_of_rows", """
+        return (sample_gradients ** 2).sum(axis=0) / 4
+    """),
+    ("unbiased_gradient", "a floor that small probabilities meet", "mean", """
+        return np.where(mask, gradient / np.maximum(p, 1e-6), 0.0)
+    """),
     ("ema_saliency", "in place", "changes its argument previous in place", """
         previous *= rho
         previous += (1 - rho) * gradient**2

@@ -92,11 +92,7 @@ ROWS = [
     ("ablate", "--device cuda", "torch sees no GPU here; expected cpu or auto"),
     ("ablate", "--frobnicate", "unrecognized arguments: --frobnicate"),
     ("ablate", "--corpora imdb", "unrecognized arguments: --corpora imdb; did you mean --corpus"),
-    (
-        "fit",
-        "x.csv --out y --max-length 9",
-        r"--max-length 9; a setting is --set max_length=VALUE \(see --help",
-    ),
+    ("ablate", "--learning-rate 1", "--learning-rate 1; as a setting: --set learning_rate=VALUE"),
     ("ablate", "--see 1", "unrecognized arguments: --see"),
     ("ablate", "run", "unrecognized arguments: run"),
     ("ablate", "--arch texthan --seed", "unrecognized arguments: --seed"),

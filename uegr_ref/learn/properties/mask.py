@@ -17,7 +17,7 @@ from .strategies import binomial_alarm, dtypes, refused, rngs, tensors
 
 thresholds, sharpnesses = st.floats(0, 1), st.floats(0.1, 30)
 normalised = arrays(np.float64, st.integers(1, 20), elements=st.floats(0, 1))
-probabilities = arrays(np.float64, 6, elements=st.one_of(st.just(1.0), st.floats(1e-6, 1)))
+probabilities = arrays(np.float64, 6, elements=st.one_of(st.sampled_from([1.0, 1e-9]), st.floats(1e-6, 1)))
 
 
 @law(normalised, thresholds, sharpnesses)
