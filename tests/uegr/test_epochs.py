@@ -138,7 +138,6 @@ def test_a_loop_that_says_when_an_epoch_begins_is_told_nothing() -> None:
         state = method.state_dict()
         assert state["epochs"] == 1
         method.remove()
-    constant = uegr.recipe("uegr", keep="constant").changed(
-        saliency="epoch"
-    )  # which a constant does not read
+    # A constant does not read it, so that `uegr.recipe` would refuse it.
+    constant = uegr.recipe("uegr", keep="constant").changed(saliency="epoch")
     assert uegr.attach(model, adamw(model), constant).describe().endswith("nothing")

@@ -33,7 +33,7 @@ def independent(parts: Sequence[Part]) -> Part:
 
 
 def combined(variances: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`independent` of A parts, (A, ...) each -> variance and degrees of freedom of the mean, (...) each."""
+    """`independent` of A parts: (A, ...), with degrees that broadcast to it -> those of the mean, (...)."""
     doubted = variances.copy()
     largest = variances.argmax(0)[None]
     np.put_along_axis(doubted, largest, DOUBT * np.take_along_axis(variances, largest, 0), 0)

@@ -79,7 +79,7 @@ class Plan:
             columns[1].append(_found(folds, next(drawn)))
             columns[2].append(np.full(POINTS, examples.variance))
         degrees = np.array([[part.degrees for part in own] for *own, _ in self.parts]).T[:, :, None]
-        means = [combined(np.stack(own), df + 0.0 * own[0]) for own, df in zip(columns, degrees, strict=True)]
+        means = [combined(np.stack(own), df) for own, df in zip(columns, degrees, strict=True)]
         variances, freedom = (np.stack(own) for own in zip(*means, strict=True))
         floor = sum(floor for *_, floor in self.parts) / len(self.parts) ** 2
         return half_widths(1 - self.confidence, variances, freedom, floor)

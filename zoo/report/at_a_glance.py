@@ -13,9 +13,9 @@ from zoo.evidence.cells import Cells, Method
 from zoo.evidence.compare import REFERENCE
 from zoo.evidence.intervals import Estimate
 from zoo.evidence.planned import Planned
-from zoo.evidence.statements import ACCURACY, ATTACKED, Statement
+from zoo.evidence.statements import ACCURACY, ATTACKED
 from zoo.report.drawing import INK, OTHERS, colour_of, dot, line, name_row, panel, saved, triangle
-from zoo.report.over_models import over_all, pooled_average
+from zoo.report.over_models import pooled_average, to_reference
 from zoo.report.panels import EMPHASISED
 from zoo.report.planned import models_and_seeds
 from zoo.report.tables import build_tables
@@ -80,8 +80,7 @@ def _number(axes: Any, y: float, text: str, colour: str, bold: bool) -> None:
 
 def _differences(cells: Cells, measure: str) -> dict[str, tuple[Estimate | None, float | None]]:
     """By recipe the difference to the reference over all models, and the paper's."""
-    recipes = [method.recipe for method in cells.methods() if method.recipe not in (REFERENCE, BASELINE)]
-    own = over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
+    own = to_reference(cells, measure)
     found = {finding.statement.recipe: (finding.estimate, finding.paper) for finding in own}
     if measure == ACCURACY:
         found[BASELINE] = pooled_average(build_tables(cells, paper=True), Method(BASELINE)), None

@@ -31,7 +31,7 @@ from zoo.evidence.statements import (
     verdict,
 )
 from zoo.evidence.statistics import mean_if_all
-from zoo.report.over_models import cost_over_models, over_all, rows_of
+from zoo.report.over_models import cost_over_models, over_all, rows_of, to_reference
 from zoo.report.panels import cost_text, difference_text
 from zoo.report.planned import listed, models_and_seeds
 from zoo.report.tables import PLAIN, ArchTable, build_tables
@@ -253,9 +253,7 @@ def _reversed(estimate: Estimate) -> Estimate:
 
 def differences(cells: Cells, measure: str, start: str) -> list[str]:
     """Every recipe against the reference over all models together, sorted by what the interval says."""
-    recipes = (method.recipe for method in cells.methods() if method.recipe not in (REFERENCE, BASELINE))
-    own = over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
-    known = [finding for finding in own if finding.estimate]
+    known = [finding for finding in to_reference(cells, measure) if finding.estimate]
     if not known:
         return []
     if all(finding.estimate.seeds == 1 for finding in known if finding.estimate):

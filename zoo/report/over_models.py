@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from zoo.core.names import BASELINE
 from zoo.evidence.cells import Cells, Method
+from zoo.evidence.compare import REFERENCE
 from zoo.evidence.intervals import Estimate, pool
 from zoo.evidence.statements import Finding, Statement, findings
 from zoo.report.tables import ArchTable, Row
 
-__all__ = ["cost_over_models", "over_all", "pooled_average", "rows_of"]
+__all__ = ["cost_over_models", "over_all", "pooled_average", "rows_of", "to_reference"]
 
 
 def rows_of(tables: Sequence[ArchTable], method: Method) -> list[Row]:
@@ -32,6 +34,12 @@ def pooled_average(tables: Sequence[ArchTable], method: Method) -> Estimate | No
     """
     estimates = [row.average.estimate for row in rows_of(tables, method) if row.average.estimate]
     return pool(estimates) if estimates and len(estimates) == len(tables) else None
+
+
+def to_reference(cells: Cells, measure: str) -> list[Finding]:
+    """Every network's method against the reference in a measure, over all models together."""
+    recipes = [method.recipe for method in cells.methods() if method.recipe not in (REFERENCE, BASELINE)]
+    return over_all(cells, [Statement(recipe, REFERENCE, "", measure) for recipe in recipes])
 
 
 def over_all(cells: Cells, statements: Sequence[Statement]) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,12 +39,14 @@ class CsvTable:
 
     def _read(self) -> Iterator[tuple[int, list[str]]]:
         """The rows; by another separator where the usual one finds a header of one cell that has it."""
-        _, names = next(self._usual(self.path), (1, []))
-        if len(names) == 1:
-            for separator in SEPARATORS:
-                if separator in names[0]:
-                    return csv_rows(self.path, separator)
-        return self._usual(self.path)
+        rows = self._usual(self.path)
+        for number, names in rows:
+            if len(names) == 1:
+                for separator in SEPARATORS:
+                    if separator in names[0]:
+                        return csv_rows(self.path, separator)
+            return chain([(number, names)], rows)
+        return rows
 
     def head(self) -> Head:
         """Return the header's cells and those of the first row."""
